@@ -1,0 +1,128 @@
+"""A checkpoint is a folder: config.json, model.safetensors, metrics.json, README.md (the card)."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from core.errors import RavelError
+from core.training.files import replace, write_json
+
+SHIPPED = Path(__file__).parent.parent / "checkpoints"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's folder, read as it is asked for."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config it was trained with. Raises RavelError when missing or damaged."""
+        return self._json("config.json")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What it scored; empty while it has not been evaluated."""
+        return self._json("metrics.json") if (self.path / "metrics.json").exists() else {}
+
+    @property
+    def system(self) -> str:
+        """Which of the systems it belongs to: dsae, separation or contrastive."""
+        return str(self.config.get("system", "unknown"))
+
+    @property
+    def title(self) -> str:
+        """The first heading of its card, else its name."""
+        card = self.path / "README.md"
+        if card.exists():
+            for line in card.read_text(encoding="utf-8").splitlines():
+                if line.startswith("# "):
+                    return line[2:].strip()
+        return self.name
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of config and weights, for caches."""
+        files = [self.path / name for name in ("config.json", "model.safetensors")]
+        content = b"".join(file.read_bytes() for file in files if file.exists())
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    def weights(self) -> dict[str, Any]:
+        """The tensors by name. Raises RavelError when missing or damaged."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self.path / "model.safetensors"
+        try:
+            return load_file(path)
+        except FileNotFoundError:
+            raise RavelError(self._says("has no model.safetensors")) from None
+        except (SafetensorError, OSError) as error:
+            raise RavelError(
+                self._says(f"has a damaged model.safetensors ({error})")
+            ) from None
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Lay `metrics` over what metrics.json says, section by section."""
+        write_json(self.path / "metrics.json", {**self.metrics, **metrics})
+        self.__dict__.pop("metrics", None)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RavelError(self._says(f"has no {name}")) from None
+        except ValueError:
+            raise RavelError(self._says(f"has a damaged {name}")) from None
+        if not isinstance(value, dict):
+            raise RavelError(self._says(f"has a damaged {name}"))
+        return value
+
+    def _says(self, what: str) -> str:
+        return f"The checkpoint {self.path} {what}: restore the file or train the model again."
+
+
+def find(name: str | Path) -> Checkpoint:
+    """A checkpoint by its name among those that ship, or by its folder. Raises RavelError."""
+    for path in (SHIPPED / name, Path(name)):
+        if path.is_dir() and str(name) not in ("", "."):
+            return Checkpoint(path)
+    known = ", ".join(c.name for c in list_checkpoints()) or "none yet"
+    raise RavelError(
+        f"There is no checkpoint called {str(name)!r}: give a folder or one of those that ship "
+        f"({known})."
+    )
+
+
+def list_checkpoints(system: str | None = None) -> list[Checkpoint]:
+    """The checkpoints that ship, by name; only those of a system if one is named."""
+    found = []
+    for config in sorted(SHIPPED.glob("*/config.json")):
+        checkpoint = Checkpoint(config.parent)
+        try:
+            if system in (None, checkpoint.system):
+                found.append(checkpoint)
+        except RavelError:  # a damaged one is not offered; asked for by name it says what is wrong
+            continue
+    return found
+
+
+def write(path: str | Path, config: dict[str, Any], weights: dict[str, Any]) -> Checkpoint:
+    """Write config and weights into a folder, each file atomically."""
+    from safetensors.torch import save_file
+
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    replace(folder / "model.safetensors", lambda temporary: save_file(tensors, temporary))
+    write_json(folder / "config.json", config)
+    return Checkpoint(folder)

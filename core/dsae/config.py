@@ -1,0 +1,89 @@
+"""What may be set in TS-DSAE and its baselines, and the presets."""
+
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt
+
+from core.training.config import Settings, TrainingConfig
+
+Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae"]
+
+
+class ModelConfig(Settings):
+    """Sizes and forms of the networks (section 4 of the paper)."""
+
+    posterior: Literal["factorised", "full"] = Field(
+        "factorised", description="q(z_t|x_t), or q(z_t|x_1:T, v) by a bidirectional LSTM"
+    )
+    decoder: Literal["framewise", "recurrent"] = Field(
+        "framewise", description="an MLP on each frame, or the enriched bidirectional LSTM"
+    )
+    v_size: PositiveInt = Field(16, description="size of the global latent v")
+    z_size: PositiveInt = Field(16, description="size of each local latent z")
+    hidden: PositiveInt = Field(64, description="width of encoders and decoder")
+    prior_hidden: PositiveInt = Field(32, description="width of the transition prior's LSTM")
+
+
+class ObjectiveConfig(Settings):
+    """Which of the four models is trained, and what each loss term weighs."""
+
+    variant: Variant = Field("ts-dsae", description="the baselines DSAE, DSAE-f, TS-DSAE without "
+                             "swap terms, or TS-DSAE")
+    reduction: Literal["mean", "elbo"] = Field(
+        "mean", description="means as in the authors' code, or sums as in equation 2"
+    )
+    stage1_steps: int = Field(5_700, ge=0, description="steps of constrained training")
+    kl_z: NonNegativeFloat = Field(1.0, description="weight of the local KL")
+    kl_v: NonNegativeFloat = Field(1.0, description="weight of the global KL")
+    z_gswap: NonNegativeFloat = Field(1.0, description="weight: z unmoved by a global swap")
+    v_gswap: NonNegativeFloat = Field(1.0, description="weight: v follows a global swap")
+    v_lswap: NonNegativeFloat = Field(1.0, description="weight: v unmoved by a local swap")
+    z_lswap: NonNegativeFloat = Field(1.0, description="weight: z follows a local swap")
+
+
+class DataConfig(Settings):
+    """What the model is trained on."""
+
+    store: str = Field("data/dmelodies", description="folder of a feature store")
+    crop: PositiveInt | None = Field(
+        None, description="frames of a random crop for each training clip, or none for all"
+    )
+    factor: str = Field("instrument", description="label column that v should carry")
+
+
+class DsaeConfig(Settings):
+    """One training run of a disentangled sequential autoencoder."""
+
+    system: Literal["dsae"] = "dsae"
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+# Values laid over the defaults, which are the paper's: 4,000 epochs of 19 steps, C = 300 epochs.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "quick": {
+        "objective": {"stage1_steps": 600},
+        "data": {"crop": 64},
+        "training": {
+            "steps": 6_000,
+            "batch_size": 32,
+            "learning_rate": 3e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "validate_every": 200,
+            "patience": None,
+        },
+    },
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Values of the named preset. Raises RavelError naming the presets there are."""
+    from core.errors import RavelError
+
+    if name not in PRESETS:
+        raise RavelError(f"There is no preset called {name!r}: choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]

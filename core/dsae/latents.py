@@ -1,0 +1,192 @@
+"""TS-DSAE for everybody else: a clip to its latents, latents to sound, and the swaps between.
+
+    model = load("ts-dsae-instruments")
+    violin, trumpet = read("violin.flac"), read("trumpet.flac")
+    melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import checkpoints
+from core.audio.clip import Clip
+from core.audio.mel import HOP, N_MELS, frames_of, log_mel
+from core.dsae.config import DsaeConfig
+from core.dsae.model import Dsae
+from core.errors import RavelError
+from core.training.files import replace
+
+What = Literal["global", "local"]
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """One clip's posterior: means and log-variances of v, each [V], and of z, each [T, Z]."""
+
+    v: Tensor
+    v_logvar: Tensor
+    z: Tensor
+    z_logvar: Tensor
+
+    def to_npz(self) -> bytes:
+        """The four arrays as the bytes of an .npz file."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **self.arrays())
+        return buffer.getvalue()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The four arrays by name."""
+        return {name: tensor.numpy() for name, tensor in vars(self).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Swap:
+    """Log-mels [T, M] around one swap of two clips.
+
+    `swapped` is what was asked for; `counterpart` is the same swap seen from the other clip.
+    """
+
+    source: Tensor
+    target: Tensor
+    source_reconstruction: Tensor
+    target_reconstruction: Tensor
+    swapped: Tensor
+    counterpart: Tensor
+    source_latents: Latents
+    target_latents: Latents
+
+
+class Disentangler:
+    """A trained model of the family, at rest: no gradients, no noise."""
+
+    def __init__(self, model: Dsae, config: DsaeConfig, checkpoint: checkpoints.Checkpoint) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.config, self.checkpoint = config, checkpoint
+        self.device = next(model.parameters()).device
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.checkpoint.name
+
+    @property
+    def v_size(self) -> int:
+        """V, the size of the global latent."""
+        return self.config.model.v_size
+
+    @property
+    def z_size(self) -> int:
+        """Z, the size of a local latent."""
+        return self.config.model.z_size
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What it is, on what it was trained, what it scored."""
+        return {
+            "system": self.config.system,
+            "variant": self.config.objective.variant,
+            "corpus": Path(self.config.data.store).name,
+            "metrics": self.checkpoint.metrics,
+        }
+
+    @torch.inference_mode()
+    def encode(self, clip: Clip | Tensor | np.ndarray) -> Latents:
+        """A clip, or a log-mel [T, M], to its latents. Raises RavelError for another shape."""
+        x = clip_log_mel(clip).to(self.device)[None]
+        q_v, q_z = self.model.encode(x)
+        return Latents(*(part[0].cpu() for part in (*q_v, *q_z)))
+
+    @torch.inference_mode()
+    def decode(self, v: Tensor, z: Tensor) -> Tensor:
+        """Global latent v [V] and local latents z [T, Z] to a log-mel [T, M]."""
+        if v.shape != (self.v_size,) or z.dim() != 2 or z.shape[1] != self.z_size:
+            raise RavelError(
+                f"Latents of shapes v {tuple(v.shape)} and z {tuple(z.shape)} were given, but "
+                f"{self.name} takes v ({self.v_size},) and z (frames, {self.z_size})."
+            )
+        return self.model.decoder(z[None].to(self.device), v[None].to(self.device))[0].cpu()
+
+    def swap(self, source: Latents, target: Latents) -> Tensor:
+        """The source's melody with the target's global latent, as a log-mel [T, M]."""
+        return self.decode(target.v, source.z)
+
+    @torch.inference_mode()
+    def sample(self, seconds: float = 4.0, seed: int = 0, v: Tensor | None = None) -> Latents:
+        """A draw from the prior: z frame by frame from p(z_t|z_<t), v, if not given, from N(0, I)."""
+        frames = frames_of(round(seconds * 16_000))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            drawn = torch.randn(self.v_size) if v is None else v
+            z = self.model.prior.sample(1, frames)[0].cpu()
+        # A draw has no spread of its own.
+        certain = [torch.full_like(part, -torch.inf) for part in (drawn, z)]
+        return Latents(drawn, certain[0], z, certain[1])
+
+
+def load(checkpoint: str | Path, device: str = "cpu") -> Disentangler:
+    """A checkpoint by name or folder. Raises RavelError when missing, damaged or not of dsae."""
+    found = checkpoints.find(checkpoint)
+    if found.system != "dsae":
+        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for swapping.")
+    config = DsaeConfig.parse(found.config)
+    model = Dsae(config.model)
+    try:
+        model.load_state_dict({k: v.float() for k, v in found.weights().items()})
+    except RuntimeError:
+        raise RavelError(
+            f"The weights of the checkpoint {found.path} do not fit its config.json: "
+            "restore the files or train the model again."
+        ) from None
+    return Disentangler(model.to(device), config, found)
+
+
+def clip_log_mel(clip: Clip | Tensor | np.ndarray) -> Tensor:
+    """The log-mel [T, M] of a clip, or the log-mel itself, checked."""
+    if isinstance(clip, Clip):
+        return log_mel(torch.from_numpy(clip.wave))
+    x = torch.as_tensor(clip, dtype=torch.float32)
+    if x.dim() != 2 or x.shape[1] != N_MELS:
+        raise RavelError(
+            f"A log-mel of shape {tuple(x.shape)} was given, but (frames, {N_MELS}) is expected."
+        )
+    return x
+
+
+def swap_clips(model: Disentangler, source: Clip, target: Clip, what: What = "global") -> Swap:
+    """Swap two clips. `global`: source melody, target instrument; `local`: the other way round."""
+    x, y = clip_log_mel(source), clip_log_mel(target)
+    of_x, of_y = model.encode(x), model.encode(y)
+    by_target, by_source = model.swap(of_x, of_y), model.swap(of_y, of_x)
+    swapped, counterpart = (by_target, by_source) if what == "global" else (by_source, by_target)
+    return Swap(
+        source=x,
+        target=y,
+        source_reconstruction=model.decode(of_x.v, of_x.z),
+        target_reconstruction=model.decode(of_y.v, of_y.z),
+        swapped=swapped,
+        counterpart=counterpart,
+        source_latents=of_x,
+        target_latents=of_y,
+    )
+
+
+def save_latents(path: str | Path, clips: dict[str, Latents]) -> None:
+    """Write the latents of named clips into one .npz, keys `NAME/v`, `NAME/z` and so on."""
+    arrays = {f"{name}/{k}": a for name, lat in clips.items() for k, a in lat.arrays().items()}
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    replace(Path(path), write)
+
+
+def seconds_of(log_mel: Tensor) -> float:
+    """How long the sound of a log-mel [T, M] lasts."""
+    return (log_mel.shape[0] - 1) * HOP / 16_000

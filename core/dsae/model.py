@@ -1,0 +1,202 @@
+"""The networks of the disentangled sequential autoencoder family (section 3 of the paper).
+
+Letters: B batch, T frames, M mels, V size of the global latent, Z size of a local latent, H hidden.
+"""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from core.audio.mel import N_MELS
+from core.dsae.config import ModelConfig
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian by its mean and log-variance, both [..., D]."""
+
+    mean: Tensor
+    logvar: Tensor
+
+    def sample(self) -> Tensor:
+        """One reparameterised draw."""
+        return self.mean + torch.exp(0.5 * self.logvar) * torch.randn_like(self.mean)
+
+    def chunk(self, n: int) -> list["Gaussian"]:
+        """Split along the batch into n equal parts."""
+        pairs = zip(self.mean.chunk(n), self.logvar.chunk(n), strict=True)
+        return [Gaussian(*pair) for pair in pairs]
+
+
+class GaussianHead(nn.Module):
+    """Features [..., H] to a diagonal Gaussian over [..., D]."""
+
+    def __init__(self, hidden: int, size: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(hidden, size)
+        self.logvar = nn.Linear(hidden, size)
+
+    def forward(self, h: Tensor) -> Gaussian:
+        # One product for both halves; single precision, since the KLs take exponentials.
+        weight = torch.cat([self.mean.weight, self.logvar.weight])
+        bias = torch.cat([self.mean.bias, self.logvar.bias])
+        return Gaussian(*F.linear(h, weight, bias).float().chunk(2, dim=-1))
+
+
+def mlp(inputs: int, hidden: int) -> nn.Sequential:
+    """Two tanh layers, applied to each frame."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()
+    )
+
+
+class BiLstm(nn.Module):
+    """A two-layer bidirectional LSTM whose directions are averaged: [B, T, D] to [B, T, H]."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, num_layers=2, bidirectional=True, batch_first=True)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is None:
+            out, _ = self.lstm(x)
+        else:  # packed, so that the backward direction starts at each clip's own end
+            packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            out, _ = pad_packed_sequence(
+                self.lstm(packed)[0], batch_first=True, total_length=x.shape[1]
+            )
+        return torch.stack(out.chunk(2, dim=-1)).mean(0)
+
+
+class GlobalEncoder(nn.Module):
+    """q(v | x_1:T): an MLP on each frame, a mean over the clip's own frames, a Gaussian."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.frames = mlp(N_MELS, config.hidden)
+        self.head = GaussianHead(config.hidden, config.v_size)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Gaussian:
+        """x [B, T, M] and lengths [B] (none: all T) to q(v) over [B, V]."""
+        return self.head(masked_mean(self.frames(x), lengths))
+
+
+class LocalEncoder(nn.Module):
+    """q(z_t | x_t), or with the full posterior q(z_t | x_1:T, v)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.full = config.posterior == "full"
+        if self.full:
+            self.frames = BiLstm(N_MELS, config.hidden)
+        else:
+            self.frames = mlp(N_MELS, config.hidden)
+        self.head = GaussianHead(config.hidden + self.full * config.v_size, config.z_size)
+
+    def forward(self, x: Tensor, v: Tensor, lengths: Tensor | None = None) -> Gaussian:
+        """x [B, T, M] and v [B, V], which the factorised form ignores, to q(z) over [B, T, Z]."""
+        if not self.full:
+            return self.head(self.frames(x))
+        # As in the authors' code v joins after the LSTM; the paper's text joins it before.
+        h = self.frames(x, lengths)
+        return self.head(torch.cat([h, v[:, None].expand(-1, x.shape[1], -1)], dim=-1))
+
+
+class TransitionPrior(nn.Module):
+    """p(z_t | z_<t): a unidirectional LSTM driven by samples; p(z_1) = N(0, I)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        hidden = config.prior_hidden
+        self.lstm = nn.LSTM(config.z_size, hidden, num_layers=2, batch_first=True)
+        self.head = GaussianHead(hidden, config.z_size)
+
+    def forward(self, z: Tensor) -> Gaussian:
+        """Teacher forced: samples z [B, T, Z] to the prior of each z_t."""
+        out, _ = self.lstm(z[:, :-1])
+        rest = self.head(out)
+        return Gaussian(F.pad(rest.mean, (0, 0, 1, 0)), F.pad(rest.logvar, (0, 0, 1, 0)))
+
+    def sample(self, batch: int, frames: int) -> Tensor:
+        """Free generation: each step is fed its own draw. [B, T, Z]."""
+        weight = self.head.mean.weight
+        z = torch.randn(batch, 1, weight.shape[0], device=weight.device)
+        drawn, state = [z], None
+        for _ in range(frames - 1):
+            out, state = self.lstm(z, state)
+            z = self.head(out).sample()
+            drawn.append(z)
+        return torch.cat(drawn, dim=1)
+
+
+class FramewiseDecoder(nn.Module):
+    """The mean of p(x_t | z_t, v) by an MLP on each frame."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.frames = mlp(config.z_size + config.v_size, config.hidden)
+        self.out = nn.Linear(config.hidden, N_MELS)
+
+    def forward(self, z: Tensor, v: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """z [B, T, Z] and v [B, V] to a log-mel [B, T, M]."""
+        first, *rest = self.frames
+        # The layer on [z_t, v] as a sum: v's share is the same in all frames, so computed once.
+        of_z, of_v = first.weight.split([z.shape[-1], v.shape[-1]], dim=1)
+        h = F.linear(z, of_z) + F.linear(v, of_v, first.bias)[:, None]
+        for layer in rest:
+            h = layer(h)
+        return self.out(h).float()
+
+
+class RecurrentDecoder(nn.Module):
+    """The enriched decoder of section 6.4: a bidirectional LSTM on [z_1:T, v]."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.frames = BiLstm(config.z_size + config.v_size, config.hidden)
+        self.out = nn.Linear(config.hidden, N_MELS)
+
+    def forward(self, z: Tensor, v: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """z [B, T, Z] and v [B, V] to a log-mel [B, T, M]."""
+        h = torch.cat([z, v[:, None].expand(-1, z.shape[1], -1)], dim=-1)
+        return self.out(self.frames(h, lengths)).float()
+
+
+class Dsae(nn.Module):
+    """Encoders, prior and decoder. The global encoder's snapshot is part of it from the start."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.global_encoder = GlobalEncoder(config)
+        self.local_encoder = LocalEncoder(config)
+        self.prior = TransitionPrior(config)
+        decoder = FramewiseDecoder if config.decoder == "framewise" else RecurrentDecoder
+        self.decoder = decoder(config)
+        self.snapshot = copy.deepcopy(self.global_encoder).requires_grad_(False)
+
+    @torch.no_grad()
+    def take_snapshot(self) -> None:
+        """Freeze today's global encoder as the informed prior of stage 2 (equation 3)."""
+        self.snapshot.load_state_dict(self.global_encoder.state_dict())
+
+    def encode(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Gaussian, Gaussian]:
+        """x [B, T, M] to q(v) over [B, V] and q(z) over [B, T, Z], v taken at its mean."""
+        q_v = self.global_encoder(x, lengths)
+        return q_v, self.local_encoder(x, q_v.mean, lengths)
+
+
+def masked_mean(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Mean of x [B, T, D] over each clip's own frames: [B, D]."""
+    if lengths is None:
+        return x.mean(1)
+    mask = frame_mask(lengths, x.shape[1])
+    return (x * mask[..., None]).sum(1) / lengths[:, None]
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """lengths [B] to a mask [B, T], one where a frame belongs to its clip."""
+    return (torch.arange(frames, device=lengths.device) < lengths[:, None]).float()

@@ -1,0 +1,130 @@
+"""What the engine calls to train TS-DSAE or one of its baselines."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.data.store import FeatureStore
+from core.dsae import evaluate, objective
+from core.dsae.config import DsaeConfig
+from core.dsae.model import Dsae
+
+SIGNAL_CLIPS = 240  # validation clips that the collapse signals are computed on
+
+
+class Batch(NamedTuple):
+    """Log-mels x [B, T, M] and their lengths [B], or none when all are T frames long."""
+
+    x: Tensor
+    lengths: Tensor | None
+
+
+class Clips:
+    """Some clips of a store as tensors on a device, in half precision until they are used."""
+
+    def __init__(self, store: FeatureStore, indices: Any, device: torch.device) -> None:
+        self.log_mel = torch.from_numpy(store.log_mel[indices]).to(device)
+        self.lengths = torch.from_numpy(store.lengths[indices].astype("int64")).to(device)
+        self.ragged = bool((self.lengths != self.log_mel.shape[1]).any())
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def whole(self, indices: Tensor | slice) -> Batch:
+        """The clips in full length."""
+        lengths = self.lengths[indices] if self.ragged else None
+        return Batch(self.log_mel[indices].float(), lengths)
+
+    def crop(self, indices: Tensor, frames: int) -> Batch:
+        """A random excerpt of each clip; a clip shorter than the crop stays whole, and masked."""
+        lengths = self.lengths[indices]
+        room = (lengths - frames).clamp(min=0)
+        start = (torch.rand(len(indices), device=lengths.device) * (room + 1)).long()
+        positions = start[:, None] + torch.arange(frames, device=lengths.device)
+        positions = positions.clamp(max=self.log_mel.shape[1] - 1)
+        x = self.log_mel[indices[:, None], positions].float()
+        return Batch(x, lengths.clamp(max=frames) if self.ragged else None)
+
+
+class DsaeTask:
+    """The two stages of training (section 3.2) over a feature store."""
+
+    def __init__(self, config: DsaeConfig) -> None:
+        self.config = config
+        self.training = config.training
+        self.two_stage = config.objective.variant != "dsae"
+        self.informed = config.objective.variant.startswith("ts-dsae")
+        self.swaps = config.objective.variant == "ts-dsae"
+
+    def load(self, device: torch.device) -> int:
+        """Bring training and validation clips to the device; the number of training clips."""
+        store = FeatureStore.open(self.config.data.store)
+        train, held_out = store.indices("train"), store.indices("validation")
+        self.train, self.held_out = (Clips(store, rows, device) for rows in (train, held_out))
+        factor = store.labels[self.config.data.factor]
+        self.factor, self.held_out_factor = factor[train], factor[held_out]
+        return len(self.train)
+
+    def build(self) -> Dsae:
+        """A freshly initialised model."""
+        return Dsae(self.config.model)
+
+    def stage(self, step: int) -> str:
+        """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
+        if not self.two_stage:
+            return "joint"
+        return "constrained" if step < self.config.objective.stage1_steps else "informed"
+
+    def enter(self, model: Dsae, stage: str, fresh: bool) -> None:
+        """Freeze what the stage keeps fixed; on first entering stage 2 take the snapshot."""
+        constrained = stage == "constrained"
+        model.local_encoder.requires_grad_(not constrained)
+        model.prior.requires_grad_(not constrained)
+        # DSAE-f goes on with the global encoder that stage 1 left.
+        model.global_encoder.requires_grad_(stage != "informed" or self.informed)
+        if fresh and stage == "informed":
+            model.take_snapshot()
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Training clips, cropped if the config says so."""
+        crop = self.config.data.crop
+        return self.train.crop(indices, crop) if crop else self.train.whole(indices)
+
+    def losses(self, model: Dsae, batch: Batch, stage: str) -> dict[str, Tensor]:
+        """The objective of the stage, term by term."""
+        informed = stage == "informed"
+        return objective.losses(
+            model,
+            *batch,
+            self.config.objective,
+            informed=informed and self.informed,
+            swaps=informed and self.swaps,
+        )
+
+    def validate(self, model: Dsae, stage: str) -> dict[str, float]:
+        """The losses over the validation clips, and what tells a collapse early.
+
+        The criterion is equation 2, as in the paper; the authors' code adds the swap terms.
+        """
+        sums: dict[str, float] = {}
+        size = min(self.training.batch_size, 128)
+        for start in range(0, len(self.held_out), size):
+            batch = self.held_out.whole(slice(start, start + size))
+            share = len(batch.x) / len(self.held_out)
+            for name, value in self.losses(model, batch, stage).items():
+                sums[name] = sums.get(name, 0.0) + share * float(value)
+        return {"criterion": sums["elbo_loss"], **sums, **self._signals(model)}
+
+    def _signals(self, model: Dsae) -> dict[str, float]:
+        train = spread(len(self.train), 2 * SIGNAL_CLIPS)
+        held_out = spread(len(self.held_out), SIGNAL_CLIPS)
+        some = evaluate.Batch(*self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()])
+        learnt = evaluate.Batch(*self.train.whole(train), self.factor[train.numpy()])
+        scores = evaluate.swap_f1(model, learnt, some)
+        return scores | evaluate.active_units(model, some[:2])
+
+
+def spread(total: int, count: int) -> Tensor:
+    """At most `count` indices evenly spread over `total`."""
+    return torch.linspace(0, total - 1, min(count, total)).long()

@@ -1,0 +1,89 @@
+"""What may be set, in one schema for the command line, the lab and the checkpoint."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from core.errors import RavelError
+
+
+class Settings(BaseModel):
+    """Base of every config: frozen, unknown names refused, errors in words a person can act on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Validate plain (possibly textual) values. Raises RavelError naming the first mistake."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RavelError(_explain(cls, error)) from None
+
+
+def _explain(schema: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        names = list(flat_fields(schema))
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(names)}."
+        return f"There is no setting called {name}: {hint}"
+    if first["type"] == "missing":
+        return f"The setting {name} is missing: give it a value."
+    message = first["msg"].replace("Input should", "it should").removeprefix("Value error, ")
+    return f"The setting {name} cannot be {first['input']!r}: {message}."
+
+
+def flat_fields(schema: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+    """Every leaf setting by its dotted name, e.g. `training.steps`, with its pydantic field."""
+    fields: dict[str, Any] = {}
+    for name, field in schema.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            fields |= flat_fields(field.annotation, f"{prefix}{name}.")
+        else:
+            fields[f"{prefix}{name}"] = field
+    return fields
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it; a dotted key reaches into a section."""
+    merged = {k: merge(v, {}) if isinstance(v, Mapping) else v for k, v in base.items()}
+    for key, value in changes.items():
+        head, _, rest = key.partition(".")
+        if rest:
+            merged[head] = merge(merged.get(head, {}), {rest: value})
+        elif isinstance(value, Mapping):
+            merged[head] = merge(merged.get(head, {}), value)
+        else:
+            merged[head] = value
+    return merged
+
+
+class TrainingConfig(Settings):
+    """How a run is trained, whatever the task. The clock is optimisation steps."""
+
+    steps: PositiveInt = Field(76_000, description="optimisation steps in all")
+    batch_size: PositiveInt = Field(128, description="clips a step, over all processes")
+    learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size, at its peak")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="constant, or a linear warm-up and a cosine down to nothing"
+    )
+    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up (cosine schedule)")
+    amsgrad: bool = Field(False, description="Adam's AMSGrad variant")
+    gradient_clip: PositiveFloat | None = Field(
+        None, description="largest gradient norm, or none for no clipping"
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 uses autocast")
+    validate_every: PositiveInt = Field(19, description="steps between validations")
+    patience: PositiveInt | None = Field(
+        300, description="validations without a new best before stopping early, or none"
+    )
+    checkpoint_every: PositiveInt = Field(500, description="steps between saved states")
+    log_every: PositiveInt = Field(10, description="steps between training records")
+    seed: int = Field(0, ge=0, description="seed of weights, order and noise")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    threads: PositiveInt = Field(1, description="CPU threads a process computes with")
+    tensorboard: bool = Field(False, description="also write TensorBoard events")

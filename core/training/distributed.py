@@ -1,0 +1,78 @@
+"""One process or many: what `torchrun` says of us, and what processes tell each other."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from core.errors import RavelError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all that train one model."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def agree(self, flag: bool) -> bool:
+        """The main process's flag, on all processes, so that they leave a loop together."""
+        if self.size == 1:
+            return flag
+        told = torch.tensor([int(flag)], device=self.device)
+        dist.broadcast(told, src=0)
+        return bool(told.item())
+
+    def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
+        """Each value averaged over the processes."""
+        stacked = torch.stack([value.detach().float() for value in values.values()])
+        if self.size > 1:
+            dist.all_reduce(stacked)
+            stacked /= self.size
+        return dict(zip(values, stacked.tolist(), strict=True))
+
+    def close(self) -> None:
+        """Leave the process group."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+
+def join(device: str) -> World:
+    """Join the processes `torchrun` started, or be alone. Raises RavelError without the device."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    chosen = pick_device(device, int(os.environ.get("LOCAL_RANK", "0")) if size > 1 else None)
+    if size > 1:
+        if chosen.type == "cuda":
+            torch.cuda.set_device(chosen)
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        return World(dist.get_rank(), size, chosen)
+    return World(0, 1, chosen)
+
+
+def pick_device(name: str, local_rank: int | None = None) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` as a device; each local process gets a GPU of its own."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise RavelError(
+            f"There is no device called {name!r}: choose auto, cpu, cuda or cuda:N."
+        ) from None
+    if device.type == "cuda":
+        if local_rank is not None:
+            device = torch.device("cuda", local_rank)
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise RavelError(
+                f"{device} was asked for, but this machine shows {torch.cuda.device_count()} GPUs: "
+                "choose cpu, or auto to take what there is."
+            )
+    return device

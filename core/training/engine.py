@@ -1,0 +1,301 @@
+"""The training loop: any task, on one CPU, one GPU, or many by DDP under torchrun.
+
+    one process     python -m core train dsae --data data/dmelodies --run first
+    two GPUs        torchrun --nproc-per-node 2 -m core train dsae --data data/dmelodies --run two
+    two machines    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:PORT -m core ...
+
+Order and noise of a step are functions of (seed, step, rank) alone, so a resumed run continues as
+if it had never been interrupted, and nothing random needs to be saved.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from core.errors import RavelError
+from core.training import distributed
+from core.training.config import TrainingConfig
+from core.training.run import Run, restore_optimizer
+
+
+class Task(Protocol):
+    """What the engine needs of a system. A task knows its model and data, but no loop."""
+
+    training: TrainingConfig
+
+    def load(self, device: torch.device) -> int:
+        """Bring the data to the device and return the number of training examples."""
+
+    def build(self) -> nn.Module:
+        """A freshly initialised model."""
+
+    def stage(self, step: int) -> str:
+        """The name of the stage that a step belongs to."""
+
+    def enter(self, model: nn.Module, stage: str, fresh: bool) -> None:
+        """Freeze and unfreeze for a stage; `fresh` is false when a resumed run is inside it."""
+
+    def batch(self, indices: Tensor) -> Any:
+        """The training examples with these indices, on the device."""
+
+    def losses(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
+        """Named scalar terms; `loss` is the one minimised."""
+
+    def validate(self, model: nn.Module, stage: str) -> dict[str, float]:
+        """Named validation figures; `criterion` decides on best and early stopping (least)."""
+
+
+class Step(nn.Module):
+    """A task's losses as a module's forward pass, which is what DDP can wrap."""
+
+    def __init__(self, task: Task, model: nn.Module, stage: str) -> None:
+        super().__init__()
+        self.task, self.model, self.stage = task, model, stage
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        return self.task.losses(self.model, batch, self.stage)
+
+
+def train(task: Task, run: Run, *, progress: bool = True) -> dict[str, Any]:
+    """Train to the end, to early stopping, or until asked to stop; return the final state.
+
+    The run's last saved state, if any, is continued. Raises RavelError for what a person can mend
+    (a held run, a missing device, data that do not fit, a full disk); the run's state says so too.
+    """
+    world = distributed.join(task.training.device)
+    torch.set_num_threads(task.training.threads)
+    try:
+        if world.is_main:
+            run.hold()
+            run.forget_stop()
+            run.write_state(state="running", message="", device=str(world.device))
+        return _Loop(task, run, world, progress).go()
+    except BaseException as error:
+        if run.is_mine:
+            run.write_state(state="failed", message=_reason(error))
+        if isinstance(error, OSError):
+            raise RavelError(_reason(error)) from error
+        raise
+    finally:
+        run.release()
+        world.close()
+
+
+class _Loop:
+    def __init__(self, task: Task, run: Run, world: distributed.World, progress: bool) -> None:
+        self.task, self.run, self.world, self.config = task, run, world, task.training
+        examples = task.load(world.device)
+        self.epoch_steps = _steps_in_epoch(examples, self.config.batch_size, world.size)
+        self.examples = examples
+        torch.manual_seed(_seed(self.config.seed, 0))
+        self.model = task.build().to(world.device)
+        # All parameters from the start: those still frozen begin with a fresh state when freed.
+        self.optimizer = torch.optim.Adam(
+            [p for _, p in _trainable(self.model)], lr=1.0, amsgrad=self.config.amsgrad
+        )
+        self.step, self.stage = 0, ""
+        self.best, self.waited = math.inf, 0
+        self.bar = tqdm(total=self.config.steps, disable=not (progress and world.is_main))
+        self.sinks = _sinks(run, self.config, world)
+        self.clock = (time.monotonic(), 0)
+        self.killed = False
+
+    def go(self) -> dict[str, Any]:
+        if threading.current_thread() is threading.main_thread():
+            for name in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(name, self._on_signal)
+        if self.run.has("last"):
+            self._resume()
+        self.bar.update(self.step)
+        reason = "finished"
+        while self.step < self.config.steps:
+            self._enter_stage()
+            if self.step % self.config.validate_every == 0 and self._validate():
+                reason = "stopped early"
+                break
+            self._train_step()
+            if self._interrupted():
+                reason = "stopped"
+                break
+        else:
+            self._validate()
+        self._save("last")
+        self.bar.close()
+        final = {"state": "stopped" if reason == "stopped" else "finished", "reason": reason}
+        if self.world.is_main:
+            self.run.write_state(**final, step=self.step, stage=self.stage)
+        return {**final, "step": self.step, "best": self.best}
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        if self.killed and number == signal.SIGINT:  # asked twice: leave without saving
+            raise KeyboardInterrupt
+        self.killed = True
+
+    def _resume(self) -> None:
+        weights, slots, progress = self.run.load("last")
+        self.model.load_state_dict(weights)
+        restore_optimizer(self.optimizer, slots)
+        self.step, self.best = progress["step"], progress["best"] or math.inf
+        self.waited, self.stage = progress["waited"], progress["stage"]
+        self._wrap(fresh=False)
+
+    def _enter_stage(self) -> None:
+        stage = self.task.stage(self.step)
+        if stage != self.stage:
+            self.stage = stage
+            # Losses of different stages are different things: neither best nor patience carries on.
+            self.best, self.waited = math.inf, 0
+            self._wrap(fresh=True)
+
+    def _wrap(self, fresh: bool) -> None:
+        self.task.enter(self.model, self.stage, fresh)
+        self.forward: nn.Module = Step(self.task, self.model, self.stage)
+        if self.world.size > 1:
+            # What is trained is fixed within a stage, so DDP is wrapped once for each.
+            self.forward = DistributedDataParallel(self.forward, broadcast_buffers=False)
+
+    def _train_step(self) -> None:
+        self.forward.train()
+        torch.manual_seed(_seed(self.config.seed, 1, self.step, self.world.rank))
+        rate = learning_rate(self.config, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self.task.batch(self._indices())
+        with self._autocast():
+            terms = self.forward(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        if self.config.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        self.step += 1
+        self.bar.update(1)
+        if self.step % self.config.log_every == 0:
+            self._log("train", {**self.world.mean(terms), "learning_rate": rate, **self._speed()})
+        if self.step % self.config.checkpoint_every == 0:
+            self._save("last")
+
+    def _indices(self) -> Tensor:
+        """This process's share of the step's batch, in an order drawn anew for each epoch."""
+        epoch, position = divmod(self.step, self.epoch_steps)
+        generator = torch.Generator().manual_seed(_seed(self.config.seed, 2, epoch))
+        order = torch.randperm(self.examples, generator=generator)
+        start = position * self.config.batch_size
+        share = order[start : start + self.config.batch_size][self.world.rank :: self.world.size]
+        return share.to(self.world.device)
+
+    def _validate(self) -> bool:
+        """Validate; keep the best; say whether patience has run out."""
+        if self.world.is_main:
+            self.forward.eval()
+            torch.manual_seed(_seed(self.config.seed, 3))  # the same noise at every validation
+            with torch.no_grad(), self._autocast():
+                figures = self.task.validate(self.model, self.stage)
+            self._log("validation", figures)
+            if not math.isfinite(figures["criterion"]):
+                raise RavelError(
+                    f"The loss is no number any more at step {self.step}: "
+                    "start again with a smaller training.learning_rate."
+                )
+            self.waited += 1
+            if figures["criterion"] < self.best:
+                self.best, self.waited = figures["criterion"], 0
+                self._save("best")
+            self.bar.set_postfix({"stage": self.stage, "validation": f"{figures['criterion']:.4f}"})
+        patience = self.config.patience
+        return self.world.agree(patience is not None and self.waited >= patience)
+
+    def _interrupted(self) -> bool:
+        if self.world.is_main:
+            self.run.beat(step=self.step, steps=self.config.steps, stage=self.stage)
+        return self.world.agree(self.killed or (self.world.is_main and self.run.asked_to_stop))
+
+    def _save(self, name: str) -> None:
+        if self.world.is_main:
+            best = self.best if math.isfinite(self.best) else None
+            progress = {"step": self.step, "stage": self.stage, "best": best, "waited": self.waited}
+            self.run.save(name, self.model, self.optimizer, progress)
+
+    def _log(self, kind: str, values: dict[str, float]) -> None:
+        if self.world.is_main:
+            for sink in self.sinks:
+                sink(kind, self.step, {"stage": self.stage, **values})
+
+    def _speed(self) -> dict[str, float]:
+        (then, at), now = self.clock, time.monotonic()
+        self.clock = (now, self.step)
+        return {"steps_per_second": (self.step - at) / max(now - then, 1e-9)} if at else {}
+
+    def _autocast(self) -> Any:
+        if self.config.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """The learning rate of a step, counted from 0."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _steps_in_epoch(examples: int, batch_size: int, processes: int) -> int:
+    if batch_size < processes:
+        raise RavelError(
+            f"training.batch_size is {batch_size} but there are {processes} processes: "
+            "give each at least one clip."
+        )
+    if examples == 0:
+        raise RavelError("The corpus has no training clips: check its 'split' column.")
+    full, rest = divmod(examples, batch_size)
+    # The last, smaller batch counts, unless some process would go without.
+    return max(1, full + (rest >= processes))
+
+
+def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _sinks(run: Run, config: TrainingConfig, world: distributed.World) -> list[Any]:
+    if not config.tensorboard or not world.is_main:
+        return [run.log]
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise RavelError(
+            "training.tensorboard needs the package tensorboard: run 'pip install tensorboard'."
+        ) from None
+    writer = SummaryWriter(run.path / "tensorboard")
+
+    def events(kind: str, step: int, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if isinstance(value, float):
+                writer.add_scalar(f"{kind}/{name}", value, step)
+        writer.flush()
+
+    return [run.log, events]
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted from the keyboard; resume it to continue"
+    if isinstance(error, OSError):
+        return f"a file could not be written or read: {error.strerror or error}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,215 @@
+"""A run is a directory, and the directory is the truth."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from core.errors import RavelError
+from core.training.files import replace, write_json
+
+HEARTBEAT_SECONDS = 2.0
+ALIVE = ("queued", "running")
+
+
+class Run:
+    """One training run on disk. Everybody reads it; only the process that holds its lock writes."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock: Any = None
+        self._beat = 0.0
+
+    # -- making and opening ------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: str | Path, config: Mapping[str, Any]) -> "Run":
+        """A new run with its config. Raises RavelError where one stands already."""
+        run = cls(path)
+        try:
+            run.path.mkdir(parents=True)
+        except FileExistsError:
+            raise RavelError(
+                f"There is a run at {run.path} already: resume it, or choose another name."
+            ) from None
+        except OSError as error:
+            raise RavelError(f"No run can be made at {run.path}: {error.strerror}.") from None
+        write_json(run.path / "config.json", config)
+        run.write_state(state="queued", step=0)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """An existing run. Raises RavelError when the folder holds none."""
+        run = cls(path)
+        if not (run.path / "config.json").is_file():
+            raise RavelError(f"There is no run at {run.path}: a run's folder holds a config.json.")
+        return run
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config the run was made with, as plain data."""
+        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+
+    # -- who holds it ------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Take the lock for as long as this process lives. Raises RavelError when it is taken."""
+        self._lock = open(self.path / "lock", "a")  # noqa: SIM115 - held for the process's life
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise RavelError(
+                f"The run at {self.path} is being trained by another process: stop that one first."
+            ) from None
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process holds the lock."""
+        return self._lock is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether a living process holds the lock; a killed one loses it at once."""
+        try:
+            with open(self.path / "lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
+    # -- state -------------------------------------------------------------------------------
+
+    def write_state(self, **values: Any) -> None:
+        """Replace fields of the state, with the time of the change."""
+        write_json(self.path / "state.json", {**self._state(), **values, "heartbeat": time.time()})
+
+    def beat(self, **values: Any) -> None:
+        """As `write_state`, but no more often than every two seconds."""
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self._beat = time.monotonic()
+            self.write_state(**values)
+
+    def state(self) -> dict[str, Any]:
+        """The state as it truly is: a run that says it is running but holds no lock crashed."""
+        state = self._state()
+        if state.get("state") == "running" and not self.held:
+            state["state"] = "failed"
+            state.setdefault("message", "its process died; resume it to continue")
+        return state
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / "state.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def ask_to_stop(self) -> None:
+        """Ask the worker to save and leave; it looks between steps."""
+        (self.path / "STOP").touch()
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return (self.path / "STOP").exists()
+
+    def forget_stop(self) -> None:
+        """Clear an earlier request to stop."""
+        (self.path / "STOP").unlink(missing_ok=True)
+
+    # -- metrics -----------------------------------------------------------------------------
+
+    def log(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Append one record of metrics as a line of JSON."""
+        record = {"kind": kind, "step": step, "time": round(time.time(), 3), **values}
+        short = {k: round(v, 6) if isinstance(v, float) else v for k, v in record.items()}
+        line = json.dumps(short)
+        with open(self.path / "metrics.jsonl", "a+b") as file:
+            # A killed writer can leave half a line: end it, so that this one stands by itself.
+            if file.tell() and not _ends_with_newline(file):
+                file.write(b"\n")
+            file.write(line.encode() + b"\n")
+
+    def metrics(self, kind: str | None = None) -> Iterator[dict[str, Any]]:
+        """Records in order; half-written lines are passed over."""
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                if isinstance(record, dict) and kind in (None, record.get("kind")):
+                    yield record
+
+    # -- saved states ------------------------------------------------------------------------
+
+    def save(
+        self, name: str, model: nn.Module, optimizer: Any, progress: Mapping[str, Any]
+    ) -> None:
+        """Save weights, optimizer and progress as one safetensors file, atomically."""
+        tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+        for index, slots in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+        tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        metadata = {"progress": json.dumps(progress)}
+        replace(folder / f"{name}.safetensors", lambda path: save_file(tensors, path, metadata))
+
+    def has(self, name: str) -> bool:
+        """Whether a state of that name was saved."""
+        return (self.path / "checkpoints" / f"{name}.safetensors").exists()
+
+    def load(self, name: str) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict]:
+        """Weights, optimizer slots and progress. Raises RavelError when missing or damaged."""
+        path = self.path / "checkpoints" / f"{name}.safetensors"
+        try:
+            with safe_open(path, "pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except FileNotFoundError:
+            raise RavelError(f"The run at {self.path} has no saved state '{name}' yet.") from None
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise RavelError(f"The saved state {path} is damaged ({error}): delete it.") from None
+        weights, slots = {}, {}
+        for key, tensor in tensors.items():
+            kind, _, rest = key.partition(".")
+            if kind == "model":
+                weights[rest] = tensor
+            else:
+                index, _, slot = rest.partition(".")
+                slots.setdefault(int(index), {})[slot] = tensor
+        return weights, slots, progress
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, slots: dict[int, dict[str, Tensor]]
+) -> None:
+    """Put saved slots back; the hyper-parameters stay the optimizer's own."""
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def _ends_with_newline(file: Any) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RavelError
-from core.training.files import replace, write_json
+from core.files import replace, write_json
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
@@ -67,9 +67,7 @@ class Checkpoint:
         except FileNotFoundError:
             raise RavelError(self._says("has no model.safetensors")) from None
         except (SafetensorError, OSError) as error:
-            raise RavelError(
-                self._says(f"has a damaged model.safetensors ({error})")
-            ) from None
+            raise RavelError(self._says(f"has a damaged model.safetensors ({error})")) from None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Lay `metrics` over what metrics.json says, section by section."""

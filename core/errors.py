@@ -1,4 +1,4 @@
-"""The one error that speaks to a person: no traceback is shown for it, in the lab or on the command line."""
+"""The one error that speaks to a person: nowhere is a traceback shown for it."""
 
 
 class RavelError(ValueError):

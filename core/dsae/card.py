@@ -6,7 +6,7 @@ from typing import Any
 from core import checkpoints
 from core.dsae.config import DsaeConfig
 from core.errors import RavelError
-from core.training.files import replace
+from core.files import replace
 from core.training.run import Run
 
 NAMES = {
@@ -57,7 +57,7 @@ def refresh_scores(checkpoint: checkpoints.Checkpoint) -> None:
 def train_command(config: DsaeConfig, run: str) -> str:
     """The command that trains with this config: every setting that is not the default."""
     default, given = DsaeConfig().model_dump(), config.model_dump()
-    lines = [f"python -m core train dsae --run runs/{run} --data {config.data.store}"]
+    lines = [f"python -m core train dsae --out runs/{run} --data {config.data.store}"]
     for section, values in given.items():
         if isinstance(values, dict):
             changed = {k: v for k, v in values.items() if v != default[section][k] and k != "store"}
@@ -66,7 +66,7 @@ def train_command(config: DsaeConfig, run: str) -> str:
 
 
 def _spelt(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "none" if value is None else str(value)
 
 
 def _card(config: DsaeConfig, progress: dict, title: str, about_data: str, name: str) -> str:

@@ -62,7 +62,7 @@ def score(model: Dsae, store: FeatureStore, factor: str, seed: int = 0) -> dict[
         told = swap_predictions(model, train, held_out, seed)
         for name, pair in told.items():
             scores[f"f1_{name}"] = interval(np.arange(len(pair.expected)), pair.f1_of)
-    if len(store.indices("counterfactual")):
+    if "counterfactual" in store.labels["split"]:
         scores |= counterfactual(model, store, factor)
     return scores | usage(model, held_out)
 

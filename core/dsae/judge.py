@@ -97,7 +97,7 @@ def _draw(pools, labels, count, rng) -> tuple[Tensor, Tensor]:
 
 
 def _augment(clip: Tensor, rng: np.random.Generator) -> Tensor:
-    """A random excerpt with a smooth random equaliser of a few decibels and a random noise floor."""
+    """A random excerpt, through a smooth equaliser of a few decibels, over a random noise floor."""
     start = rng.integers(max(1, len(clip) - CROP + 1))
     x = clip[start : start + CROP].float()
     if len(x) < CROP:  # a shorter recording goes round

@@ -1,8 +1,8 @@
 """TS-DSAE for everybody else: a clip to its latents, latents to sound, and the swaps between.
 
-    model = load("ts-dsae-instruments")
-    violin, trumpet = read("violin.flac"), read("trumpet.flac")
-    melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
+model = load("ts-dsae-instruments")
+violin, trumpet = read("violin.flac"), read("trumpet.flac")
+melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
 """
 
 import io
@@ -20,7 +20,7 @@ from core.audio.mel import HOP, N_MELS, frames_of, log_mel
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae
 from core.errors import RavelError
-from core.training.files import replace
+from core.files import replace
 
 What = Literal["global", "local"]
 
@@ -118,7 +118,7 @@ class Disentangler:
 
     @torch.inference_mode()
     def sample(self, seconds: float = 4.0, seed: int = 0, v: Tensor | None = None) -> Latents:
-        """A draw from the prior: z frame by frame from p(z_t|z_<t), v, if not given, from N(0, I)."""
+        """A draw from the prior: z frame by frame, and v, if not given, from N(0, I)."""
         frames = frames_of(round(seconds * 16_000))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -48,9 +48,7 @@ class GaussianHead(nn.Module):
 
 def mlp(inputs: int, hidden: int) -> nn.Sequential:
     """Two tanh layers, applied to each frame."""
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()
-    )
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh())
 
 
 class BiLstm(nn.Module):

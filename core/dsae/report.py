@@ -1,115 +1,136 @@
 """Scores of checkpoints on a feature store and on real recordings, printed and kept."""
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
-from core.audio import pitch
-from core.audio.clip import CLIP_SECONDS, Clip
-from core.audio.invert import to_waveform
+from core.audio.clip import Clip
 from core.audio.mel import log_mel
+from core.data import folder
 from core.data.store import FeatureStore
-from core.dsae import evaluate, judge
-from core.dsae.latents import Disentangler, load
-from core.dsae.task import Clips
+from core.dsae import evaluate, recordings
+from core.dsae.card import refresh_scores
+from core.dsae.judge import train_judge
+from core.dsae.latents import load
 from core.errors import RavelError
 
 Say = Callable[[str], None]
-VOICED = 0.5  # CREPE confidence from which a frame of the reference counts as pitched
+LABELS = ("violin", "trumpet")
+MOST_RENDERED = 400  # clips of each instrument that the judges take from a store
+
+MEANINGS = evaluate.MEANINGS | {
+    "melody": "melody kept (raw pitch accuracy, CREPE tiny, 50 cents)",
+    "own_encoder": "instrument by the model's own encoder (macro-F1)",
+    "judge": "instrument by a judge of real and rendered sound (macro-F1)",
+    "real_judge": "instrument by a judge of real sound only (macro-F1)",
+    "pairs": "swaps, every pair both ways",
+}
 
 
-# -- a feature store -----------------------------------------------------------------------------
-
-
-def on_store(names: Sequence[str], path: str, say: Say) -> list[dict[str, Any]]:
-    """Score checkpoints on a store's validation split; write each one's metrics.json."""
-    store = FeatureStore.open(path)
-    models = [load(name) for name in names]
-    rows = []
-    for model in models:
-        say(f"{model.name} on {store.path.name}")
-        scores = evaluate.score(model.model, store, model.config.data.factor)
-        model.checkpoint.write_metrics({store.path.name: scores})
-        for name, value in scores.items():
-            say(f"  {evaluate.MEANINGS[name]:<58} {_shown(value)}")
-        rows.append({"checkpoint": model.name, **scores})
-    return rows
-
-
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A score with its interval, or a plain number."""
     if isinstance(value, dict):
-        return f"{value['value']:.3f}  [{value['low']:.3f}, {value['high']:.3f}]"
+        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-# -- real recordings -----------------------------------------------------------------------------
+def on_store(names: Sequence[str], path: str, say: Say) -> None:
+    """Score checkpoints on a store's validation split; write each one's metrics.json and card."""
+    store = FeatureStore.open(path)
+    for model in [load(name) for name in names]:
+        scores = evaluate.score(model.model, store, model.config.data.factor)
+        model.checkpoint.write_metrics({store.path.name: scores})
+        refresh_scores(model.checkpoint)
+        say(f"\n{model.name} on {store.path.name}")
+        for name, value in scores.items():
+            say(f"  {MEANINGS[name]:<58} {shown(value)}")
 
 
 def on_recordings(
     names: Sequence[str],
     folders: Sequence[str],
     learn_from: Sequence[str],
+    most: int | None,
     say: Say,
-    labels: tuple[str, str] = ("violin", "trumpet"),
-    pairs: int | None = None,
-) -> list[dict[str, Any]]:
+) -> None:
     """Swap every violin with every trumpet of real recordings, both ways, and judge the sound.
 
-    Melody: raw pitch accuracy at 50 cents, CREPE tiny of the result against CREPE tiny of the
-    recording whose melody it should have. Instrument: macro-F1 told by the model's own encoder, by
-    a judge trained on the recordings and stores in `learn_from`, and by one trained on its
-    recordings alone. Neither judge has heard the model or the recordings that are swapped.
+    The judges learn from `learn_from`, audio folders and stores; `most` limits the recordings of
+    each instrument.
     """
-    clips = [clip for folder in folders for clip in recordings(folder, labels)]
-    by_label = {label: [c for c in clips if c.labels["instrument"] == label] for label in labels}
-    for label, found in by_label.items():
-        if not found:
-            raise RavelError(f"There is no {label} among the recordings in {', '.join(folders)}.")
-    judges = train_judges(learn_from, labels)
-    heard = Heard(say)
-    rows = []
-    for name in names:
-        model = load(name)
-        some = _pairs(by_label, labels, pairs)
-        scores = {"pairs": len(some), **_judge_pairs(model, clips, some, judges, heard)}
-        model.checkpoint.write_metrics({"recordings": scores})
-        say(f"{model.name} on {len(some)} pairs of real recordings")
-        for row, values in scores.items():
-            if isinstance(values, dict):
-                shown = "  ".join(f"{k} {_shown(v)}" for k, v in values.items())
-                say(f"  {row:<16} {shown}")
-        rows.append({"checkpoint": model.name, **scores})
-    return rows
+    models = [load(name) for name in names]
+    clips = read_recordings(folders, most)
+    real, rendered = read_learnt(learn_from)
+    say(
+        f"{len(clips)} recordings to swap; the judges learn from {len(real[0])} recordings and "
+        f"{len(rendered[0])} rendered clips of {' and '.join(LABELS)}"
+    )
+    originals = recordings.Originals(clips, LABELS)
+    both = (real[0] + rendered[0], real[1] + rendered[1])
+    judges = {
+        "judge": train_judge([source for source in (real, rendered) if source[0]]).tell,
+        "real_judge": train_judge([real]).tell,
+    }
+    for model in models:
+        own = recordings.own_encoder(model, both)
+        scores = recordings.judge_model(model, originals, {"own_encoder": own, **judges})
+        kept = {"pairs": len(originals.pairs), **scores}
+        model.checkpoint.write_metrics({"real recordings": kept})
+        refresh_scores(model.checkpoint)
+        say(f"\n{model.name}: {len(originals.pairs)} swaps of real recordings")
+        for row, columns in scores.items():
+            for name, value in columns.items():
+                say(f"  {row:<15} {MEANINGS[name]:<62} {shown(value)}")
 
 
-def _pairs(by_label, labels, count: int | None) -> list[tuple[Clip, Clip]]:
-    everything = list(product(by_label[labels[0]], by_label[labels[1]]))
-    if count is None or count >= len(everything):
-        return everything
-    chosen = np.random.default_rng(0).choice(len(everything), count, replace=False)
-    return [everything[i] for i in sorted(chosen)]
+def read_recordings(folders: Sequence[str], most: int | None) -> list[Clip]:
+    """The beginning of each violin and trumpet in audio folders, all cut to one length.
+
+    At most four seconds of each recording, at most `most` recordings of each instrument.
+    """
+    files = [file for path in folders for file in folder.listing(path)]
+    clips: list[Clip] = []
+    for label in LABELS:
+        of_label = [file for file in files if file.labels.get("instrument") == label]
+        if not of_label:
+            raise RavelError(
+                f"There is no recording with the instrument '{label}' in {', '.join(folders)}: "
+                "give folders whose metadata.csv has a column 'instrument'."
+            )
+        count = min(len(of_label), most or len(of_label))
+        chosen = [of_label[i] for i in np.linspace(0, len(of_label) - 1, count).astype(int)]
+        clips += [next(folder.segments(file)) for file in chosen]
+    seconds = min(clip.seconds for clip in clips)
+    return [clip.segment(0.0, seconds) for clip in clips]
 
 
-def recordings(folder: str, labels: Sequence[str], seconds: float = CLIP_SECONDS) -> list[Clip]:
-    """The first four seconds that sound of each recording of these instruments in a folder."""
-    from core.data.folder import read_folder
+def read_learnt(sources: Sequence[str]) -> tuple[recordings.Told, recordings.Told]:
+    """What judges learn from: real recordings of audio folders, rendered clips of stores."""
+    real: recordings.Told = ([], [])
+    rendered: recordings.Told = ([], [])
+    for source in sources:
+        if (Path(source) / "store.json").exists():
+            _add_rendered(FeatureStore.open(source), rendered)
+        else:
+            for clip in folder.recordings(source):
+                if clip.labels.get("instrument") in LABELS:
+                    real[0].append(log_mel(clip.wave))
+                    real[1].append(clip.labels["instrument"])
+    if len(set(real[1])) < len(LABELS):
+        raise RavelError(
+            "The judges need real violins and trumpets to learn from, other ones than those that "
+            "are swapped: give --judge FOLDER."
+        )
+    return real, rendered
 
-    return [
-        clip.segment(0.0, seconds)
-        for clip in read_folder(folder, max_seconds=seconds)
-        if clip.labels.get("instrument") in labels
-    ]
 
-
-class Heard:
-    """Pitch by CREPE tiny, in batches, each sound tracked once."""
-
-    def __init__(self, say: Say) -> None:
-        self.say = say
-        self.known: dict[str, Any] = {}
+def _add_rendered(store: FeatureStore, rendered: recordings.Told) -> None:
+    names = np.char.lower(store.labels["instrument"])
+    source = store.labels.get("source", np.full(len(store), "rendered"))
+    for label in LABELS:
+        for i in np.flatnonzero((names == label) & (source == "rendered"))[:MOST_RENDERED]:
+            rendered[0].append(torch.from_numpy(store.log_mel[i, : store.lengths[i]]).float())
+            rendered[1].append(label)

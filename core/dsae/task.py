@@ -119,7 +119,9 @@ class DsaeTask:
     def _signals(self, model: Dsae) -> dict[str, float]:
         train = spread(len(self.train), 2 * SIGNAL_CLIPS)
         held_out = spread(len(self.held_out), SIGNAL_CLIPS)
-        some = evaluate.Batch(*self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()])
+        some = evaluate.Batch(
+            *self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()]
+        )
         learnt = evaluate.Batch(*self.train.whole(train), self.factor[train.numpy()])
         scores = evaluate.swap_f1(model, learnt, some)
         return scores | evaluate.active_units(model, some[:2])

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import RavelError
-from core.training.files import replace, write_json
+from core.files import replace, write_json
 
 HEARTBEAT_SECONDS = 2.0
 ALIVE = ("queued", "running")

@@ -12,10 +12,7 @@ from core.dsae.model import Dsae
 
 def gaussian_kl(mean1, logvar1, mean2, logvar2):
     return 0.5 * (
-        logvar2
-        - logvar1
-        + (torch.exp(logvar1) + (mean1 - mean2) ** 2) / torch.exp(logvar2)
-        - 1
+        logvar2 - logvar1 + (torch.exp(logvar1) + (mean1 - mean2) ** 2) / torch.exp(logvar2) - 1
     )
 
 
@@ -57,9 +54,19 @@ class ReferenceStep(nn.Module):
 
     def decode(self, z, v):
         repeated = v.unsqueeze(1).repeat(1, z.shape[1], 1)
-        return self.model.decoder.out(
-            self.model.decoder.frames(torch.cat([z, repeated], dim=-1))
-        )
+        return self.model.decoder.out(self.model.decoder.frames(torch.cat([z, repeated], dim=-1)))
+
+    def stage_1(self, x):
+        """Constrained training: no swaps, and N(0, I) as the prior of v."""
+        one = self.everything(x)
+        v_mean, v_logvar, _ = one["v"]
+        zero = torch.zeros_like(v_mean)
+        terms = {
+            "reconstruction": ((one["decoded"] - x) ** 2).mean(),
+            "kl_z": gaussian_kl(*one["z"][:2], *one["prior"]).mean(),
+            "kl_v": gaussian_kl(v_mean, v_logvar, zero, zero).mean(),
+        }
+        return {"loss": sum(terms.values()), **terms}
 
     def forward(self, x, of_global, of_local):
         one = self.everything(x)

@@ -1,6 +1,6 @@
 """A task small enough to reason about: linear regression with noise, in two stages.
 
-    python tests/core/training/toy.py RUN [--seconds-a-step S]
+python tests/core/training/toy.py RUN [--seconds-a-step S]
 """
 
 import sys

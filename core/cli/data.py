@@ -1,0 +1,153 @@
+"""python -m core data: corpora as feature stores."""
+
+import argparse
+from typing import Any
+
+from core.cli.common import command, say
+from core.errors import RavelError
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    data = command(
+        commands,
+        "data",
+        "Build a corpus: dMelodies, many instruments, or a folder of your recordings.",
+        "python -m core data dmelodies --out data/dmelodies",
+        None,
+    )
+    corpora = data.add_subparsers(metavar="CORPUS", required=True)
+    _add_dmelodies(corpora)
+    _add_instruments(corpora)
+    _add_folder(corpora)
+
+
+def _add_build(corpora: Any, name: str, summary: str, example: str, run: Any) -> Any:
+    parser = command(corpora, name, summary, example, run)
+    parser.add_argument("--out", required=True, metavar="STORE", help="folder of the feature store")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    return parser
+
+
+def _add_dmelodies(corpora: Any) -> None:
+    parser = _add_build(
+        corpora,
+        "dmelodies",
+        "Render dMelodies; without options, the paper's set.",
+        "python -m core data dmelodies --out data/dmelodies\n"
+        "  python -m core data dmelodies --out data/two-octaves --octaves 4 5",
+        run_dmelodies,
+    )
+    parser.add_argument("--instruments", nargs="+", default=["Violin", "Trumpet"], metavar="NAME")
+    parser.add_argument("--count", type=int, default=3000, help="melodies (default: 3000)")
+    parser.add_argument("--tonics", nargs="+", default=["C"], metavar="NAME", help="C C# ... B")
+    parser.add_argument("--octaves", nargs="+", type=int, default=[4], help="4, 5, 6")
+    parser.add_argument(
+        "--scales", nargs="+", default=["major"], metavar="NAME", help="major, minor, blues"
+    )
+    parser.add_argument("--seed", type=int, default=888, help="which melodies (default: 888)")
+    parser.add_argument(
+        "--synthesiser", default="auto", choices=["auto", "fluidsynth", "tinysoundfont"]
+    )
+    parser.add_argument("--soundfont", metavar="FILE", help="an SF2 or SF3 file")
+    parser.add_argument("--no-audio", action="store_true", help="keep log-mels only")
+
+
+def run_dmelodies(arguments: argparse.Namespace) -> None:
+    """Build a dMelodies store."""
+    from core.data import dmelodies
+
+    wrong = [name for name in arguments.tonics if name not in dmelodies.TONICS]
+    if wrong:
+        raise RavelError(f"{wrong[0]!r} is no tonic: choose from {' '.join(dmelodies.TONICS)}.")
+    store = dmelodies.build(
+        arguments.out,
+        instruments=arguments.instruments,
+        count=arguments.count,
+        tonics=[dmelodies.TONICS.index(name) for name in arguments.tonics],
+        octaves=arguments.octaves,
+        scales=arguments.scales,
+        synthesiser=arguments.synthesiser,
+        soundfont=arguments.soundfont,
+        audio=not arguments.no_audio,
+        seed=arguments.seed,
+        workers=arguments.workers,
+    )
+    say(f"{len(store)} clips in {store.path}, played by {store.synthesiser}")
+
+
+def _add_instruments(corpora: Any) -> None:
+    parser = _add_build(
+        corpora,
+        "instruments",
+        "Render phrases of many instruments, fonts, rooms and levels, for models of real sound.",
+        "python -m core data instruments --out data/instruments --real recordings/",
+        run_instruments,
+    )
+    parser.add_argument("--instruments", nargs="+", metavar="NAME", help="default: ten of them")
+    parser.add_argument("--count", type=int, default=12_000, help="phrases (default: 12000)")
+    parser.add_argument("--soundfonts", nargs="+", default=[], metavar="FILE", help="further fonts")
+    parser.add_argument(
+        "--real", metavar="FOLDER", help="recordings to mix in (metadata.csv with 'instrument')"
+    )
+    parser.add_argument(
+        "--copies", type=int, default=24, help="augmented copies of each recording (default: 24)"
+    )
+    parser.add_argument("--noise", metavar="FOLDER", help="recordings to use as background")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: 0)")
+    parser.add_argument("--audio", action="store_true", help="keep the sound beside the log-mels")
+
+
+def run_instruments(arguments: argparse.Namespace) -> None:
+    """Build a store of many instruments."""
+    from core.data import instruments
+
+    store = instruments.build(
+        arguments.out,
+        instruments=arguments.instruments or instruments.INSTRUMENTS,
+        count=arguments.count,
+        soundfonts=arguments.soundfonts,
+        real=arguments.real,
+        real_copies=arguments.copies,
+        noise=arguments.noise,
+        audio=arguments.audio,
+        seed=arguments.seed,
+        workers=arguments.workers,
+    )
+    say(f"{len(store)} clips in {store.path}, played by {store.synthesiser}")
+
+
+def _add_folder(corpora: Any) -> None:
+    parser = _add_build(
+        corpora,
+        "folder",
+        "Take a folder of your own recordings, with an optional metadata.csv (file, labels ...).",
+        "python -m core data folder recordings/ --out data/mine --validation-fold 4",
+        run_folder,
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="folder of audio files")
+    parser.add_argument("--labels", nargs="+", metavar="COLUMN", help="columns to keep (all)")
+    parser.add_argument(
+        "--validation", type=float, default=0.1, help="part of the files held out (default: 0.1)"
+    )
+    parser.add_argument("--validation-fold", metavar="FOLD", help="hold out this fold instead")
+    parser.add_argument("--seed", type=int, default=0, help="which files are held out (default: 0)")
+    parser.add_argument("--no-audio", action="store_true", help="keep log-mels only")
+
+
+def run_folder(arguments: argparse.Namespace) -> None:
+    """Build a store of an audio folder."""
+    from core.data import folder
+
+    store = folder.build(
+        arguments.folder,
+        arguments.out,
+        labels=arguments.labels,
+        validation=arguments.validation,
+        validation_fold=arguments.validation_fold,
+        audio=not arguments.no_audio,
+        seed=arguments.seed,
+        workers=arguments.workers,
+    )
+    splits = ", ".join(f"{len(store.indices(s))} {s}" for s in sorted(set(store.labels["split"])))
+    say(f"{len(store)} clips in {store.path}: {splits}")

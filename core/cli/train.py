@@ -1,0 +1,158 @@
+"""python -m core train, export, evaluate: from a config to a scored checkpoint."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from core.checkpoints import find
+from core.cli.common import command, say
+from core.errors import RavelError
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    _add_train(commands)
+    _add_export(commands)
+    _add_evaluate(commands)
+
+
+def _add_train(commands: Any) -> None:
+    from core.dsae.config import PRESETS, DsaeConfig
+    from core.training.config import flat_fields
+
+    train = command(
+        commands,
+        "train",
+        "Train a model, or continue a run.",
+        "python -m core train dsae --preset quick --data data/dmelodies --out runs/first\n"
+        "  python -m core train --resume runs/first\n"
+        "  torchrun --nproc-per-node 2 -m core train dsae --data data/dmelodies --out runs/two",
+        run_train,
+    )
+    train.add_argument("system", nargs="?", choices=["dsae"], default="dsae", help="what to train")
+    train.add_argument("--preset", choices=sorted(PRESETS), default="paper", help="starting values")
+    train.add_argument("--data", metavar="STORE", help="feature store to train on")
+    train.add_argument("--out", metavar="FOLDER", help="folder of the new run", dest="folder")
+    train.add_argument("--resume", metavar="FOLDER", help="run to continue")
+    settings = train.add_argument_group("settings", "each overrides the preset")
+    for name, field in flat_fields(DsaeConfig).items():
+        if "." in name:
+            settings.add_argument(f"--{name}", metavar="VALUE", help=_describe(field), default=None)
+
+
+def _describe(field: Any) -> str:
+    return f"{field.description} (default: {field.default})".replace("%", "%%")
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Make a run, or open one, and train it."""
+    from core.training.run import Run
+
+    run = Run.open(arguments.resume) if arguments.resume else _new_run(arguments)
+    from core.dsae.config import DsaeConfig
+    from core.dsae.task import DsaeTask
+    from core.training.engine import train
+
+    final = train(DsaeTask(DsaeConfig.parse(run.config)), run)
+    say(f"{final['reason']} at step {final['step']}: {run.path}")
+
+
+def _new_run(arguments: argparse.Namespace) -> Any:
+    import os
+
+    from core.dsae.config import DsaeConfig, preset
+    from core.training.config import merge
+    from core.training.run import Run
+
+    if not arguments.folder:
+        raise RavelError("A new run needs a folder: give --out FOLDER, or --resume one there is.")
+    given = {k: v for k, v in vars(arguments).items() if "." in k and v is not None}
+    values = merge(preset(arguments.preset), {k: _value(v) for k, v in given.items()})
+    if arguments.data:
+        values = merge(values, {"data.store": arguments.data})
+    config = DsaeConfig.parse(values)
+    if int(os.environ.get("RANK", "0")) > 0:  # the main process makes the folder
+        return _wait_for(arguments.folder)
+    return Run.create(arguments.folder, config.model_dump())
+
+
+def _wait_for(folder: str) -> Any:
+    import time
+
+    from core.training.run import Run
+
+    for _ in range(600):
+        if (Path(folder) / "state.json").exists():
+            return Run.open(folder)
+        time.sleep(0.1)
+    raise RavelError(f"The main process made no run at {folder} within a minute.")
+
+
+def _value(text: str) -> Any:
+    return None if text.lower() == "none" else text
+
+
+def _add_export(commands: Any) -> None:
+    export = command(
+        commands,
+        "export",
+        "Make a checkpoint of a run's best state.",
+        "python -m core export runs/first checkpoints/mine --title 'TS-DSAE on my recordings'",
+        run_export,
+    )
+    export.add_argument("folder", metavar="RUN", help="folder of the run")
+    export.add_argument("out", metavar="CHECKPOINT", help="folder to write")
+    export.add_argument("--title", default="", help="heading of the card")
+    export.add_argument("--state", choices=["best", "last"], default="best", help="which state")
+    export.add_argument("--notes", metavar="FILE", help="text about the data, put into the card")
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    """Write a run's weights and config as a checkpoint, with a card."""
+    from core.dsae.card import export_run
+
+    checkpoint = export_run(
+        arguments.folder, arguments.out, arguments.title, arguments.state, arguments.notes
+    )
+    say(f"wrote {checkpoint.path}")
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = command(
+        commands,
+        "evaluate",
+        "Score checkpoints as in the paper, and write metrics.json into each.",
+        "python -m core evaluate ts-dsae-dmelodies dsae-dmelodies --data data/dmelodies",
+        run_evaluate,
+    )
+    evaluate.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="name or folder")
+    evaluate.add_argument("--data", metavar="STORE", help="feature store with a validation split")
+    evaluate.add_argument(
+        "--real", nargs="+", metavar="FOLDER", help="folders of real recordings to swap and judge"
+    )
+    evaluate.add_argument(
+        "--judge",
+        nargs="+",
+        metavar="FOLDER",
+        default=[],
+        help="what the separate judge learns from: audio folders and stores not in --real",
+    )
+    evaluate.add_argument(
+        "--most", type=int, metavar="N", help="take at most N real recordings of each instrument"
+    )
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    """Print a table of scores and keep each checkpoint's figures in its folder."""
+    if not (arguments.data or arguments.real):
+        raise RavelError("There is nothing to evaluate on: give --data STORE or --real FOLDER.")
+    for name in arguments.checkpoints:
+        find(name)
+    from core.dsae import report
+
+    if arguments.data:
+        report.on_store(arguments.checkpoints, arguments.data, say)
+    if arguments.real:
+        report.on_recordings(
+            arguments.checkpoints, arguments.real, arguments.judge, arguments.most, say
+        )

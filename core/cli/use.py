@@ -1,0 +1,141 @@
+"""python -m core swap, encode, sample: a trained model at work."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from core.checkpoints import find
+from core.cli.common import add_checkpoint, check_writable, command, load_model, say
+from core.errors import RavelError
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    _add_swap(commands)
+    _add_encode(commands)
+    _add_sample(commands)
+
+
+def _add_swap(commands: Any) -> None:
+    swap = command(
+        commands,
+        "swap",
+        "Give one recording's melody another recording's instrument, or the other way round.",
+        "python -m core swap violin.wav trumpet.wav --what global --out swapped.wav",
+        run_swap,
+    )
+    swap.add_argument("source", metavar="SOURCE", help="audio file")
+    swap.add_argument("target", metavar="TARGET", help="audio file")
+    swap.add_argument(
+        "--what",
+        choices=["global", "local"],
+        default="global",
+        help="global: source melody, target instrument; local: source instrument, target melody",
+    )
+    add_checkpoint(swap)
+    swap.add_argument(
+        "--start",
+        type=float,
+        nargs=2,
+        default=(0.0, 0.0),
+        metavar=("S", "T"),
+        help="where the four seconds begin in each file, in seconds",
+    )
+    swap.add_argument(
+        "--route", choices=["live", "paper"], default="live", help="how the log-mel becomes sound"
+    )
+    swap.add_argument("--out", required=True, metavar="FILE", help="WAV file to write")
+
+
+def run_swap(arguments: argparse.Namespace) -> None:
+    """Read four seconds of each file, swap, write the result."""
+    from core.audio.clip import CLIP_SECONDS, read, write_wav
+
+    find(arguments.checkpoint)  # mistakes are told before torch loads
+    check_writable(arguments.out)
+    source, target = (
+        read(path, start=start, duration=CLIP_SECONDS)
+        for path, start in zip((arguments.source, arguments.target), arguments.start, strict=True)
+    )
+    from core.audio.invert import to_waveform
+    from core.dsae.latents import swap_clips
+
+    model = load_model(arguments)
+    swapped = swap_clips(model, source, target, arguments.what).swapped
+    write_wav(arguments.out, to_waveform(swapped, route=arguments.route).numpy())
+    say(f"wrote {arguments.out}")
+
+
+def _add_encode(commands: Any) -> None:
+    encode = command(
+        commands,
+        "encode",
+        "Write the latents of recordings.",
+        "python -m core encode violin.wav trumpet.wav --out latents.npz",
+        run_encode,
+    )
+    encode.add_argument("files", nargs="+", metavar="FILE", help="audio files")
+    add_checkpoint(encode)
+    encode.add_argument("--out", required=True, metavar="FILE", help=".npz file to write")
+
+
+def run_encode(arguments: argparse.Namespace) -> None:
+    """Encode each file whole, up to the length limit, into one .npz."""
+    from core.audio.clip import read
+
+    find(arguments.checkpoint)
+    check_writable(arguments.out)
+    read(arguments.files[0])  # a mistake in the usual case, one file, is told before torch loads
+    from tqdm import tqdm
+
+    from core.dsae.latents import save_latents
+
+    model = load_model(arguments)
+    found = {}
+    for path in tqdm(arguments.files, unit="file"):
+        if path in found:
+            continue
+        found[path] = model.encode(read(path))
+    save_latents(arguments.out, found)
+    say(f"wrote {arguments.out}: NAME/v, NAME/v_logvar, NAME/z, NAME/z_logvar for each file")
+
+
+def _add_sample(commands: Any) -> None:
+    sample = command(
+        commands,
+        "sample",
+        "Draw new melodies from the prior.",
+        "python -m core sample --count 3 --like violin.wav --out sampled",
+        run_sample,
+    )
+    add_checkpoint(sample)
+    sample.add_argument("--count", type=int, default=1, help="how many (default: 1)")
+    sample.add_argument("--seconds", type=float, default=4.0, help="how long (default: 4)")
+    sample.add_argument("--seed", type=int, default=0, help="same seed, same sounds (default: 0)")
+    sample.add_argument(
+        "--like", metavar="FILE", help="take v, the instrument, from this recording"
+    )
+    sample.add_argument("--out", required=True, metavar="FOLDER", help="folder for the WAV files")
+
+
+def run_sample(arguments: argparse.Namespace) -> None:
+    """Draw z from the transition prior, v from N(0, I) or a recording, and write the sounds."""
+    from core.audio.clip import MAX_SECONDS, read, write_wav
+
+    if arguments.count < 1:
+        raise RavelError(f"--count is {arguments.count}: ask for one sound at least.")
+    if not 0.2 <= arguments.seconds <= MAX_SECONDS:
+        raise RavelError(f"--seconds is {arguments.seconds:g}: choose from 0.2 to {MAX_SECONDS:g}.")
+    find(arguments.checkpoint)
+    like = read(arguments.like) if arguments.like else None
+    from core.audio.invert import to_waveform
+
+    model = load_model(arguments)
+    v = model.encode(like).v if like else None
+    folder = Path(arguments.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(arguments.count):
+        drawn = model.sample(arguments.seconds, seed=arguments.seed + number, v=v)
+        path = folder / f"sample-{arguments.seed + number}.wav"
+        write_wav(path, to_waveform(model.decode(drawn.v, drawn.z)).numpy())
+        say(f"wrote {path}")

@@ -21,6 +21,9 @@ class ModelConfig(Settings):
     v_size: PositiveInt = Field(16, description="size of the global latent v")
     z_size: PositiveInt = Field(16, description="size of each local latent z")
     hidden: PositiveInt = Field(64, description="width of encoders and decoder")
+    floor: float = Field(
+        -40.0, description="log-mels below are raised to it; digital silence is at -36"
+    )
     prior_hidden: PositiveInt = Field(32, description="width of the transition prior's LSTM")
 
 

@@ -39,10 +39,10 @@ class Batch(NamedTuple):
     labels: np.ndarray
 
 
-def read_split(store: FeatureStore, split: str, factor: str) -> Batch:
-    """All clips of a split in memory."""
+def read_split(store: FeatureStore, split: str, factor: str, floor: float) -> Batch:
+    """All clips of a split in memory, as the model is given them."""
     rows = store.indices(split)
-    x = torch.from_numpy(store.log_mel[rows]).float()
+    x = torch.from_numpy(store.log_mel[rows]).float().clamp(min=floor)
     lengths = torch.from_numpy(store.lengths[rows].astype("int64"))
     whole = bool((lengths == x.shape[1]).all())
     return Batch(x, None if whole else lengths, store.labels[factor][rows])
@@ -54,7 +54,8 @@ def score(model: Dsae, store: FeatureStore, factor: str, seed: int = 0) -> dict[
 
     The intervals are 95 % percentile bootstraps over clips.
     """
-    train, held_out = read_split(store, "train", factor), read_split(store, "validation", factor)
+    floor = model.config.floor
+    train, held_out = (read_split(store, s, factor, floor) for s in ("train", "validation"))
     torch.manual_seed(seed)
     scores: dict[str, Any] = {"clips": len(held_out.x)}
     scores["mse"] = interval(reconstruction_errors(model, held_out), np.mean)
@@ -101,8 +102,9 @@ def counterfactual(model: Dsae, store: FeatureStore, factor: str) -> dict[str, A
 
     The store's `counterfactual` split holds the same melodies rendered with the other labels.
     """
-    held_out = read_split(store, "validation", factor)
-    truth = read_split(store, "counterfactual", factor)
+    floor = model.config.floor
+    held_out = read_split(store, "validation", factor, floor)
+    truth = read_split(store, "counterfactual", factor, floor)
     melody = store.labels["melody"]
     first = {m: i for i, m in enumerate(melody[store.indices("validation")])}
     origin = np.array([first[m] for m in melody[store.indices("counterfactual")]])

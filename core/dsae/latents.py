@@ -98,7 +98,7 @@ class Disentangler:
     @torch.inference_mode()
     def encode(self, clip: Clip | Tensor | np.ndarray) -> Latents:
         """A clip, or a log-mel [T, M], to its latents. Raises RavelError for another shape."""
-        x = clip_log_mel(clip).to(self.device)[None]
+        x = clip_log_mel(clip).to(self.device)[None].clamp(min=self.config.model.floor)
         q_v, q_z = self.model.encode(x)
         return Latents(*(part[0].cpu() for part in (*q_v, *q_z)))
 

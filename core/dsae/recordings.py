@@ -46,13 +46,13 @@ class Originals:
 
     def melody_kept(self, waves: Tensor, melody: Sequence[int]) -> np.ndarray:
         """Raw pitch accuracy of each sound [N, S] against the recording it has its melody of."""
-        found = pitch.track(waves)
+        found = pitch.track(waves).f0
+        frames = found.shape[1]  # a sound made of frames ends with the last whole one
+        voiced = self.pitch.confidence[:, :frames] >= VOICED
         return np.array(
             [
-                pitch.raw_pitch_accuracy(
-                    self.pitch.f0[i], f0, voiced=self.pitch.confidence[i] >= VOICED
-                )
-                for i, f0 in zip(melody, found.f0, strict=True)
+                pitch.raw_pitch_accuracy(self.pitch.f0[i, :frames], f0, voiced=voiced[i])
+                for i, f0 in zip(melody, found, strict=True)
             ]
         )
 

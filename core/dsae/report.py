@@ -132,5 +132,7 @@ def _add_rendered(store: FeatureStore, rendered: recordings.Told) -> None:
     source = store.labels.get("source", np.full(len(store), "rendered"))
     for label in LABELS:
         for i in np.flatnonzero((names == label) & (source == "rendered"))[:MOST_RENDERED]:
-            rendered[0].append(torch.from_numpy(store.log_mel[i, : store.lengths[i]]).float())
+            rendered[0].append(
+                torch.from_numpy(store.log_mel[i, : store.lengths[i]].astype("float32"))
+            )
             rendered[1].append(label)

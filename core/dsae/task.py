@@ -23,8 +23,10 @@ class Batch(NamedTuple):
 class Clips:
     """Some clips of a store as tensors on a device, in half precision until they are used."""
 
-    def __init__(self, store: FeatureStore, indices: Any, device: torch.device) -> None:
-        self.log_mel = torch.from_numpy(store.log_mel[indices]).to(device)
+    def __init__(
+        self, store: FeatureStore, indices: Any, device: torch.device, floor: float
+    ) -> None:
+        self.log_mel = torch.from_numpy(store.log_mel[indices]).to(device).clamp_(min=floor)
         self.lengths = torch.from_numpy(store.lengths[indices].astype("int64")).to(device)
         self.ragged = bool((self.lengths != self.log_mel.shape[1]).any())
 
@@ -61,7 +63,9 @@ class DsaeTask:
         """Bring training and validation clips to the device; the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
         train, held_out = store.indices("train"), store.indices("validation")
-        self.train, self.held_out = (Clips(store, rows, device) for rows in (train, held_out))
+        floor = self.config.model.floor
+        self.train = Clips(store, train, device, floor)
+        self.held_out = Clips(store, held_out, device, floor)
         factor = store.labels[self.config.data.factor]
         self.factor, self.held_out_factor = factor[train], factor[held_out]
         return len(self.train)

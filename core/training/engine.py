@@ -1,7 +1,7 @@
 """The training loop: any task, on one CPU, one GPU, or many by DDP under torchrun.
 
-    one process     python -m core train dsae --data data/dmelodies --out runs/first
-    two GPUs        torchrun --nproc-per-node 2 -m core train dsae --data data/dmelodies --out runs/two
+    one process     python -m core train --data data/dmelodies --out runs/a
+    two GPUs        torchrun --nproc-per-node 2 -m core train --data data/dmelodies --out runs/b
     two machines    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:PORT -m core ...
 
 Order and noise of a step are functions of (seed, step, rank) alone, so a resumed run continues as

@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 
 from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae import evaluate
+from core.dsae.config import ModelConfig
 from core.dsae.model import Gaussian
 
 M, T, HALF = 80, 30, 40  # the lower bands show the melody, the upper ones the instrument
@@ -55,7 +56,9 @@ def model_of(of_v, of_z, decode):
         q_v = of_v(x)
         return q_v, of_z(x, q_v.mean)
 
-    return SimpleNamespace(global_encoder=of_v, local_encoder=of_z, decoder=decode, encode=encode)
+    return SimpleNamespace(
+        config=ModelConfig(), global_encoder=of_v, local_encoder=of_z, decoder=decode, encode=encode
+    )
 
 
 def clip(melody: int, instrument: str) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Sound in and out: clips, log-mels, mel back to a waveform, pitch."""

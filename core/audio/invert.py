@@ -1,0 +1,175 @@
+"""Log-mels back to waveforms: the live way, by fitting the mel itself, and the paper's way."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+import torch
+from torch.nn.functional import pad
+
+from core.audio.clip import SAMPLE_RATE
+from core.audio.mel import EPSILON, HOP, N_FFT, N_MELS, mel_basis
+from core.errors import RavelError
+
+Route = Literal["live", "paper"]
+ITERATIONS = {"live": 16, "paper": 32}
+MIN_FRAMES = 1 + N_FFT // 2 // HOP + 1  # the reflected edges need as much sound
+LOUDEST = 16.0  # a full-scale sine at 16 kHz stays below 15
+MEL_STEPS = 10  # of the fit before any phase is known
+MOMENTUM = 0.99 / 1.99  # as torchaudio counts 0.99
+BATCH = 16  # clips at once, to bound the memory
+FLOOR = 1e-12
+
+
+@torch.no_grad()
+def to_waveform(
+    log_mel: torch.Tensor, *, route: Route = "live", iterations: int | None = None, seed: int = 0
+) -> torch.Tensor:
+    """Log-mels [..., T, 80] as waves float32 [..., (T - 1) * 256] at their own level.
+
+    "live": a non-negative fit of the power spectrum to the mel, then fast Griffin-Lim whose
+    magnitudes keep following the mel. "paper": least squares and Griffin-Lim (section 4.1). The
+    same `seed` gives the same wave, alone or in a batch, and the global random state stays as it
+    is. NaN counts as silence. RavelError for any other shape or route.
+    """
+    log_mel = torch.as_tensor(log_mel).float()
+    _check(log_mel, route)
+    flat = log_mel.reshape(-1, *log_mel.shape[-2:])
+    power = flat.nan_to_num(nan=-torch.inf).clamp(max=LOUDEST).exp().clamp(min=EPSILON)  # [B, T, M]
+    invert = _live if route == "live" else _paper
+    count = ITERATIONS[route] if iterations is None else iterations
+    waves = [invert(chunk, count, seed) for chunk in power.split(BATCH)]
+    return torch.cat(waves).reshape(*log_mel.shape[:-2], -1)
+
+
+def _check(log_mel: torch.Tensor, route: str) -> None:
+    if route not in ITERATIONS:
+        raise RavelError(f"There is no route {route!r} back to sound: choose live or paper.")
+    if log_mel.ndim < 2 or log_mel.shape[-1] != N_MELS or log_mel.shape[-2] < MIN_FRAMES:
+        raise RavelError(
+            f"A log-mel to be heard has the shape [..., frames, {N_MELS}] with {MIN_FRAMES} frames "
+            f"or more, got {list(log_mel.shape)}."
+        )
+
+
+def _live(mel: torch.Tensor, iterations: int, seed: int) -> torch.Tensor:
+    """Power mels [B, T, M] as waves [B, S]: Griffin-Lim with a step of the mel fit in each round.
+
+    Holding the magnitudes of one fixed guess, as usual, would freeze what the mel does not say:
+    where in a band the energy lies. The rebuilt spectrum knows, so the fit goes on from there.
+    """
+    spectrum = _random_phase(mel, seed) * _fit(mel).sqrt()  # [B, T, F]
+    previous = torch.zeros((), dtype=spectrum.dtype, device=mel.device)
+    for _ in range(iterations):
+        rebuilt = _stft(_istft(spectrum))
+        power = _step(_power(rebuilt), mel, over=True)
+        ahead = rebuilt.sub(previous, alpha=MOMENTUM)
+        spectrum = ahead * power.div_(_power(ahead).add_(FLOOR)).sqrt_()
+        previous = rebuilt
+    return _istft(spectrum)
+
+
+def _fit(mel: torch.Tensor) -> torch.Tensor:
+    """The non-negative power spectrum [B, T, F] whose mel is `mel`, from its back-projection."""
+    basis = mel_basis(mel.device)  # [F, M]
+    power = (mel @ basis.T) / (basis @ basis.sum(0) + FLOOR)
+    for _ in range(MEL_STEPS):
+        power = _step(power, mel)
+    return power
+
+
+def _step(power: torch.Tensor, mel: torch.Tensor, over: bool = False) -> torch.Tensor:
+    """One multiplicative step towards `mel`, in Kullback-Leibler divergence (Lee and Seung 2001).
+
+    It reaches a log-mel in fewer steps than the least-squares update does, because quiet bands
+    count as much as loud ones. `over` steps half as far again.
+    """
+    basis = mel_basis(mel.device)
+    ratio = (mel / (power @ basis + FLOOR)) @ _share(mel.device)
+    ratio = ratio.clamp_(1e-3, 1e3)
+    return power * (ratio * ratio.sqrt() if over else ratio)
+
+
+@cache
+def _share(device: torch.device) -> torch.Tensor:
+    """How much each band [M] has to say about each bin, [M, F]; bins of no band get nothing."""
+    basis = mel_basis(device)
+    return (basis / (basis.sum(1, keepdim=True) + FLOOR)).T.contiguous()
+
+
+def _random_phase(mel: torch.Tensor, seed: int) -> torch.Tensor:
+    """Unit phasors [1, T, F], the same for all clips, so that a batch changes none of them."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, mel.shape[1], N_FFT // 2 + 1)
+    phase = torch.rand(shape, dtype=torch.complex64, generator=generator)
+    return (phase / (phase.abs() + FLOOR)).to(mel.device)
+
+
+def _power(spectrum: torch.Tensor) -> torch.Tensor:
+    return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)  # half the cost of abs
+
+
+# torch.stft and torch.istft want [F, T]; frames first, as here, saves every transposition.
+
+
+def _stft(wave: torch.Tensor) -> torch.Tensor:
+    """Waves [B, S] as spectra [B, T, F], centred, with reflected edges."""
+    edges = pad(wave[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")[:, 0]
+    return torch.fft.rfft(edges.unfold(-1, N_FFT, HOP) * _window(wave.device))
+
+
+def _istft(spectrum: torch.Tensor) -> torch.Tensor:
+    """Spectra [B, T, F] as the waves [B, (T - 1) * 256] closest to them (Griffin and Lim 1984)."""
+    frames = torch.fft.irfft(spectrum) * _window(spectrum.device)
+    wave = _overlap_add(frames) / _envelope(frames.shape[1], frames.device)
+    return wave[:, N_FFT // 2 : -(N_FFT // 2)]
+
+
+def _overlap_add(frames: torch.Tensor) -> torch.Tensor:
+    """Frames [B, T, 2048] added up, each 256 samples after the last: [B, (T + 7) * 256]."""
+    count, overlap = frames.shape[1], N_FFT // HOP
+    wave = frames.new_zeros(len(frames), count + overlap - 1, HOP)
+    for i in range(overlap):
+        wave[:, i : i + count] += frames[..., i * HOP : (i + 1) * HOP]
+    return wave.flatten(1)
+
+
+@cache
+def _window(device: torch.device) -> torch.Tensor:
+    return torch.hann_window(N_FFT, device=device)
+
+
+def _envelope(frames: int, device: torch.device) -> torch.Tensor:
+    return _overlap_add(_window(device).square().expand(1, frames, N_FFT)).clamp(min=FLOOR)
+
+
+def _paper(mel: torch.Tensor, iterations: int, seed: int) -> torch.Tensor:
+    """Power mels [B, T, M] as waves [B, S], by torchaudio with the settings of the authors."""
+    spectrum = _inverse_mel_scale(mel.device)(mel.transpose(1, 2))  # [B, F, T]
+    griffin_lim = _griffin_lim(mel.device, iterations)
+    return torch.cat([_seeded(griffin_lim, one, seed) for one in spectrum.split(1)])
+
+
+def _seeded(function: torch.nn.Module, value: torch.Tensor, seed: int) -> torch.Tensor:
+    devices = [value.device] if value.is_cuda else []
+    with torch.random.fork_rng(devices=devices):
+        # torch.manual_seed would also seed the devices that are not forked.
+        torch.default_generator.manual_seed(seed)
+        if value.is_cuda:
+            torch.cuda.default_generators[value.device.index or 0].manual_seed(seed)
+        return function(value)
+
+
+@cache
+def _inverse_mel_scale(device: torch.device) -> torch.nn.Module:
+    from torchaudio.transforms import InverseMelScale
+
+    return InverseMelScale(N_FFT // 2 + 1, N_MELS, SAMPLE_RATE).to(device)
+
+
+@cache
+def _griffin_lim(device: torch.device, iterations: int) -> torch.nn.Module:
+    from torchaudio.transforms import GriffinLim
+
+    return GriffinLim(N_FFT, iterations, hop_length=HOP, power=2.0, momentum=0.99).to(device)

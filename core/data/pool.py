@@ -1,0 +1,99 @@
+"""Builds a store over all cores, chunk by chunk; a killed build is continued by the same call."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
+from tqdm import tqdm
+
+from core.data import fluidsynth  # noqa: F401  first: a worker must not import soundfile before it
+from core.data.store import Chunk, FeatureStore, StoreWriter
+from core.errors import RavelError
+
+CHUNK_CLIPS = 32
+
+Work = Callable[[Sequence[Any]], Chunk]
+
+
+def chunked(jobs: Sequence[Any]) -> list[Sequence[Any]]:
+    """Jobs in runs of 32, whatever the number of workers, so that the bytes never depend on it."""
+    return [jobs[i : i + CHUNK_CLIPS] for i in range(0, len(jobs), CHUNK_CLIPS)]
+
+
+def build(
+    writer: StoreWriter,
+    work: Work,
+    chunks: Sequence[Sequence[Any]],
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+) -> FeatureStore:
+    """Runs `work` on each chunk of jobs that is missing, in `workers` processes (default: cores).
+
+    `work` is a function of a module (or a partial of one), as it is sent to new processes. They
+    share nothing with this one, which may hold threads or be somebody's notebook.
+    """
+    missing = writer.missing()
+    if missing:
+        total = sum(map(len, chunks))
+        done = total - sum(len(chunks[number]) for number in missing)
+        with tqdm(
+            total=total, initial=done, desc=writer.path.name, unit="clip", disable=not progress
+        ) as bar:
+            for number in _finished(writer, work, chunks, missing, workers or os.cpu_count() or 1):
+                bar.update(len(chunks[number]))
+    return writer.finish()
+
+
+def _finished(
+    writer: StoreWriter,
+    work: Work,
+    chunks: Sequence[Sequence[Any]],
+    missing: Sequence[int],
+    workers: int,
+) -> Iterator[int]:
+    """The numbers of the missing chunks, each as soon as it is written."""
+    pool = ProcessPoolExecutor(
+        min(workers, len(missing)),
+        initializer=_begin,
+        initargs=(os.getpid(),),
+        env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    )
+    try:
+        for future in as_completed(
+            [pool.submit(_chunk, writer, number, work, chunks[number]) for number in missing]
+        ):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise RavelError(
+            f"A process that built {writer.path} was stopped, by a lack of memory perhaps: run the "
+            "same command again to continue, with fewer workers."
+        ) from error
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
+def _chunk(writer: StoreWriter, number: int, work: Work, jobs: Sequence[Any]) -> int:
+    writer.write(number, work(jobs))
+    return number
+
+
+def _begin(parent: int) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    # A worker whose parent was killed would go on waiting for work.
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,76 @@
+"""A cell of a comparison: a title, a log-mel, and its player with its level beneath."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from lab.widgets import player, spectrogram
+
+if TYPE_CHECKING:
+    from core.audio.pitch import Pitch
+
+
+class Cell:
+    """Places reserved at once and filled as results arrive, so that nothing on the page jumps."""
+
+    def __init__(self, key: str, title: str, detail: str = "") -> None:
+        self.key = key
+        self.name = f"{title} ({detail})" if detail else title
+        self.wav: bytes | None = None
+        self.log_mel: np.ndarray | None = None  # natural, [T, 80]
+        with st.container(gap="xsmall"):
+            with st.container(
+                horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+            ):
+                st.markdown(f"**{title}** :gray[{detail}]" if detail else f"**{title}**")
+                self.facts = st.container(horizontal=True, width="content")
+            self.picture = st.container()
+            self.sound = st.container()
+
+    def draw(self, scale: spectrogram.Scale, pitch: Pitch | None = None) -> None:
+        """Show `log_mel`, with a pitch contour over it if given."""
+        self.picture.plotly_chart(
+            spectrogram.figure(self.log_mel, scale, pitch),
+            height=spectrogram.HEIGHT,
+            key=f"{self.key}_picture",
+            alt=f"Log-mel spectrogram. {self.name}",
+            config={"displayModeBar": False},
+        )
+
+    def play(self, wav: bytes, file_name: str | None = None) -> None:
+        """Offer a WAV file to the ear, and for download if it has a name."""
+        self.wav = wav
+        self.state(player.level(wav))
+        with self.sound.container(
+            horizontal=True, vertical_alignment="center", gap="small", wrap=False
+        ):
+            player.player(wav, name=self.name)
+            if file_name:
+                st.download_button(
+                    "WAV",
+                    wav,
+                    file_name,
+                    "audio/wav",
+                    icon=":material/download:",
+                    type="tertiary",
+                    on_click="ignore",
+                    key=f"{self.key}_wav",
+                    width="content",
+                )
+
+    def state(self, fact: str) -> None:
+        """A figure about the sound, beside the title."""
+        self.facts.caption(fact, width="content")
+
+    def leave_empty(self, text: str) -> None:
+        """Say what is missing, where the picture would be."""
+        with self.picture.container(
+            border=True,
+            height=spectrogram.HEIGHT,
+            horizontal_alignment="center",
+            vertical_alignment="center",
+        ):
+            st.caption(text, text_alignment="center")

@@ -1,0 +1,143 @@
+"""A slot holds one recording of up to 4 s: a bundled example, an upload, or the microphone's."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile
+import streamlit as st
+
+from core.audio.clip import CLIP_SECONDS, Clip, read
+from core.errors import RavelError
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
+FROM = ["Example", "Upload", "Microphone"]
+
+
+@cache
+def examples() -> dict[str, dict[str, str]]:
+    """The bundled recordings: their rows of metadata.csv by title."""
+    with (EXAMPLES / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        return {row["title"]: row for row in csv.DictReader(file)}
+
+
+def credits() -> str:
+    """Whom the bundled recordings are owed to, as their licences ask."""
+    return "; ".join(dict.fromkeys(row["author"] for row in examples().values()))
+
+
+def rendered() -> dict[str, str]:
+    """Titles of the bundled recordings that a synthesiser played, by their names."""
+    return {_name(row): title for title, row in examples().items() if row["kind"] == "rendered"}
+
+
+def _name(row: dict[str, str]) -> str:
+    return Path(row["file"]).stem
+
+
+def slot(key: str, title: str, *, default: str) -> Clip | None:
+    """Draw a slot and return what it holds: None while empty, or when what is in it is no sound.
+
+    What is wrong is said in the slot. `key` names its place in the URL, `default` a bundled file.
+    """
+    with st.container(border=True, key=f"{key}_slot"):
+        origin = _origin(key, title)
+        try:
+            if origin == "Example":
+                return _example(key, title, default)
+            return _own(key, title, origin)
+        except RavelError as error:
+            st.error(str(error), icon=":material/error:")
+            return None
+
+
+def _origin(key: str, title: str) -> str:
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.subheader(title, anchor=False, width="content")
+        return st.segmented_control(
+            f"{title} from",
+            FROM,
+            default=FROM[0],
+            required=True,
+            key=f"{key}_from",
+            label_visibility="collapsed",
+            width="content",
+        )
+
+
+def _example(key: str, title: str, default: str) -> Clip:
+    titles, names = list(examples()), [_name(row) for row in examples().values()]
+    chosen = st.selectbox(
+        f"{title} example",
+        titles,
+        index=names.index(default),
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    row = examples()[chosen]
+    return _read(row["file"], 0.0, EXAMPLES / row["file"], _name(row), row["instrument"])
+
+
+def _own(key: str, title: str, origin: str) -> Clip | None:
+    if origin == "Upload":
+        file = st.file_uploader(
+            f"{title} file", FORMATS, key=f"{key}_upload", label_visibility="collapsed"
+        )
+    else:
+        file = st.audio_input(
+            f"{title} recording",
+            sample_rate=None,
+            key=f"{key}_microphone",
+            label_visibility="collapsed",
+        )
+    if file is None:
+        st.caption("One instrument, one note at a time, works best.")
+        return None
+    name = "Your recording" if origin == "Microphone" else Path(file.name).stem
+    start = _start(key, file)
+    return _read(file.file_id, start, file, name, "")
+
+
+def _start(key: str, file: BinaryIO) -> float:
+    """Say what the file holds and let the person choose where the 4 s start."""
+    try:
+        about = soundfile.info(file)
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        return 0.0  # `read` tells what is wrong
+    finally:
+        file.seek(0)
+    spare = round(about.duration - CLIP_SECONDS, 1)
+    start = 0.0
+    if spare > 0:
+        start = st.slider(
+            "Start",
+            0.0,
+            spare,
+            step=0.1,
+            format="%.1f s",
+            key=f"{key}_start",
+            bind="query-params",
+            help="The model takes up to 4 s at a time: choose where they start.",
+        )
+    st.caption(_facts(about.duration, about.channels, about.samplerate))
+    return start
+
+
+def _facts(seconds: float, channels: int, rate: int) -> str:
+    length = f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    kept = "" if seconds <= CLIP_SECONDS else "; only the chosen 4 s are read"
+    mixed = "" if channels == 1 else f", {channels} channels mixed to one"
+    return f"{length} at {rate / 1000:g} kHz{mixed}{kept}."
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _read(file_id: str, start: float, _file: Path | BinaryIO, name: str, instrument: str) -> Clip:
+    labels = {"instrument": instrument} if instrument else {}
+    return read(_file, start=start, duration=CLIP_SECONDS, name=name, labels=labels)

@@ -1,0 +1,105 @@
+"""A log-mel as a picture: mel bands labelled in Hz, seconds, decibels, and pitch on request."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lab.live import VOICED
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from core.audio.pitch import Pitch
+
+HEIGHT = 190
+RANGE_DB = 80
+TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
+
+
+class Scale(NamedTuple):
+    """What pictures side by side share: the log-mel value that is 0 dB, and the time they span."""
+
+    loudest: float
+    seconds: float
+
+
+def figure(log_mel: np.ndarray, scale: Scale, pitch: Pitch | None = None) -> go.Figure:
+    """The picture of a natural log-mel [T, 80], with a pitch contour over it if given."""
+    import plotly.graph_objects as go
+
+    hertz = _band_hertz()
+    decibels = 10 * np.log10(np.e) * (log_mel.T - scale.loudest)  # [80, T]
+    heatmap = go.Heatmap(
+        z=decibels.astype(np.float32),
+        x0=0,
+        dx=_hop_seconds(),
+        customdata=np.broadcast_to(hertz[:, None], decibels.shape).astype(np.int16),
+        zmin=-RANGE_DB,
+        zmax=0,
+        colorbar={
+            "thickness": 8,
+            "outlinewidth": 0,
+            "tickvals": [0, -RANGE_DB // 2, -RANGE_DB],
+            "ticktext": ["0 dB", f"−{RANGE_DB // 2}", f"−{RANGE_DB}"],
+        },
+        hovertemplate="%{x:.2f} s, %{customdata} Hz, %{z:.0f} dB<extra></extra>",
+    )
+    contour = [] if pitch is None else [_contour(pitch, hertz)]
+    return go.Figure([heatmap, *contour], _layout(hertz, scale.seconds))
+
+
+def _contour(pitch: Pitch, hertz: np.ndarray) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    f0, sure = np.ravel(pitch.f0), np.ravel(pitch.confidence) >= VOICED
+    return go.Scatter(
+        x=np.asarray(pitch.times),
+        y=np.where(sure, np.interp(f0, hertz, np.arange(len(hertz))), np.nan),
+        customdata=f0,
+        mode="lines",
+        line={"width": 2.5},
+        hovertemplate="%{x:.2f} s, pitch %{customdata:.0f} Hz<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _layout(hertz: np.ndarray, seconds: float) -> dict:
+    bands = np.interp(TICKS_HZ, hertz, np.arange(len(hertz)))
+    return {
+        "margin": {"l": 52, "r": 0, "t": 10, "b": 24},
+        "xaxis": {
+            "range": [0, seconds],
+            "dtick": 0.5,
+            "ticksuffix": " s",
+            "showgrid": False,
+            "zeroline": False,
+        },
+        "yaxis": {
+            "range": [-0.5, len(hertz) - 0.5],
+            "tickvals": bands,
+            "ticktext": [f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz" for hz in TICKS_HZ],
+            "showgrid": False,
+            "zeroline": False,
+        },
+    }
+
+
+@cache
+def _band_hertz() -> np.ndarray:
+    """Where each mel band peaks, in Hz [80], read off the filters themselves."""
+    import torch
+
+    from core.audio.clip import SAMPLE_RATE
+    from core.audio.mel import N_FFT, mel_basis
+
+    return mel_basis(torch.device("cpu")).argmax(0).numpy() * SAMPLE_RATE / N_FFT
+
+
+def _hop_seconds() -> float:
+    from core.audio.clip import SAMPLE_RATE
+    from core.audio.mel import HOP
+
+    return HOP / SAMPLE_RATE

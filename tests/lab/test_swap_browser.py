@@ -1,0 +1,192 @@
+"""The Swap page as people meet it: the real server, a real browser, the models that ship."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from core.checkpoints import list_checkpoints
+
+sync_api = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+WAIT_MS = 30_000
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine"),
+    pytest.mark.skipif(not list_checkpoints("dsae"), reason="no checkpoint ships"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Where the lab answers, started as `make lab` starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    options = f"--server.headless true --server.address 127.0.0.1 --server.port {port}"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options.split()]
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [*command, "--server.fileWatcherType", "none"],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                assert answer.status == 200
+                return
+        except urllib.error.URLError:
+            time.sleep(0.2)
+    raise AssertionError(f"the lab did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser, tmp_path) -> Iterator["sync_api.Page"]:
+    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
+    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+    tab.set_default_timeout(WAIT_MS)
+    wrong = []
+    tab.on("pageerror", lambda error: wrong.append(error))
+    yield tab
+    tab.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert not wrong
+    assert tab.locator("[data-testid=stException]").count() == 0
+    tab.close()
+
+
+def open_page(tab: "sync_api.Page", address: str, players: int = 4) -> None:
+    tab.goto(address)
+    wait_for_players(tab, players)
+
+
+def wait_for_players(tab: "sync_api.Page", count: int) -> None:
+    """Until the page is at rest with `count` players, each of which knows how long it plays."""
+    tab.wait_for_function(
+        """count => {
+            const players = [...document.querySelectorAll("audio")];
+            const busy = document.querySelector("[data-testid=stStatusWidget]");
+            return !busy && players.length == count && players.every(p => p.duration > 0);
+        }""",
+        arg=count,
+    )
+
+
+def durations(tab: "sync_api.Page") -> list[float]:
+    return tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.duration)")
+
+
+def sources(tab: "sync_api.Page") -> list[str]:
+    return tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+
+
+def test_two_recordings_and_their_swaps_are_seen_and_can_be_played(tab, address):
+    open_page(tab, address)
+
+    assert all(sources(tab)) and len(set(sources(tab))) == 4
+    assert durations(tab) == pytest.approx([2.97] * 4, abs=0.05)
+    assert tab.locator(".js-plotly-plot .heatmaplayer image").count() == 4
+    for title in ("Source: violin", "Target: trumpet", "Source melody, target instrument"):
+        assert tab.get_by_text(title, exact=True).is_visible()
+
+
+def test_switching_the_swap_exchanges_the_results_and_is_kept_in_the_address(tab, address):
+    open_page(tab, address)
+    before = sources(tab)
+
+    tab.locator(".st-key-swap").get_by_text("Melody", exact=True).click()
+    tab.wait_for_url("**/?swap=Melody")
+    tab.wait_for_function(
+        """before => {
+            const now = [...document.querySelectorAll("audio")].map(p => p.currentSrc);
+            return now[2] == before[3] && now[3] == before[2];
+        }""",
+        arg=before,
+    )
+    assert sources(tab)[:2] == before[:2]
+
+    tab.reload()
+    wait_for_players(tab, 4)
+    assert tab.get_by_text("its own instrument, playing the other's melody").is_visible()
+
+
+def test_starting_a_player_pauses_the_one_before(tab, address):
+    open_page(tab, address)
+    playing = tab.evaluate(
+        """async () => {
+            const players = [...document.querySelectorAll("audio")];
+            await players[0].play();
+            await players[2].play();
+            return players.map(player => !player.paused);
+        }"""
+    )
+    assert playing == [False, False, True, False]
+
+
+def test_sound_and_latents_are_saved_by_their_buttons(tab, address):
+    open_page(tab, address)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="WAV").first.click()
+    wave, rate = soundfile.read(download.value.path())
+    assert rate == 16_000 and len(wave) / rate == pytest.approx(durations(tab)[2], abs=0.01)
+
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Target latents").first.click()
+    with np.load(io.BytesIO(Path(download.value.path()).read_bytes())) as arrays:
+        assert arrays["z"].shape[0] == pytest.approx(2.97 * 62.5, abs=2)
+
+
+def test_a_file_that_is_no_sound_is_explained_and_a_good_one_is_taken(tab, address, examples):
+    open_page(tab, address)
+    slot = tab.locator(".st-key-source_slot")
+    slot.get_by_text("Upload", exact=True).click()
+    chooser = slot.locator("input[type=file]")
+    chooser.set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
+    slot.get_by_text("not a sound file").wait_for()
+
+    chooser.set_input_files(examples / "flute-1.flac")
+    tab.get_by_text("Source: flute-1", exact=True).wait_for()
+    wait_for_players(tab, 4)

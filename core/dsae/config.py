@@ -64,6 +64,18 @@ class DsaeConfig(Settings):
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
 
+    def stage(self, step: int) -> str:
+        """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
+        if self.objective.variant == "dsae":
+            return "joint"
+        return "constrained" if step < self.objective.stage1_steps else "informed"
+
+    def shortened(self, steps: int) -> dict[str, Any]:
+        """Changes that leave each stage that this config reaches with so many steps."""
+        reached = {self.stage(0), self.stage(self.training.steps - 1)}
+        first = steps if "constrained" in reached else 0
+        return {"training.steps": steps * len(reached), "objective.stage1_steps": first}
+
 
 # Values laid over the defaults, which are the paper's: 4,000 epochs of 19 steps, C = 300 epochs.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -19,7 +19,6 @@ from core.audio import pitch
 from core.audio.clip import Clip
 from core.audio.invert import to_waveform
 from core.audio.mel import log_mel
-from core.dsae.judge import Judge
 from core.dsae.latents import Disentangler
 
 VOICED = 0.5  # CREPE confidence from which a frame of the reference counts as pitched
@@ -27,8 +26,8 @@ BATCH = 16
 RESAMPLES = 1000
 
 Labels = tuple[str, str]
-Teller = Callable[[Sequence[Tensor]], np.ndarray]
-Told = tuple[list[Tensor], list[str]]  # log-mels [T, M] and the instrument of each
+Teller = Callable[[np.ndarray], np.ndarray]  # log-mels [N, T, M] to the instrument of each
+Told = tuple[list[np.ndarray], list[str]]  # log-mels [T, M] and the instrument of each
 
 
 class Originals:
@@ -103,7 +102,7 @@ def _judge(originals, pairs, make, judges: dict[str, Teller], bar: tqdm) -> Judg
         else:
             waves = to_waveform(torch.stack([make(i, j) for i, j in some]))
         accuracy += list(originals.melody_kept(waves, melody))
-        heard = log_mel(waves)
+        heard = log_mel(waves).numpy()
         for name, judge in judges.items():
             told[name] += list(judge(heard))
         bar.update(len(some))
@@ -144,14 +143,13 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
     return scores
 
 
-def own_encoder(model: Disentangler, learnt: Told) -> Teller:
+def own_encoder(model: Disentangler, learnt: Told, labels: Labels) -> Teller:
     """The paper's way: an LDA on the model's own v. It flatters, so judges stand beside it."""
-    told = LinearDiscriminantAnalysis().fit(
-        np.stack([model.encode(clip).v.numpy() for clip in learnt[0]]), learnt[1]
-    )
-    return lambda clips: told.predict(np.stack([model.encode(clip).v.numpy() for clip in clips]))
 
+    def v_of(clips: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack([model.encode(clip).v.numpy() for clip in clips])
 
-def by_judge(judge: Judge) -> Teller:
-    """A trained judge as a function of log-mels."""
-    return judge.tell
+    chosen = [i for i, label in enumerate(learnt[1]) if label in labels]
+    told = LinearDiscriminantAnalysis()
+    told.fit(v_of([learnt[0][i] for i in chosen]), [learnt[1][i] for i in chosen])
+    return lambda clips: told.predict(v_of(clips))

@@ -1,11 +1,11 @@
 """Scores of checkpoints on a feature store and on real recordings, printed and kept."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from core.audio.clip import Clip
 from core.audio.mel import log_mel
@@ -13,13 +13,13 @@ from core.data import folder
 from core.data.store import FeatureStore
 from core.dsae import evaluate, recordings
 from core.dsae.card import refresh_scores
-from core.dsae.judge import train_judge
+from core.dsae.judge import Judge
 from core.dsae.latents import load
 from core.errors import RavelError
 
 Say = Callable[[str], None]
 LABELS = ("violin", "trumpet")
-MOST_RENDERED = 400  # clips of each instrument that the judges take from a store
+MOST = 200  # clips of each instrument and kind that the judges take from a store
 
 MEANINGS = evaluate.MEANINGS | {
     "melody": "melody kept (raw pitch accuracy, CREPE tiny, 50 cents)",
@@ -65,18 +65,16 @@ def on_recordings(
     clips = read_recordings(folders, most)
     real, rendered = read_learnt(learn_from)
     say(
-        f"{len(clips)} recordings to swap; the judges learn from {len(real[0])} recordings and "
-        f"{len(rendered[0])} rendered clips of {' and '.join(LABELS)}"
+        f"{len(clips)} recordings to swap; the judges learn from {len(real[0])} real clips (copies "
+        f"included) and {len(rendered[0])} rendered ones"
     )
     originals = recordings.Originals(clips, LABELS)
     both = (real[0] + rendered[0], real[1] + rendered[1])
-    judges = {
-        "judge": train_judge([source for source in (real, rendered) if source[0]]).tell,
-        "real_judge": train_judge([real]).tell,
-    }
+    judges = {name: Judge(*told) for name, told in (("judge", both), ("real_judge", real))}
+    tellers = {name: partial(judge.tell, among=LABELS) for name, judge in judges.items()}
     for model in models:
-        own = recordings.own_encoder(model, both)
-        scores = recordings.judge_model(model, originals, {"own_encoder": own, **judges})
+        own = recordings.own_encoder(model, both, LABELS)
+        scores = recordings.judge_model(model, originals, {"own_encoder": own, **tellers})
         kept = {"pairs": len(originals.pairs), **scores}
         model.checkpoint.write_metrics({"real recordings": kept})
         refresh_scores(model.checkpoint)
@@ -108,18 +106,20 @@ def read_recordings(folders: Sequence[str], most: int | None) -> list[Clip]:
 
 
 def read_learnt(sources: Sequence[str]) -> tuple[recordings.Told, recordings.Told]:
-    """What judges learn from: real recordings of audio folders, rendered clips of stores."""
-    real: recordings.Told = ([], [])
-    rendered: recordings.Told = ([], [])
-    for source in sources:
-        if (Path(source) / "store.json").exists():
-            _add_rendered(FeatureStore.open(source), rendered)
+    """What judges learn from: real recordings and rendered clips, of all instruments there are.
+
+    Audio folders are real; the clips of a store are what its column `source` says, else rendered.
+    """
+    learnt: dict[str, recordings.Told] = {"real": ([], []), "rendered": ([], [])}
+    for path in sources:
+        if (Path(path) / "store.json").exists():
+            _add_store(FeatureStore.open(path), learnt)
         else:
-            for clip in folder.recordings(source):
-                if clip.labels.get("instrument") in LABELS:
-                    real[0].append(log_mel(clip.wave))
-                    real[1].append(clip.labels["instrument"])
-    if len(set(real[1])) < len(LABELS):
+            for clip in folder.recordings(path):
+                learnt["real"][0].append(log_mel(clip.wave).numpy())
+                learnt["real"][1].append(clip.labels.get("instrument", "unknown").lower())
+    real, rendered = learnt["real"], learnt["rendered"]
+    if not set(LABELS) <= set(real[1]):
         raise RavelError(
             "The judges need real violins and trumpets to learn from, other ones than those that "
             "are swapped: give --judge FOLDER."
@@ -127,12 +127,13 @@ def read_learnt(sources: Sequence[str]) -> tuple[recordings.Told, recordings.Tol
     return real, rendered
 
 
-def _add_rendered(store: FeatureStore, rendered: recordings.Told) -> None:
-    names = np.char.lower(store.labels["instrument"])
-    source = store.labels.get("source", np.full(len(store), "rendered"))
-    for label in LABELS:
-        for i in np.flatnonzero((names == label) & (source == "rendered"))[:MOST_RENDERED]:
-            rendered[0].append(
-                torch.from_numpy(store.log_mel[i, : store.lengths[i]].astype("float32"))
-            )
-            rendered[1].append(label)
+def _add_store(store: FeatureStore, learnt: dict[str, recordings.Told]) -> None:
+    instruments = np.char.lower(store.labels["instrument"])
+    sources = store.labels.get("source", np.full(len(store), "rendered"))
+    train = store.labels["split"] == "train"
+    for source, (clips, labels) in learnt.items():
+        for label in np.unique(instruments):
+            rows = np.flatnonzero(train & (sources == source) & (instruments == label))
+            for row in rows[:MOST]:
+                clips.append(store.log_mel[row, : store.lengths[row]].astype("float32"))
+                labels.append(str(label))

@@ -9,6 +9,7 @@ from core.data.store import FeatureStore
 from core.dsae import evaluate, objective
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae
+from core.errors import RavelError
 
 SIGNAL_CLIPS = 240  # validation clips that the collapse signals are computed on
 
@@ -55,7 +56,6 @@ class DsaeTask:
     def __init__(self, config: DsaeConfig) -> None:
         self.config = config
         self.training = config.training
-        self.two_stage = config.objective.variant != "dsae"
         self.informed = config.objective.variant.startswith("ts-dsae")
         self.swaps = config.objective.variant == "ts-dsae"
 
@@ -66,7 +66,13 @@ class DsaeTask:
         floor = self.config.model.floor
         self.train = Clips(store, train, device, floor)
         self.held_out = Clips(store, held_out, device, floor)
-        factor = store.labels[self.config.data.factor]
+        name = self.config.data.factor
+        if name not in store.labels:
+            raise RavelError(
+                f"{store.path} has no label column called {name!r}: set data.factor to one of "
+                f"{', '.join(store.labels)}."
+            )
+        factor = store.labels[name]
         self.factor, self.held_out_factor = factor[train], factor[held_out]
         return len(self.train)
 
@@ -76,9 +82,7 @@ class DsaeTask:
 
     def stage(self, step: int) -> str:
         """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
-        if not self.two_stage:
-            return "joint"
-        return "constrained" if step < self.config.objective.stage1_steps else "informed"
+        return self.config.stage(step)
 
     def enter(self, model: Dsae, stage: str, fresh: bool) -> None:
         """Freeze what the stage keeps fixed; on first entering stage 2 take the snapshot."""

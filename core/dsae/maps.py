@@ -1,0 +1,262 @@
+"""A whole store through a checkpoint: latents for a map, kept on disk, searched in their own space.
+
+Letters: N clips, T frames, K frames kept of each clip, P points, V and Z sizes of v and z.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from core.errors import RavelError
+from core.files import replace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.checkpoints import Checkpoint
+    from core.data.store import FeatureStore
+    from core.dsae.latents import Disentangler
+
+Space = Literal["v", "z", "frames"]
+Metric = Literal["cosine", "euclidean"]
+FORMAT = 1
+MAX_POINTS = 10_000  # more are neither fluid in a browser nor told apart by eye
+MAX_FRAMES = 24  # kept of each clip
+CHUNK = 256  # clips encoded between two writes
+BATCH = 32
+AUDIBLE = 7.0  # nats, 30 dB: quieter frames have no say in a clip's loudest band
+
+
+@dataclass(frozen=True, eq=False)
+class StoreLatents:
+    """Posterior means of N clips. `rows` [N]: their numbers in the store; `v` [N, V] and its KL to
+    N(0, I) `v_kl` [N, V]; `z` [N, Z], the mean over a clip's frames; `frames` [N, K], the numbers
+    of the frames whose `frame_z` [N, K, Z] is kept; `band` [N] and `frame_band` [N, K], where the
+    sound is loudest, in Hz."""
+
+    rows: np.ndarray
+    v: np.ndarray
+    v_kl: np.ndarray
+    z: np.ndarray
+    frames: np.ndarray
+    frame_z: np.ndarray
+    band: np.ndarray
+    frame_band: np.ndarray
+
+    def points(self, space: Space) -> np.ndarray:
+        """What a map shows: v [N, V], z [N, Z], or every kept frame's z [N * K, Z]."""
+        if space == "frames":
+            return self.frame_z.reshape(-1, self.frame_z.shape[-1])
+        return self.v if space == "v" else self.z
+
+    def clips(self, space: Space) -> np.ndarray:
+        """The clip of each point, numbers from 0 to N - 1, [P]."""
+        per_clip = self.frames.shape[1] if space == "frames" else 1
+        return np.repeat(np.arange(len(self.rows)), per_clip)
+
+
+def read(folder: Path) -> StoreLatents | None:
+    """What `encode_store` left in a folder, or None when it has not finished there."""
+    return _read(folder / "latents.npz")
+
+
+def folder_of(
+    store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None = None
+) -> Path:
+    """Where in `cache` the latents of these clips and their projections belong."""
+    facts = [FORMAT, MAX_POINTS, MAX_FRAMES, _fingerprint(store), checkpoint.digest, split]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    return cache / f"{store.path.name}-{checkpoint.name}-{split or 'all'}-{key}"
+
+
+def encode_store(
+    store: FeatureStore,
+    checkpoint: Checkpoint,
+    cache: Path,
+    split: str | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> StoreLatents:
+    """The latents of a store's split (None: of all), from `cache` if they are there.
+
+    Of more than MAX_POINTS clips a seeded sample is taken. Every CHUNK is written as it is done, so
+    a killed encoding goes on where it was; `progress` hears of clips done and clips in all.
+    RavelError for an empty split, a broken checkpoint, latents that are not finite.
+    """
+    folder = folder_of(store, checkpoint, cache, split)
+    found = read(folder)
+    if found is not None:
+        return found
+    rows = sample_rows(store, split)
+    parts = list(_chunks(store, checkpoint, rows, folder, progress or (lambda done, of: None)))
+    whole = StoreLatents(*(np.concatenate(of) for of in zip(*map(_arrays, parts), strict=True)))
+    write_npz(folder / "latents.npz", **vars(whole))
+    for leftover in folder.glob("chunk-*.npz"):
+        leftover.unlink(missing_ok=True)
+    return whole
+
+
+def sample_rows(store: FeatureStore, split: str | None) -> np.ndarray:
+    """Which clips of a split are encoded: all of them up to MAX_POINTS, then a seeded sample."""
+    rows = store.indices(split)
+    if not len(rows):
+        raise RavelError(f"{store.path} has no clips in its split {split!r}: choose another.")
+    if len(rows) > MAX_POINTS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_POINTS, replace=False))
+    return rows
+
+
+def neighbours(
+    x: np.ndarray, index: int, *, count: int = 8, metric: Metric, clips: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points nearest to one of x [P, D]: their indices and distances, nearest first.
+
+    With `clips` [P] the other points of the same clip are left out.
+    """
+    from sklearn.metrics import pairwise_distances
+
+    distances = pairwise_distances(x[index : index + 1], x, metric=metric)[0]
+    own = np.arange(len(x)) == index if clips is None else clips == clips[index]
+    others = np.flatnonzero(~own)
+    nearest = others[np.argsort(distances[others], kind="stable")[:count]]
+    return nearest, distances[nearest]
+
+
+def known_pitch(labels: dict[str, np.ndarray], frames: np.ndarray | None = None) -> np.ndarray:
+    """MIDI numbers that a dMelodies melody's definition gives: its median note [N], or with
+    `frames` [N, K] the note sounding there, NaN in rests."""
+    from core.data import dmelodies
+
+    tunes = [dmelodies.melody(int(row)) for row in labels["melody"]]
+    if frames is None:
+        return np.array([np.median(tune.pitches) for tune in tunes])
+    slots = (frames * HOP_SECONDS / dmelodies.SLOT_SECONDS).astype(int)
+    found = np.full(frames.shape, np.nan)
+    for out, tune, at in zip(found, tunes, slots, strict=True):
+        notes = dict(zip(tune.slots, tune.pitches, strict=True))
+        out[:] = [notes.get(int(slot), np.nan) for slot in at]
+    return found
+
+
+HOP_SECONDS = 256 / 16_000  # core.audio.mel's, which needs torch to say so
+
+
+def _chunks(
+    store: FeatureStore,
+    checkpoint: Checkpoint,
+    rows: np.ndarray,
+    folder: Path,
+    progress: Callable[[int, int], Any],
+) -> Iterator[StoreLatents]:
+    kept, model = min(MAX_FRAMES, max(1, MAX_POINTS // len(rows))), None
+    for number, start in enumerate(range(0, len(rows), CHUNK)):
+        progress(start, len(rows))
+        path = folder / f"chunk-{number:04d}.npz"
+        part = _read(path)
+        if part is None:
+            model = model or _load(checkpoint, folder)
+            part = _encode(model, store, rows[start : start + CHUNK], kept)
+            write_npz(path, **vars(part))
+        yield part
+    progress(len(rows), len(rows))
+
+
+def _load(checkpoint: Checkpoint, folder: Path) -> Disentangler:
+    from core.dsae import latents
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RavelError(f"{folder} cannot be written ({error.strerror}).") from error
+    return latents.load(checkpoint.path)
+
+
+def _encode(model: Disentangler, store: FeatureStore, rows: np.ndarray, kept: int) -> StoreLatents:
+    batches = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+    parts = [_encode_batch(model, store, batch, kept) for batch in batches]
+    found = StoreLatents(*(np.concatenate(of) for of in zip(*map(_arrays, parts), strict=True)))
+    if not all(np.isfinite(array).all() for array in (found.v, found.z, found.frame_z)):
+        raise RavelError(
+            f"The checkpoint {model.name} gives latents that are not finite: its training "
+            "diverged, so choose another."
+        )
+    return found
+
+
+def _encode_batch(
+    model: Disentangler, store: FeatureStore, rows: np.ndarray, kept: int
+) -> StoreLatents:
+    import torch
+
+    from core.dsae.model import masked_mean
+    from core.dsae.objective import kl_standard
+
+    sizes = store.lengths[rows]
+    x = torch.from_numpy(store.log_mel[rows][:, : sizes.max()]).float()
+    lengths = None if (sizes == x.shape[1]).all() else torch.from_numpy(sizes.astype(np.int64))
+    with torch.inference_mode():
+        q_v, q_z = model.model.encode(x.clamp(min=model.config.model.floor), lengths)
+    frames = ((np.arange(kept) + 0.5) / kept * sizes[:, None]).astype(np.int32)  # [N, K]
+    each = np.arange(len(rows))[:, None]
+    band = _loudest_bands(x)  # [N, T]
+    return StoreLatents(
+        rows=rows,
+        v=q_v.mean.numpy(),
+        v_kl=kl_standard(q_v).numpy(),
+        z=masked_mean(q_z.mean, lengths).numpy(),
+        frames=frames,
+        frame_z=q_z.mean.numpy()[each, frames],
+        band=np.nanmedian(np.where(_audible(x, sizes), band, np.nan), axis=1),
+        frame_band=band[each, frames],
+    )
+
+
+def _loudest_bands(x: Tensor) -> np.ndarray:
+    """The frequency in Hz of the loudest mel band of each frame: [N, T, M] to [N, T]."""
+    import torch
+
+    from core.audio.clip import SAMPLE_RATE
+    from core.audio.mel import N_FFT, mel_basis
+
+    hertz = mel_basis(torch.device("cpu")).argmax(0).numpy() * SAMPLE_RATE / N_FFT
+    return hertz[x.argmax(-1).numpy()].astype(np.float32)
+
+
+def _audible(x: Tensor, sizes: np.ndarray) -> np.ndarray:
+    """The frames within 30 dB of the loudest of their clip, [N, T]."""
+    level = x.amax(-1).numpy()
+    own = np.arange(level.shape[1]) < sizes[:, None]
+    peak = np.where(own, level, -np.inf).max(1, keepdims=True)
+    return own & (level >= peak - AUDIBLE)
+
+
+def _arrays(part: StoreLatents) -> list[np.ndarray]:
+    return [getattr(part, field.name) for field in fields(StoreLatents)]
+
+
+def _read(path: Path) -> StoreLatents | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return StoreLatents(**{field.name: file[field.name] for field in fields(StoreLatents)})
+    except (OSError, KeyError, ValueError, EOFError):  # missing or damaged: made again
+        return None
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """An .npz file that appears whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    replace(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+
+
+def _fingerprint(store: FeatureStore) -> list[Any]:
+    mel = (store.path / "log_mel.npy").stat()
+    texts = [(store.path / name).read_bytes() for name in ("store.json", "clips.csv")]
+    return [hashlib.sha256(b"".join(texts)).hexdigest(), mel.st_size, mel.st_mtime_ns]

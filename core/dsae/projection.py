@@ -1,0 +1,272 @@
+"""Latents on a plane or in a room: PCA at once, UMAP by a process of its own that writes to disk.
+
+python -m core.dsae.projection FOLDER SPACE SETTINGS is that process; `start` runs it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from core.dsae import maps
+from core.dsae.maps import Metric, Space
+from core.errors import RavelError
+from core.files import write_json
+
+ROOT = Path(__file__).parent.parent.parent
+JUDGED = 2000  # points on which trust is measured: it takes the square of their number
+LEAST = 4  # points that make a map
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How points are laid out. All but the first two and the seed are UMAP's alone."""
+
+    method: Literal["PCA", "UMAP"] = "PCA"
+    dimensions: int = 2
+    neighbours: int = 15
+    min_dist: float = 0.1
+    metric: Metric = "euclidean"
+    epochs: int = 200
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """A name for files."""
+        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:12]
+        return f"{self.method.lower()}-{self.dimensions}d-{digest}"
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """`points` [P, 2 or 3]; `trustworthiness` from 0 to 1 by `judged` points; `about`: settings,
+    library versions, and for PCA the share of variance that each axis holds."""
+
+    points: np.ndarray
+    trustworthiness: float
+    judged: int
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a projection is: 'missing', 'running', 'failed' or 'done'; `part` from 0 to 1."""
+
+    state: str
+    part: float = 0.0
+    says: str = ""
+
+
+def pca(x: np.ndarray, dimensions: int) -> tuple[np.ndarray, list[float]]:
+    """Points x [P, D] on their principal axes [P, dimensions], and each axis's share of variance.
+
+    Missing axes, where D or P is smaller, are zero.
+    """
+    from sklearn.decomposition import PCA
+
+    axes = min(dimensions, *x.shape)
+    fitted = PCA(axes, svd_solver="full").fit(x)
+    points = np.zeros((len(x), dimensions), dtype=np.float32)
+    points[:, :axes] = fitted.transform(x)
+    shares = np.nan_to_num(fitted.explained_variance_ratio_).tolist()
+    return points, [round(share, 4) for share in shares]
+
+
+def umap(
+    x: np.ndarray, settings: Settings, told: Callable[[float], None] | None = None
+) -> np.ndarray:
+    """Points x [P, D] laid out by UMAP [P, dimensions] (McInnes, Healy and Melville 2018).
+
+    scikit-learn's exact neighbours and a start from PCA make it several times cheaper. The same
+    seed gives the same map. `told` hears what part of the epochs is done.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from umap import UMAP
+
+    count = min(settings.neighbours, len(x) - 1)
+    search = NearestNeighbors(n_neighbors=count, metric=settings.metric).fit(x)
+    distances, indices = search.kneighbors(x)
+    layout = UMAP(
+        n_neighbors=count,
+        n_components=settings.dimensions,
+        min_dist=settings.min_dist,
+        metric=settings.metric,
+        n_epochs=settings.epochs,
+        init="pca",
+        random_state=settings.seed,
+        n_jobs=1,
+        precomputed_knn=(indices, distances),
+        force_approximation_algorithm=True,
+        tqdm_kwds={"disable": told is None, "file": _Meter(told)},
+    )
+    return layout.fit_transform(x).astype(np.float32)
+
+
+def trust(x: np.ndarray, points: np.ndarray, neighbours: int) -> tuple[float, int]:
+    """scikit-learn's trustworthiness (Venna and Kaski 2001) and on how many points it was measured.
+
+    1 when near points of the map are near in the original space x [P, D] too; above JUDGED points a
+    seeded sample of them is judged.
+    """
+    from sklearn.manifold import trustworthiness
+
+    if len(x) > JUDGED:
+        some = np.random.default_rng(0).choice(len(x), JUDGED, replace=False)
+        x, points = x[some], points[some]
+    count = max(1, min(neighbours, (len(x) - 1) // 2))  # what it is defined for
+    return float(trustworthiness(x, points, n_neighbors=count)), len(x)
+
+
+def project(
+    folder: Path, space: Space, settings: Settings, told: Callable[[float], None] | None = None
+) -> Projection:
+    """The projection of the latents in `folder`, made and kept there if it is not there yet.
+
+    RavelError when there are too few points or no latents.
+    """
+    found = read(folder, space, settings)
+    if found:
+        return found
+    latents = maps.read(folder)
+    if latents is None:
+        raise RavelError(f"{folder} holds no latents: encode the store first.")
+    x = latents.points(space)
+    if len(x) < LEAST:
+        raise RavelError(f"A map needs {LEAST} points or more, but there are {len(x)}.")
+    about: dict[str, Any] = {"settings": asdict(settings), "versions": _versions(settings.method)}
+    if settings.method == "PCA":
+        points, about["explained"] = pca(x, settings.dimensions)
+    else:
+        points = umap(x, settings, told)
+    value, judged = trust(x, points, settings.neighbours)
+    about |= {"trustworthiness": value, "judged": judged, "points": len(x)}
+    maps.write_npz(_path(folder, space, settings), points=points, about=np.array(json.dumps(about)))
+    return Projection(points, value, judged, about)
+
+
+def read(folder: Path, space: Space, settings: Settings) -> Projection | None:
+    """A finished projection, or None."""
+    try:
+        with np.load(_path(folder, space, settings), allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            return Projection(file["points"], about["trustworthiness"], about["judged"], about)
+    except (OSError, KeyError, ValueError, EOFError):
+        return None
+
+
+# -- the process beside the page ---------------------------------------------------------------
+
+
+def start(folder: Path, space: Space, settings: Settings) -> None:
+    """Make a projection in a process of its own, which outlives the caller; one at a time each."""
+    path = _path(folder, space, settings)
+    with open(path.with_suffix(".lock"), "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # somebody else's is at work on it
+        if read(folder, space, settings):
+            return
+        write_json(path.with_suffix(".json"), {"part": 0.0, "says": "Loading UMAP"})
+        arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
+        with open(path.with_suffix(".log"), "w") as log:
+            # The child inherits the open lock: it is held as long as the child lives.
+            subprocess.Popen(
+                [sys.executable, "-m", "core.dsae.projection", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+            )
+
+
+def progress(folder: Path, space: Space, settings: Settings) -> Progress:
+    """How far it is, told by the files: a process that was killed has failed."""
+    path = _path(folder, space, settings)
+    held = _held(path.with_suffix(".lock"))
+    if read(folder, space, settings):
+        return Progress("done", 1.0)
+    try:
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Progress("missing")
+    if held:
+        return Progress("running", told["part"], told["says"])
+    return Progress("failed", told["part"], told.get("error", "its process was stopped"))
+
+
+def main(arguments: list[str]) -> int:
+    """Make one projection, telling its progress in a file beside it."""
+    folder, space, settings = Path(arguments[0]), arguments[1], Settings(**json.loads(arguments[2]))
+    path, last = _path(folder, space, settings).with_suffix(".json"), [0.0]
+    os.nice(10)  # whoever listens to the lab comes first
+
+    def told(part: float) -> None:
+        if time.monotonic() - last[0] > 0.5:
+            last[0] = time.monotonic()
+            write_json(path, {"part": part, "says": "Laying out the points"})
+
+    write_json(path, {"part": 0.0, "says": "Compiling UMAP, which takes a while the first time"})
+    try:
+        project(folder, space, settings, told)
+    except Exception as error:  # whatever it is, the page has to say it
+        says = str(error) if isinstance(error, RavelError) else f"{type(error).__name__}: {error}"
+        write_json(path, {"part": 0.0, "says": "", "error": says})
+        return 1
+    path.unlink(missing_ok=True)
+    return 0
+
+
+class _Meter:
+    """Where tqdm writes its bar: only the percentage is read."""
+
+    def __init__(self, told: Callable[[float], None] | None) -> None:
+        self.told = told
+
+    def write(self, text: str) -> None:
+        found = re.search(r"(\d+)%", text)
+        if found and self.told:
+            self.told(int(found[1]) / 100)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _path(folder: Path, space: Space, settings: Settings) -> Path:
+    return folder / f"{space}-{settings.key}.npz"
+
+
+def _held(path: Path) -> bool:
+    try:
+        with open(path) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _versions(method: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ["scikit-learn", *(["umap-learn", "numba"] if method == "UMAP" else [])]
+    return {name: version(name) for name in names}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

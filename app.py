@@ -7,6 +7,9 @@ st.set_page_config(page_title="Ravel", page_icon=":material/graphic_eq:", layout
 st.navigation(
     [
         st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),
+        st.Page("lab/pages/map.py", title="Map", icon=":material/scatter_plot:"),
+        st.Page("lab/pages/train.py", title="Train", icon=":material/model_training:"),
+        st.Page("lab/pages/runs.py", title="Runs", icon=":material/table_chart:"),
     ],
     position="top",
 ).run()

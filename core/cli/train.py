@@ -34,6 +34,9 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--data", metavar="STORE", help="feature store to train on")
     train.add_argument("--out", metavar="FOLDER", help="folder of the new run", dest="folder")
     train.add_argument("--resume", metavar="FOLDER", help="run to continue")
+    train.add_argument(
+        "--queue", action="store_true", help="wait for the device until earlier runs are done"
+    )
     settings = train.add_argument_group("settings", "each overrides the preset")
     for name, field in flat_fields(DsaeConfig).items():
         if "." in name:
@@ -49,6 +52,18 @@ def run_train(arguments: argparse.Namespace) -> None:
     from core.training.run import Run
 
     run = Run.open(arguments.resume) if arguments.resume else _new_run(arguments)
+    if not arguments.queue:
+        return _train(run)
+    from core.training.queue import turn
+
+    with turn(run) as granted:
+        if granted:
+            _train(run)
+        else:
+            say(f"stopped while it was queued: {run.path}")
+
+
+def _train(run: Any) -> None:
     from core.dsae.config import DsaeConfig
     from core.dsae.task import DsaeTask
     from core.training.engine import train

@@ -15,6 +15,23 @@ NAMES = {
     "ts-dsae-no-swaps": "TS-DSAE without the four swap terms",
     "ts-dsae": "TS-DSAE, with constrained training, informed prior and swap terms",
 }
+MEANINGS = {
+    "clips": "validation clips",
+    "mse": "squared error of the reconstruction, a bin",
+    "f1_pre": "macro-F1 of the reconstruction",
+    "f1_global": "macro-F1 after a global swap",
+    "f1_local": "macro-F1 after a local swap",
+    "counterfactual_error": "squared error of a swap to the true rendering, a bin",
+    "counterfactual_closer": "swaps nearer to the true rendering than to the original",
+    "active_v": "dimensions of v in use",
+    "active_z": "dimensions of z in use",
+    "kl_v": "KL of v to N(0, I), nats",
+    "melody": "melody kept (raw pitch accuracy, CREPE tiny, 50 cents)",
+    "own_encoder": "instrument by the model's own encoder (macro-F1)",
+    "judge": "instrument by a judge of real and rendered sound (macro-F1)",
+    "real_judge": "instrument by a judge of real sound only (macro-F1)",
+    "pairs": "swaps, every pair both ways",
+}
 BEGIN, END = "<!-- scores: written by `python -m core evaluate` -->", "<!-- end of scores -->"
 
 
@@ -69,6 +86,13 @@ def _spelt(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def shown(value: Any) -> str:
+    """A score with its interval, or a plain number."""
+    if isinstance(value, dict):
+        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
 def _card(config: DsaeConfig, progress: dict, title: str, about_data: str, name: str) -> str:
     model = config.model
     return f"""---
@@ -119,8 +143,6 @@ def _tables(metrics: dict[str, Any]) -> str:
 
 
 def _table(where: str, scores: dict[str, Any]) -> str:
-    from core.dsae.report import MEANINGS, shown
-
     lines = [f"\n**{where}**\n\n| what | value [95 % interval] |\n|---|---|"]
     for name, value in scores.items():
         if isinstance(value, dict) and "value" not in value:

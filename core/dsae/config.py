@@ -94,6 +94,22 @@ PRESETS: dict[str, dict[str, Any]] = {
             "patience": None,
         },
     },
+    # For the many-instrument corpus: wider, silence cut off, two seconds of each clip at a time. A
+    # larger z or more steps rebuild better, but then more of the instrument stays in z.
+    "instruments": {
+        "model": {"hidden": 256, "floor": -12.0},
+        "objective": {"stage1_steps": 1_000},
+        "data": {"store": "data/instruments", "crop": 125},
+        "training": {
+            "steps": 8_000,
+            "batch_size": 8,
+            "learning_rate": 2e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "validate_every": 1_000,
+            "patience": None,
+        },
+    },
 }
 
 

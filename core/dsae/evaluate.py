@@ -16,19 +16,7 @@ from core.dsae.objective import kl_standard
 
 ACTIVE_NATS = 0.02  # a dimension of v whose mean KL to N(0, I) is above this carries something
 RESAMPLES = 1000
-
-MEANINGS = {
-    "clips": "validation clips",
-    "mse": "squared error of the reconstruction, a bin",
-    "f1_pre": "macro-F1 of the reconstruction",
-    "f1_global": "macro-F1 after a global swap",
-    "f1_local": "macro-F1 after a local swap",
-    "counterfactual_error": "squared error of a swap to the true rendering, a bin",
-    "counterfactual_closer": "swaps nearer to the true rendering than to the original",
-    "active_v": "dimensions of v in use",
-    "active_z": "dimensions of z in use",
-    "kl_v": "KL of v to N(0, I), nats",
-}
+CHUNK = 512  # clips encoded at once, to bound the memory
 
 
 class Batch(NamedTuple):
@@ -188,8 +176,12 @@ def swap_f1(model: Dsae, train: Batch, held_out: Batch) -> dict[str, float]:
 
 @torch.no_grad()
 def mean_v(model: Dsae, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Posterior means of v [N, V] of log-mels [N, T, M], on the CPU."""
-    return model.global_encoder(x, lengths).mean.cpu()
+    """Posterior means of v [N, V] of log-mels [N, T, M], on the CPU; any number of clips."""
+    parts = x.split(CHUNK)
+    ends = [None] * len(parts) if lengths is None else lengths.split(CHUNK)
+    return torch.cat(
+        [model.global_encoder(*part).mean.cpu() for part in zip(parts, ends, strict=True)]
+    )
 
 
 def other_label(labels: np.ndarray, seed: int) -> np.ndarray:

@@ -32,6 +32,7 @@ MAX_POINTS = 10_000  # more are neither fluid in a browser nor told apart by eye
 MAX_FRAMES = 24  # kept of each clip
 CHUNK = 256  # clips encoded between two writes
 BATCH = 32
+HOP_SECONDS = 256 / 16_000  # core.audio.mel's, which needs torch to say so
 AUDIBLE = 7.0  # nats, 30 dB: quieter frames have no say in a clip's loudest band
 
 
@@ -129,23 +130,17 @@ def neighbours(
     return nearest, distances[nearest]
 
 
-def known_pitch(labels: dict[str, np.ndarray], frames: np.ndarray | None = None) -> np.ndarray:
-    """MIDI numbers that a dMelodies melody's definition gives: its median note [N], or with
-    `frames` [N, K] the note sounding there, NaN in rests."""
+def known_pitch(labels: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray:
+    """MIDI numbers of the notes that dMelodies' definition has in `frames` [N, K], NaN in rests."""
     from core.data import dmelodies
 
-    tunes = [dmelodies.melody(int(row)) for row in labels["melody"]]
-    if frames is None:
-        return np.array([np.median(tune.pitches) for tune in tunes])
     slots = (frames * HOP_SECONDS / dmelodies.SLOT_SECONDS).astype(int)
     found = np.full(frames.shape, np.nan)
-    for out, tune, at in zip(found, tunes, slots, strict=True):
+    for out, row, at in zip(found, labels["melody"], slots, strict=True):
+        tune = dmelodies.melody(int(row))
         notes = dict(zip(tune.slots, tune.pitches, strict=True))
         out[:] = [notes.get(int(slot), np.nan) for slot in at]
     return found
-
-
-HOP_SECONDS = 256 / 16_000  # core.audio.mel's, which needs torch to say so
 
 
 def _chunks(

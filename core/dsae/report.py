@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from core.audio.mel import log_mel
 from core.data import folder
 from core.data.store import FeatureStore
 from core.dsae import evaluate, recordings
-from core.dsae.card import refresh_scores
+from core.dsae.card import MEANINGS, refresh_scores, shown
 from core.dsae.judge import Judge
 from core.dsae.latents import load
 from core.errors import RavelError
@@ -20,21 +19,6 @@ from core.errors import RavelError
 Say = Callable[[str], None]
 LABELS = ("violin", "trumpet")
 MOST = 200  # clips of each instrument and kind that the judges take from a store
-
-MEANINGS = evaluate.MEANINGS | {
-    "melody": "melody kept (raw pitch accuracy, CREPE tiny, 50 cents)",
-    "own_encoder": "instrument by the model's own encoder (macro-F1)",
-    "judge": "instrument by a judge of real and rendered sound (macro-F1)",
-    "real_judge": "instrument by a judge of real sound only (macro-F1)",
-    "pairs": "swaps, every pair both ways",
-}
-
-
-def shown(value: Any) -> str:
-    """A score with its interval, or a plain number."""
-    if isinstance(value, dict):
-        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def on_store(names: Sequence[str], path: str, say: Say) -> None:

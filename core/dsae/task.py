@@ -1,12 +1,13 @@
 """What the engine calls to train TS-DSAE or one of its baselines."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from core.data.store import FeatureStore
-from core.dsae import evaluate, objective
+from core.dsae import evaluate, objective, samples
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae
 from core.errors import RavelError
@@ -133,6 +134,12 @@ class DsaeTask:
         learnt = evaluate.Batch(*self.train.whole(train), self.factor[train.numpy()])
         scores = evaluate.swap_f1(model, learnt, some)
         return scores | evaluate.active_units(model, some[:2])
+
+    def samples(self, model: Dsae, folder: Path) -> None:
+        """Sounds of two validation clips of different labels, rebuilt and swapped, as WAV files."""
+        labels = self.held_out_factor
+        other = next((i for i, label in enumerate(labels) if label != labels[0]), len(labels) - 1)
+        samples.write(model, *self.held_out.whole(torch.tensor([0, other])), folder)
 
 
 def spread(total: int, count: int) -> Tensor:

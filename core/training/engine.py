@@ -25,11 +25,16 @@ from tqdm import tqdm
 from core.errors import RavelError
 from core.training import distributed
 from core.training.config import TrainingConfig
-from core.training.run import Run, restore_optimizer
+from core.training.run import Run, restore_optimizer, this_process
+
+SAMPLES = 40
 
 
 class Task(Protocol):
-    """What the engine needs of a system. A task knows its model and data, but no loop."""
+    """What the engine needs of a system. A task knows its model and data, but no loop.
+
+    It may have `samples(model, folder)`, which writes what people want to hear as it trains.
+    """
 
     training: TrainingConfig
 
@@ -76,13 +81,16 @@ def train(task: Task, run: Run, *, progress: bool = True) -> dict[str, Any]:
     torch.set_num_threads(task.training.threads)
     try:
         if world.is_main:
-            run.hold()
-            run.forget_stop()
-            run.write_state(state="running", message="", device=str(world.device))
+            if not run.is_mine:  # else it waited for its turn, and may have been told to stop
+                run.hold()
+                run.forget_stop()
+            run.write_state(
+                state="running", message="", reason="", device=str(world.device), **this_process()
+            )
         return _Loop(task, run, world, progress).go()
     except BaseException as error:
         if run.is_mine:
-            run.write_state(state="failed", message=_reason(error))
+            run.fail(_reason(error))
         if isinstance(error, OSError):
             raise RavelError(_reason(error)) from error
         raise
@@ -105,7 +113,9 @@ class _Loop:
         )
         self.step, self.stage = 0, ""
         self.best, self.waited = math.inf, 0
-        self.bar = tqdm(total=self.config.steps, disable=not (progress and world.is_main))
+        # A bar in a terminal; in a log file, a line for each validation.
+        self.talks = progress and world.is_main
+        self.bar = tqdm(total=self.config.steps, disable=None if self.talks else True)
         self.sinks = _sinks(run, self.config, world)
         self.clock = (time.monotonic(), 0)
         self.killed = False
@@ -117,6 +127,7 @@ class _Loop:
         if self.run.has("last"):
             self._resume()
         self.bar.update(self.step)
+        self._say(f"training on {self.world.device}, from step {self.step:,}")
         reason = "finished"
         while self.step < self.config.steps:
             self._enter_stage()
@@ -130,6 +141,7 @@ class _Loop:
         else:
             self._validate()
         self._save("last")
+        self._say(f"{reason} at step {self.step:,}")
         self.bar.close()
         final = {"state": "stopped" if reason == "stopped" else "finished", "reason": reason}
         if self.world.is_main:
@@ -184,6 +196,16 @@ class _Loop:
             self._log("train", {**self.world.mean(terms), "learning_rate": rate, **self._speed()})
         if self.step % self.config.checkpoint_every == 0:
             self._save("last")
+            self._sample()
+
+    def _sample(self) -> None:
+        """What the task can give to be heard or seen, at SAMPLES of the saved states at most."""
+        saved = -(-self.config.steps // self.config.checkpoint_every)
+        due = self.step // self.config.checkpoint_every % -(-saved // SAMPLES) == 0
+        if due and self.world.is_main and hasattr(self.task, "samples"):
+            self.model.eval()
+            with torch.no_grad():
+                self.task.samples(self.model, self.run.path / "samples" / f"step_{self.step:06d}")
 
     def _indices(self) -> Tensor:
         """This process's share of the step's batch, in an order drawn anew for each epoch."""
@@ -211,6 +233,10 @@ class _Loop:
             if figures["criterion"] < self.best:
                 self.best, self.waited = figures["criterion"], 0
                 self._save("best")
+            self._say(
+                f"step {self.step:,}, {self.stage}: validation {figures['criterion']:.4f}"
+                + (", the best so far" if self.waited == 0 else "")
+            )
             self.bar.set_postfix({"stage": self.stage, "validation": f"{figures['criterion']:.4f}"})
         patience = self.config.patience
         return self.world.agree(patience is not None and self.waited >= patience)
@@ -230,6 +256,10 @@ class _Loop:
         if self.world.is_main:
             for sink in self.sinks:
                 sink(kind, self.step, {"stage": self.stage, **values})
+
+    def _say(self, text: str) -> None:
+        if self.talks and self.bar.disable:
+            print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     def _speed(self) -> dict[str, float]:
         (then, at), now = self.clock, time.monotonic()

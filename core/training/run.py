@@ -1,23 +1,31 @@
-"""A run is a directory, and the directory is the truth."""
+"""A run is a directory, and the directory is the truth.
+
+Torch is imported by what saves and loads weights only: those who watch runs need none.
+"""
+
+from __future__ import annotations
 
 import fcntl
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from core.errors import RavelError
 from core.files import replace, write_json
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
 HEARTBEAT_SECONDS = 2.0
 ALIVE = ("queued", "running")
+START_SECONDS = 120  # a command that made a run holds it by then: torch is slow to import
+LOCK_TRIES, LOCK_PAUSE = 20, 0.05  # whoever looks whether a run is held holds it for an instant
+LOCK_FD = "RAVEL_RUN_LOCK"  # the variable by which a launcher hands its lock on
 
 
 class Run:
@@ -31,7 +39,7 @@ class Run:
     # -- making and opening ------------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: str | Path, config: Mapping[str, Any]) -> "Run":
+    def create(cls, path: str | Path, config: Mapping[str, Any]) -> Run:
         """A new run with its config. Raises RavelError where one stands already."""
         run = cls(path)
         try:
@@ -47,7 +55,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path: str | Path) -> "Run":
+    def open(cls, path: str | Path) -> Run:
         """An existing run. Raises RavelError when the folder holds none."""
         run = cls(path)
         if not (run.path / "config.json").is_file():
@@ -56,21 +64,45 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config the run was made with, as plain data."""
-        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        """The config the run was made with, as plain data. Raises RavelError when damaged."""
+        try:
+            return dict(json.loads((self.path / "config.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise RavelError(f"{self.path / 'config.json'} is damaged: {error}.") from None
 
     # -- who holds it ------------------------------------------------------------------------
 
     def hold(self) -> None:
         """Take the lock for as long as this process lives. Raises RavelError when it is taken."""
+        if self._lock or self.inherit():
+            return
         self._lock = open(self.path / "lock", "a")  # noqa: SIM115 - held for the process's life
+        for attempt in range(LOCK_TRIES):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(LOCK_PAUSE if attempt < LOCK_TRIES - 1 else 0)
+        self.release()
+        raise RavelError(
+            f"The run at {self.path} is being trained by another process: stop that one first."
+        )
+
+    def inherit(self) -> bool:
+        """Take over the lock that the launcher took for this process, so that it is never free."""
+        number = int(os.environ.pop(LOCK_FD, "-1"))
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
-            raise RavelError(
-                f"The run at {self.path} is being trained by another process: stop that one first."
-            ) from None
+            if not os.path.samestat(os.fstat(number), os.stat(self.path / "lock")):
+                return False
+        except OSError:  # none was handed over
+            return False
+        os.set_inheritable(number, False)
+        self._lock = os.fdopen(number, "a")
+        return True
+
+    def lend(self) -> dict[str, Any]:
+        """What `subprocess.Popen` needs for a child that takes over the lock this process holds."""
+        number = self._lock.fileno()
+        return {"pass_fds": (number,), "env": {**os.environ, LOCK_FD: str(number)}}
 
     def release(self) -> None:
         """Give the lock back."""
@@ -101,6 +133,18 @@ class Run:
         """Replace fields of the state, with the time of the change."""
         write_json(self.path / "state.json", {**self._state(), **values, "heartbeat": time.time()})
 
+    def fail(self, message: str) -> None:
+        """Say why the run failed, even where the disk has no room for another file."""
+        failed = {"state": "failed", "message": message}
+        try:
+            self.write_state(**failed)
+        except OSError:
+            with open(self.path / "state.json", "r+", encoding="utf-8") as file:
+                state = {**json.load(file), **failed, "heartbeat": time.time()}
+                file.seek(0)
+                file.write(json.dumps(state))  # without indents it takes no more room than before
+                file.truncate()
+
     def beat(self, **values: Any) -> None:
         """As `write_state`, but no more often than every two seconds."""
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
@@ -110,15 +154,23 @@ class Run:
     def state(self) -> dict[str, Any]:
         """The state as it truly is: a run that says it is running but holds no lock crashed."""
         state = self._state()
-        if state.get("state") == "running" and not self.held:
-            state["state"] = "failed"
-            state.setdefault("message", "its process died; resume it to continue")
+        if self._dead(state):
+            state = self._state()  # it may have ended well between the two looks
+        if self._dead(state):
+            message = state.get("message") or "its process died; resume it to continue"
+            state |= {"state": "failed", "message": message}
         return state
+
+    def _dead(self, state: Mapping[str, Any]) -> bool:
+        # Queued, and never held yet: the command that made it a moment ago is about to take it.
+        fresh = state.get("state") == "queued" and not (self.path / "lock").exists()
+        fresh = fresh and time.time() - state.get("heartbeat", 0) < START_SECONDS
+        return state.get("state") in ALIVE and not fresh and not self.held
 
     def _state(self) -> dict[str, Any]:
         try:
-            return json.loads((self.path / "state.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return dict(json.loads((self.path / "state.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
             return {}
 
     def ask_to_stop(self) -> None:
@@ -167,6 +219,8 @@ class Run:
         self, name: str, model: nn.Module, optimizer: Any, progress: Mapping[str, Any]
     ) -> None:
         """Save weights, optimizer and progress as one safetensors file, atomically."""
+        from safetensors.torch import save_file
+
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
         for index, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
@@ -182,6 +236,8 @@ class Run:
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict]:
         """Weights, optimizer slots and progress. Raises RavelError when missing or damaged."""
+        from safetensors import SafetensorError, safe_open
+
         path = self.path / "checkpoints" / f"{name}.safetensors"
         try:
             with safe_open(path, "pt") as file:
@@ -200,6 +256,11 @@ class Run:
                 index, _, slot = rest.partition(".")
                 slots.setdefault(int(index), {})[slot] = tensor
         return weights, slots, progress
+
+
+def this_process() -> dict[str, Any]:
+    """Which process works on a run, for its state."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def restore_optimizer(

@@ -40,14 +40,14 @@ class Cell:
             config={"displayModeBar": False},
         )
 
-    def play(self, wav: bytes, file_name: str | None = None) -> None:
-        """Offer a WAV file to the ear, and for download if it has a name."""
+    def play(self, wav: bytes, file_name: str | None = None, *, autoplay: bool = False) -> None:
+        """Offer a WAV file to the ear, at once with `autoplay`; for download if it has a name."""
         self.wav = wav
         self.state(player.level(wav))
         with self.sound.container(
             horizontal=True, vertical_alignment="center", gap="small", wrap=False
         ):
-            player.player(wav, name=self.name)
+            player.player(wav, name=self.name, autoplay=autoplay)
             if file_name:
                 st.download_button(
                     "WAV",

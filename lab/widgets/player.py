@@ -22,9 +22,9 @@ if (!window.onePlayerAtATime) {
 """
 
 
-def player(wav: bytes, *, name: str) -> None:
+def player(wav: bytes, *, name: str, autoplay: bool = False) -> None:
     """Play a WAV file as it is: st.audio brings arrays to full scale, but leaves files alone."""
-    st.audio(wav, format="audio/wav", alt=name)
+    st.audio(wav, format="audio/wav", alt=name, autoplay=autoplay)
 
 
 def one_at_a_time() -> None:

@@ -1,4 +1,4 @@
-"""A slot holds one recording of up to 4 s: a bundled example, an upload, or the microphone's."""
+"""A slot holds one recording of up to 4 s: an example, an upload, the microphone's, the Map's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import streamlit as st
 
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.errors import RavelError
+from lab import maps
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
+MAP = "Map"  # offered when the Map page sent a clip
 
 
 @cache
@@ -49,21 +51,33 @@ def slot(key: str, title: str, *, default: str) -> Clip | None:
         try:
             if origin == "Example":
                 return _example(key, title, default)
+            if origin == MAP:
+                return _handed(key)
             return _own(key, title, origin)
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
             return None
 
 
+def _handed(key: str) -> Clip:
+    """The clip that the Map page sent, named in the address as `store/name`."""
+    reference = st.query_params[f"{key}_clip"]
+    clip = maps.named(reference)
+    clip = clip.segment(0, min(CLIP_SECONDS, clip.seconds))
+    st.caption(f"{clip.name}, from {reference.split('/')[0]}")
+    return clip
+
+
 def _origin(key: str, title: str) -> str:
+    handed = f"{key}_clip" in st.query_params
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.subheader(title, anchor=False, width="content")
         return st.segmented_control(
             f"{title} from",
-            FROM,
-            default=FROM[0],
+            [*FROM, MAP] if handed else FROM,
+            default=MAP if handed else FROM[0],
             required=True,
             key=f"{key}_from",
             label_visibility="collapsed",

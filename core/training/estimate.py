@@ -1,0 +1,113 @@
+"""How long a training run will take: from earlier runs like it, or from a few real steps."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core.errors import RavelError
+from core.training.config import merge
+from core.training.devices import resolve
+from core.training.launcher import ROOT
+from core.training.run import Run
+
+PROBE_STEPS = 6  # of each stage; the first, which warms up, is not counted
+PATIENCE_SECONDS = 180
+# What makes no difference to a step's time, or is accounted for apart.
+FREE = ("steps", "learning_rate", "schedule", "warmup_steps", "amsgrad", "gradient_clip")
+FREE += ("patience", "checkpoint_every", "log_every", "validate_every", "seed", "tensorboard")
+
+Config = Mapping[str, Any]
+StageOf = Callable[[int], str]
+
+
+class Pace(NamedTuple):
+    """Seconds of a step by stage, seconds of a validation, and where the figures are from."""
+
+    step: dict[str, float]
+    validation: float
+    source: str
+
+    def seconds(self, config: Config, stage: StageOf) -> float:
+        """The time the whole run takes, early stopping aside."""
+        training = config["training"]
+        steps, every = training["steps"], training["validate_every"]
+        slowest = max(self.step.values())
+        # Stages are long stretches: a thousand evenly spaced steps tell their shares.
+        spaced = [i * steps // min(steps, 1000) for i in range(min(steps, 1000))]
+        mean = statistics.fmean(self.step.get(stage(step), slowest) for step in spaced)
+        return steps * mean + (1 + -(-steps // every)) * self.validation
+
+
+def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Pace | None:
+    """The pace of the latest run that did the same work on the same device, if there is one."""
+    wanted = _work(config)
+    for run in sorted(runs, key=lambda run: run.path.stat().st_mtime, reverse=True):
+        try:
+            # What an older config does not have yet, it has as it is wanted here.
+            alike = _work(merge(config, run.config)) == wanted
+        except (RavelError, KeyError, TypeError, AttributeError):  # a damaged or foreign config
+            continue
+        found = pace(run.metrics(), f"run {run.path.name}") if alike else None
+        if found and stages <= set(found.step):
+            return found
+    return None
+
+
+def measure(config: Config, changes: Mapping[str, Any]) -> Pace:
+    """The pace of a few real steps, in a process of its own. Takes seconds to minutes.
+
+    `changes` are settings that bring every stage into PROBE_STEPS steps each. Raises RavelError
+    with the worker's own words when the steps fail.
+    """
+    quick = {"validate_every": 10**9, "checkpoint_every": 10**9, "log_every": 1, "patience": None}
+    changes = {**{f"training.{k}": v for k, v in quick.items()}, **changes}
+    with tempfile.TemporaryDirectory(prefix="ravel-") as folder:
+        run = Run.create(Path(folder) / "estimate", merge(config, changes))
+        command = [sys.executable, "-m", "core", "train", "--resume", str(run.path)]
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            raise RavelError(
+                f"A few steps took more than {PATIENCE_SECONDS // 60} minutes: choose a faster "
+                "device, a smaller model or smaller batches."
+            ) from None
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise RavelError(last.removeprefix("python -m core: "))
+        found = pace(run.metrics(), "a few steps measured just now", skip=1)
+    if found is None:
+        raise RavelError("Too few steps were made to tell how long the run would take.")
+    return found
+
+
+def pace(records: Iterable[Config], source: str, skip: int = 0) -> Pace | None:
+    """The pace that a run's metrics tell; `skip` records of each stage are not counted."""
+    steps: dict[str, list[float]] = {}
+    validations, before = [], None
+    for record in records:
+        if before and record["step"] >= before["step"]:
+            passed, elapsed = record["step"] - before["step"], record["time"] - before["time"]
+            if record["kind"] == "train" == before["kind"] and passed:
+                steps.setdefault(record["stage"], []).append(elapsed / passed)
+            elif record["kind"] == "validation" and not passed:
+                validations.append(elapsed)
+        before = record
+    middle = {s: statistics.median(found[skip:]) for s, found in steps.items() if found[skip:]}
+    if not middle:
+        return None
+    return Pace(middle, statistics.median(validations) if validations else 0.0, source)
+
+
+def _work(config: Config) -> str:
+    """All that the time of a step depends on, as one comparable text."""
+    training = {k: v for k, v in config["training"].items() if k not in FREE}
+    training["device"] = resolve(training["device"])
+    objective = {"variant": config["objective"]["variant"]}
+    return json.dumps([config["model"], config["data"], objective, training], sort_keys=True)

@@ -1,0 +1,148 @@
+"""Runs as processes of their own: they outlive the page, the tab and the lab that started them.
+
+The worker is the command line's, `python -m core train --resume RUN --queue`, and all that passes
+between it and the lab is the run's directory: what is started here can be resumed there.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors import RavelError
+from core.training.run import Run
+
+ROOT = Path(__file__).parents[2]
+GRACE_SECONDS = 4.0  # between asking a process to end and ending it
+
+
+def start(folder: str | Path, config: Mapping[str, Any]) -> Run:
+    """A new run at `folder`, its worker started. Raises RavelError where one stands already."""
+    check_name(Path(folder).name)
+    run = Run.create(folder, config)
+    _spawn(run)
+    return run
+
+
+def start_numbered(folder: str | Path, config: Mapping[str, Any]) -> Run:
+    """As `start`, at the first of folder, folder-2, folder-3, ... that is free."""
+    folder, number = Path(folder), 1
+    while True:
+        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        if not path.exists():
+            try:
+                return start(path, config)
+            except RavelError:
+                if not path.exists():
+                    raise  # else somebody else took the name in this very moment
+        number += 1
+
+
+def resume(run: Run) -> None:
+    """Start a worker that goes on from the last saved state. Raises RavelError when it is held."""
+    run.hold()
+    _spawn(run)
+
+
+def stop(run: Run) -> None:
+    """Ask the worker to save and leave, also while it is queued."""
+    run.ask_to_stop()
+
+
+def kill(run: Run) -> None:
+    """End the worker: politely, then by force. What it learnt since its last saved state is lost.
+
+    Raises RavelError when it is another machine's, or cannot be ended.
+    """
+    state = run.state()
+    if not run.held:
+        return
+    if not state.get("pid"):
+        raise RavelError(f"{run.path.name} has only just been started: try again in a moment.")
+    if state.get("host") != socket.gethostname():
+        raise RavelError(f"{run.path.name} is trained on {state['host']}: stop it there.")
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        _signal(int(state["pid"]), how)
+        if _freed(run):
+            return
+    raise RavelError(f"The process of {run.path.name} (number {state['pid']}) does not end.")
+
+
+def delete(run: Run) -> None:
+    """Remove a run and all it saved. Raises RavelError while a process trains it."""
+    run.hold()
+    try:
+        hidden = run.path.with_name(f".{run.path.name}.{os.getpid()}.deleted")
+        os.replace(run.path, hidden)  # gone for everybody at once, however long the rest takes
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise RavelError(f"{run.path} cannot be deleted: {error.strerror}.") from None
+    finally:
+        run.release()
+
+
+def check_name(name: str) -> None:
+    """Raises RavelError unless `name` can be a run's folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,99}", name):
+        raise RavelError(
+            f"A run cannot be called {name!r}: use up to 100 letters, digits, dots, dashes and "
+            "underscores, and begin with a letter or a digit."
+        )
+
+
+def _spawn(run: Run) -> None:
+    """Start the worker. The run's lock is handed over, so that it is held from the first instant
+    to the worker's last, and two who start the same run at once do not both succeed."""
+    run.hold()
+    try:
+        run.forget_stop()
+        run.write_state(state="queued", message="", reason="", pid=None, host=None)
+        lent = run.lend()
+        lent["env"].setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as devices.py numbers GPUs
+        command = [sys.executable, "-m", "core", "train", "--resume", str(run.path.resolve())]
+        with open(run.path / "log.txt", "ab") as log:
+            process = subprocess.Popen(
+                [*command, "--queue"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **lent,
+            )
+    except OSError as error:
+        run.write_state(state="failed", message=f"it could not be started: {error.strerror}")
+        raise RavelError(f"{run.path.name} could not be started: {error.strerror}.") from None
+    finally:
+        run.release()
+    # So that a worker that ends while the lab runs leaves no zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _signal(pid: int, how: int) -> None:
+    try:
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, how)
+        else:  # started in a shell, whose other jobs are none of ours
+            os.kill(pid, how)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise RavelError(f"Process {pid} is another user's: ask them to stop it.") from None
+
+
+def _freed(run: Run) -> bool:
+    deadline = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < deadline:
+        if not run.held:
+            return True
+        time.sleep(0.05)
+    return False

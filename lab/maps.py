@@ -1,0 +1,226 @@
+"""What the Map page asks of core: stores, latents, projections, sounds, files to take away.
+
+Everything that is slow to make lies on disk, beside the stores, and is shared by all visitors;
+what is remembered here is bounded. Torch is imported when something is asked for, not before.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from core.audio import clip as audio
+from core.audio.clip import Clip
+from core.checkpoints import Checkpoint
+from core.errors import RavelError
+from lab import live
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.data.store import FeatureStore
+    from core.dsae.maps import Space, StoreLatents
+    from core.dsae.projection import Projection, Settings
+
+DATA = Path(os.environ.get("RAVEL_DATA", Path(__file__).parent.parent / "data"))
+EXAMPLES = Path(__file__).parent / "examples"
+_ENCODING = threading.Lock()  # one at a time: two would write the same files
+
+
+class Corpus(NamedTuple):
+    """Clips to map: a store, and one of its splits, or None for all."""
+
+    store: Path
+    split: str | None
+
+
+class View(NamedTuple):
+    """What one map shows: clips through a checkpoint, and which of their latents."""
+
+    corpus: Corpus
+    checkpoint: Checkpoint
+    space: Space
+
+
+def stores() -> dict[str, Path]:
+    """The finished feature stores by name."""
+    found = {}
+    for file in sorted(DATA.glob("*/store.json")):
+        try:
+            if json.loads(file.read_text(encoding="utf-8")).get("finished"):
+                found[file.parent.name] = file.parent
+        except (OSError, ValueError, AttributeError):
+            continue  # a damaged one is not offered
+    return found
+
+
+def columns(store: Path) -> dict[str, np.ndarray]:
+    """The label columns of a store, read without torch."""
+    file = store / "clips.csv"
+    return _columns(str(file), file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _columns(path: str, changed: int) -> dict[str, np.ndarray]:
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file))
+    return {key: np.array([row[i] for row in rows]) for i, key in enumerate(header)}
+
+
+def splits(store: Path) -> dict[str, int]:
+    """How many clips each split of a store has, the ones held out first."""
+    counts = dict(zip(*np.unique(columns(store)["split"], return_counts=True), strict=True))
+    order = sorted(counts, key=lambda name: (name != "validation", name != "train", name))
+    return {str(name): int(counts[name]) for name in order}
+
+
+def build_examples() -> Path:
+    """The bundled recordings as a store, in a second or two."""
+    live._torch()
+    from core.data import folder
+
+    return folder.build(EXAMPLES, DATA / "examples", workers=1, progress=False).path
+
+
+def open_store(path: Path) -> FeatureStore:
+    """A store, its log-mels and audio mapped and not read. Raises RavelError."""
+    changed = (path / "store.json").stat().st_mtime_ns if (path / "store.json").exists() else 0
+    return _open(str(path), changed)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _open(path: str, changed: int) -> FeatureStore:
+    live._torch()
+    from core.data.store import FeatureStore
+
+    return FeatureStore.open(path)
+
+
+def folder(view: View) -> Path:
+    """Where a view's latents and projections are kept."""
+    from core.dsae import maps
+
+    store = open_store(view.corpus.store)
+    return maps.folder_of(store, view.checkpoint, DATA / "maps", view.corpus.split)
+
+
+def latents(view: View, told: Callable[[int, int], Any] | None = None) -> StoreLatents:
+    """The latents of all clips of a view, encoded the first time. Raises RavelError."""
+    from core.dsae import maps
+
+    where = folder(view)
+    with _ENCODING:
+        if not (where / "latents.npz").exists():
+            store = open_store(view.corpus.store)
+            maps.encode_store(store, view.checkpoint, DATA / "maps", view.corpus.split, told)
+    return _latents(str(where))
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _latents(where: str) -> StoreLatents:
+    from core.dsae import maps
+
+    found = maps.read(Path(where))
+    if found is None:
+        raise RavelError(f"{where} is damaged: delete it, and it is made again.")
+    return found
+
+
+def projection(view: View, settings: Settings) -> Projection | None:
+    """PCA at once; UMAP once a process has made it, None before. Raises RavelError."""
+    from core.dsae import projection
+
+    where = folder(view)
+    if settings.method == "PCA":
+        return projection.project(where, view.space, settings)
+    return projection.read(where, view.space, settings)
+
+
+def log_mel(store: Path, row: int) -> np.ndarray:
+    """A clip's log-mel as it is stored, [T, 80]."""
+    opened = open_store(store)
+    return np.asarray(opened.log_mel[row, : opened.lengths[row]], dtype=np.float32)
+
+
+def clip(store: Path, row: int) -> Clip:
+    """A clip as sound; resynthesised from its log-mel where the store holds no audio."""
+    opened = open_store(store)
+    if opened.has_audio:
+        found = opened.clip(row)
+        ends = (int(opened.lengths[row]) - 1) * 256  # what follows pads it to the longest
+        return Clip(found.wave[: max(ends, 1)], found.name, found.labels)
+    facts = {key: str(column[row]) for key, column in opened.labels.items()}
+    wave = _resynthesised(str(store), row, (store / "store.json").stat().st_mtime_ns)
+    return Clip(wave, facts.pop("name"), facts)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _resynthesised(store: str, row: int, changed: int) -> np.ndarray:
+    from core.audio.invert import to_waveform
+
+    return to_waveform(log_mel(Path(store), row)).numpy()
+
+
+def named(reference: str) -> Clip:
+    """A clip by 'store/name', as other pages are handed it. Raises RavelError."""
+    store, _, name = reference.partition("/")
+    if store not in stores():
+        raise RavelError(f"There is no store called {store!r}: choose a clip on the map again.")
+    found = np.flatnonzero(open_store(stores()[store]).labels["name"] == name)
+    if not len(found):
+        raise RavelError(f"{store} has no clip called {name!r}: choose one on the map again.")
+    return clip(stores()[store], int(found[0]))
+
+
+# -- files to take away ------------------------------------------------------------------------
+
+
+def table(
+    names: dict[str, np.ndarray], points: np.ndarray, extra: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Labels, what else is known, and places on the map, a row a point."""
+    import pandas as pd
+
+    places = dict(zip("xyz", points.T, strict=False))
+    return pd.DataFrame({**names, **extra, **places})
+
+
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """The table as CSV in UTF-8."""
+    return frame.to_csv(index=False).encode()
+
+
+def to_parquet(frame: pd.DataFrame, vectors: np.ndarray) -> bytes:
+    """The table with a column `vector`, the latents, as embedding-atlas reads it."""
+    buffer = io.BytesIO()
+    frame.assign(vector=list(vectors)).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def to_npz(names: np.ndarray, of: StoreLatents, clips: np.ndarray) -> bytes:
+    """The latents of some clips: name, row, v, z, frames, frame_z."""
+    buffer = io.BytesIO()
+    arrays = {key: getattr(of, key)[clips] for key in ("rows", "v", "z", "frames", "frame_z")}
+    np.savez_compressed(buffer, name=names[clips].astype(str), **arrays)
+    return buffer.getvalue()
+
+
+def to_zip(store: Path, rows: Sequence[int]) -> bytes:
+    """Clips as WAV files at their own level; resynthesised ones 6 dB lower, lest they clip."""
+    buffer, level = io.BytesIO(), 1.0 if open_store(store).has_audio else live.HEADROOM
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for row in rows:
+            sound = clip(store, int(row))
+            name = sound.name.replace("/", "-").replace("\\", "-").replace("..", "-")
+            archive.writestr(f"{row:05d}-{name}.wav", audio.wav_bytes(level * sound.wave))
+    return buffer.getvalue()

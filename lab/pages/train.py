@@ -1,0 +1,225 @@
+"""Train: a run started from the browser, and watched."""
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from core.dsae.card import train_command
+from core.dsae.config import PRESETS, DsaeConfig, preset
+from core.errors import RavelError
+from core.training import launcher
+from core.training.config import merge
+from core.training.devices import devices, resolve
+from core.training.estimate import PROBE_STEPS, Pace, from_runs, measure
+from core.training.run import Run
+from lab import runs, settings_form
+from lab.watch import badge, watch
+
+ABOUT = (
+    "A **run** is a folder under runs/, and a process of its own trains it: this page may be "
+    "closed and the lab restarted meanwhile. What is started here can be stopped, resumed and "
+    "exported on the command line, and the other way round."
+)
+CHOSEN_APART = ("data.store", "training.device")
+SYSTEMS = {"dsae": "TS-DSAE and its baselines"}
+
+
+def starting_points() -> dict[str, dict[str, Any]]:
+    """What a new run may start from: the presets, and every run there is."""
+    points = {f"preset {name}": preset(name) for name in sorted(PRESETS, reverse=True)}
+    for about in runs.summaries():
+        points[f"run {about.name}"] = about.config
+    return points
+
+
+def pick_corpus(base: DsaeConfig) -> str:
+    """A feature store: one found under data/, or any path."""
+    found = runs.stores()
+    options = list(dict.fromkeys([*found, base.data.store]))
+    return st.selectbox(
+        "Corpus",
+        options,
+        index=options.index(base.data.store if base.data.store in found else options[0]),
+        format_func=lambda path: f"{path} ({found[path]})" if path in found else path,
+        accept_new_options=True,
+        key="corpus",
+        bind="query-params",
+        help="A feature store: a folder of log-mels and labels, built by `python -m core data`. "
+        "Those under data/ are offered; the path of any other can be typed.",
+    )
+
+
+def pick_device(base: DsaeConfig) -> str:
+    """The CPU or one of the GPUs, each with its memory."""
+    there = {device.name: str(device) for device in devices()}
+    wanted = resolve(base.training.device)
+    names = list(there)
+    return st.selectbox(
+        "Device",
+        names,
+        index=names.index(wanted) if wanted in names else 0,
+        format_func=there.get,
+        key="device",
+        help="One run at a time is trained on a device; the others wait their turn.",
+    )
+
+
+def estimate(config: DsaeConfig) -> None:
+    """How long it will take, and where that is known from."""
+    values = config.model_dump()
+    key = json.dumps(values, sort_keys=True)
+    stages = {config.stage(0), config.stage(config.training.steps - 1)}
+    measured = st.session_state.get("measured", (None, None))
+    pace = measured[1] if measured[0] == key else like(key, tuple(runs.names()), tuple(stages))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if pace:
+            seconds = pace.seconds(values, config.stage)
+            st.markdown(
+                f"**About {runs.duration(seconds)}** "
+                f":gray[for {config.training.steps:,} steps, going by {pace.source}.]",
+                width="content",
+            )
+        else:
+            st.caption("No earlier run did the same work: measure to know the time.")
+        if st.button(
+            "Measure",
+            key="measure",
+            type="tertiary",
+            icon=":material/timer:",
+            help="Trains a few real steps of each stage and a validation, in a process of its own.",
+        ):
+            try:
+                with st.spinner("A few real steps are being made"):
+                    pace = measure(values, config.shortened(PROBE_STEPS))
+                st.session_state["measured"] = (key, pace)
+                st.rerun()
+            except RavelError as error:
+                st.error(str(error), icon=":material/error:")
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def like(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | None:
+    """The pace of an earlier run that did the same work, if there is one."""
+    return from_runs(json.loads(key), [Run(runs.path(name)) for name in names], set(stages))
+
+
+def start(config: DsaeConfig, name: str) -> str:
+    """Make the run and its process, and return its name. Raises RavelError."""
+    check_store(config.data.store)
+    if name:
+        return launcher.start(runs.FOLDER / name, config.model_dump()).path.name
+    folder = runs.FOLDER / suggested(config)
+    return launcher.start_numbered(folder, config.model_dump()).path.name
+
+
+def check_store(store: str) -> None:
+    """Raises RavelError unless there is a finished feature store at `store`."""
+    if store in runs.stores():
+        return
+    from core.data.store import FeatureStore
+
+    FeatureStore.open(store)
+
+
+def suggested(config: DsaeConfig) -> str:
+    """What a run is called that nobody names."""
+    corpus = config.data.store.rstrip("/").rsplit("/", 1)[-1] or "run"
+    kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in corpus).strip("-")
+    return f"{config.objective.variant}-{kept or 'run'}"
+
+
+def new_run() -> None:
+    """The form of a new run."""
+    points = starting_points()
+    first, second = st.columns(2)
+    with first:
+        system = st.selectbox("System", list(SYSTEMS), format_func=SYSTEMS.get, key="system")
+    with second:
+        origin = st.selectbox(
+            "Start from",
+            list(points),
+            key="from",
+            bind="query-params",
+            help="A preset, or the settings of an earlier run. **paper** is the paper's own "
+            "training, **quick** one for a CPU.",
+        )
+    try:
+        base = DsaeConfig.parse(points[origin])
+    except RavelError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    with first:
+        store = pick_corpus(base)
+    with second:
+        device = pick_device(base)
+    given = settings_form.form(DsaeConfig, base.model_dump(), key=origin, without=CHOSEN_APART)
+    different = settings_form.changed(base.model_dump(), given)
+    st.caption(f"Changed: {different}." if different else f"All settings are those of {origin}.")
+    name = st.text_input(
+        "Name",
+        key="name",
+        placeholder="By itself: its model and corpus",
+        max_chars=100,
+        help="The run's folder under runs/. Left empty, the run is named after what it trains.",
+    ).strip()
+    values = merge({"system": system}, given)
+    values = merge(values, {"data.store": store or "", "training.device": device})
+    try:
+        config = DsaeConfig.parse(values)
+        if name:
+            launcher.check_name(name)
+    except RavelError as error:
+        st.error(str(error), icon=":material/error:")
+        st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=True)
+        return
+    estimate(config)
+    # No callback: it would be given what the fields held before the last one was left.
+    if st.button("Start training", key="start", type="primary", icon=":material/play_arrow:"):
+        try:
+            st.session_state["turn_to"] = start(config, name)
+            st.rerun()
+        except RavelError as error:
+            st.error(str(error), icon=":material/error:")
+    with st.expander("The same from the command line", icon=":material/terminal:"):
+        st.code(train_command(config, name or suggested(config)), language="bash")
+
+
+@st.fragment(run_every=3)
+def under_way() -> None:
+    """The runs that are trained or wait, with a way to each."""
+    going = [about for about in runs.summaries() if about.alive]
+    for about in going:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            badge(about.state)
+            st.page_link("lab/pages/train.py", label=about.name, query_params={"run": about.name})
+            share = about.step / max(1, about.steps)
+            st.caption(f"{share:.0%} on {about.device}", width="content")
+
+
+if "turn_to" in st.session_state:
+    st.session_state["run"] = st.session_state["turn_to"]
+asked, names = st.query_params.get("run"), runs.names()
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    st.title("Train", anchor=False, width="content", help=ABOUT)
+    shown = st.selectbox(
+        "Run",
+        names,
+        index=None,
+        placeholder="A new run",
+        key="run",
+        bind="query-params",
+        width=320,
+        help="Which run to watch. Empty, this page starts a new one.",
+    )
+st.session_state.pop("turn_to", None)  # only now: an interrupted run of this page turns again
+if shown:
+    watch(shown)
+else:
+    if asked and asked not in names:
+        st.warning(
+            f"There is no run called {asked!r}: it was deleted, or never made here.",
+            icon=":material/search_off:",
+        )
+    under_way()
+    new_run()

@@ -1,0 +1,183 @@
+"""The Map page as people meet it: the real server, a real browser, tones and untrained models."""
+
+import csv
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.lab import tones
+
+sync_api = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+SERVER = """
+import sys
+from pathlib import Path
+from core import checkpoints
+checkpoints.SHIPPED = Path(sys.argv.pop(1))
+from streamlit.web.cli import main
+sys.exit(main())
+"""
+WHERE = """([panel, id]) => {
+    const graph = document.querySelectorAll(".map .plot")[panel], layout = graph._fullLayout;
+    const box = graph.getBoundingClientRect();
+    for (const trace of graph.data) {
+        const at = (trace.customdata || []).indexOf(id);
+        if (at >= 0) return [
+            box.left + layout._size.l + layout.xaxis.d2p(trace.x[at]),
+            box.top + layout._size.t + layout.yaxis.d2p(trace.y[at])];
+    }
+}"""
+MARKED = """() => [...document.querySelectorAll(".map .plot")].map(graph =>
+    graph.data.flatMap(trace => (trace.selectedpoints || []).map(i => trace.customdata[i])).sort(
+        (a, b) => a - b))"""
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, untrained) -> Iterator[str]:
+    """Where the lab answers, with the tones as its only corpus."""
+    folder = tmp_path_factory.mktemp("lab")
+    tones.build(folder / "data" / "tones")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = f"--server.headless true --server.address 127.0.0.1 --server.port {port}"
+    command = [sys.executable, "-c", SERVER, str(untrained), "run", "app.py", *options.split()]
+    with (folder / "log.txt").open("w") as out:
+        server = subprocess.Popen(
+            [*command, "--server.fileWatcherType", "none"],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "RAVEL_DATA": str(folder / "data")},
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log.txt")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                assert answer.status == 200
+                return
+        except urllib.error.URLError:
+            time.sleep(0.2)
+    raise AssertionError(f"the lab did not start: {log.read_text()}")
+
+
+@pytest.fixture
+def tab(address, tmp_path) -> Iterator["sync_api.Page"]:
+    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        tab = browser.new_page(viewport={"width": 1440, "height": 1100})
+        tab.set_default_timeout(60_000)
+        wrong = []
+        tab.on("pageerror", lambda error: wrong.append(error))
+        yield tab
+        tab.screenshot(path=tmp_path / "page.png", full_page=True)
+        assert not wrong
+        assert tab.locator("[data-testid=stException]").count() == 0
+        browser.close()
+
+
+def heard(tab: "sync_api.Page") -> str | None:
+    return tab.evaluate("document.querySelector('.st-key-map_heard audio')?.currentSrc")
+
+
+def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
+    """Click a point, and wait until what it is plays."""
+    before = heard(tab)
+    tab.mouse.click(*tab.evaluate(WHERE, [panel, point]))
+    tab.wait_for_function(
+        """before => {
+            const player = document.querySelector(".st-key-map_heard audio");
+            return player && player.currentSrc != before && player.currentTime > 0;
+        }""",
+        arg=before,
+    )
+
+
+def lasso(tab: "sync_api.Page", panel: int = 0) -> None:
+    """Draw a lasso around everything on a map."""
+    box = tab.locator(".map .nsewdrag").nth(panel).bounding_box()
+    corners = [(0.01, 0.02), (0.99, 0.02), (0.99, 0.98), (0.01, 0.98), (0.01, 0.05)]
+    path = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.mouse.move(*path[0])
+    tab.mouse.down()
+    for corner in path[1:]:
+        tab.mouse.move(*corner, steps=6)
+    tab.mouse.up()
+
+
+def save(tab: "sync_api.Page", label: str) -> bytes:
+    with tab.expect_download() as download:
+        tab.locator(f".st-key-map_save_{label} button").first.click()
+    return Path(download.value.path()).read_bytes()
+
+
+def test_clicks_are_heard_one_after_the_other_and_the_address_tells_the_last(tab, address):
+    tab.goto(f"{address}/map")
+    tab.wait_for_selector(".map .nsewdrag", state="attached")
+    for point, name in ((3, "bright-294"), (12, "dark-330"), (6, "bright-415")):
+        click(tab, point)
+        tab.locator(".st-key-map_heard").get_by_text(name).wait_for()
+        assert tab.url.endswith(f"clip={name}")
+    tab.reload()
+    tab.locator(".st-key-map_heard").get_by_text("bright-415").wait_for()
+
+    tab.get_by_role("button", name="Swap: as target").click()
+    tab.get_by_text("Target: bright", exact=True).wait_for()
+    assert "target_clip=tones%2Fbright-415" in tab.url
+
+
+def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, address):
+    tab.goto(f"{address}/map?map_compare=dsae-dmelodies")
+    tab.wait_for_function("document.querySelectorAll('.map .nsewdrag').length == 2")
+    lasso(tab, panel=1)
+    tab.get_by_text("16 clips chosen").wait_for()
+    assert tab.evaluate(MARKED) == [list(range(16))] * 2
+
+    rows = list(csv.DictReader(io.StringIO(save(tab, "CSV").decode())))
+    assert len({row["name"] for row in rows}) == 16 and {"instrument", "x", "y"} <= set(rows[0])
+    with np.load(io.BytesIO(save(tab, "Latents"))) as arrays:
+        assert arrays["v"].shape == (16, 16) and "bright-220" in arrays["name"]
+    with zipfile.ZipFile(io.BytesIO(save(tab, "WAVs"))) as archive:
+        assert len(archive.namelist()) == 16
+        wave, rate = soundfile.read(io.BytesIO(archive.read(archive.namelist()[0])))
+    assert rate == 16_000 and len(wave) == 15_872
+
+    click(tab, 5, panel=1)
+    tab.get_by_role("button", name="Next").click()
+    tab.locator(".st-key-map_heard").get_by_text("bright-415").wait_for()

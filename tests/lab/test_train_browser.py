@@ -144,7 +144,7 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
 
     tab.get_by_role("link", name="Compare").click()
     tab.wait_for_url("**/runs?runs=by-hand")
-    tab.get_by_text("Validation criterion").wait_for()
+    tab.get_by_text("Validation criterion", exact=True).wait_for()
     tab.locator("[data-testid=stDataFrame] td", has_text="by-hand").wait_for(state="attached")
     figures = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert figures[-1]["step"] == 1200

@@ -1,5 +1,6 @@
 """Files that are either old or new, never half-written."""
 
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -21,3 +22,15 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, atomically."""
     text = json.dumps(value, indent=2) + "\n"
     replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds a lock (flock) on the file; a killed one loses it at once."""
+    try:
+        with open(path) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

@@ -23,7 +23,7 @@ import numpy as np
 from core.dsae import maps
 from core.dsae.maps import Metric, Space
 from core.errors import RavelError
-from core.files import write_json
+from core.files import is_locked, write_json
 
 ROOT = Path(__file__).parent.parent.parent
 JUDGED = 2000  # points on which trust is measured: it takes the square of their number
@@ -197,7 +197,7 @@ def start(folder: Path, space: Space, settings: Settings) -> None:
 def progress(folder: Path, space: Space, settings: Settings) -> Progress:
     """How far it is, told by the files: a process that was killed has failed."""
     path = _path(folder, space, settings)
-    held = _held(path.with_suffix(".lock"))
+    held = is_locked(path.with_suffix(".lock"))
     if read(folder, space, settings):
         return Progress("done", 1.0)
     try:
@@ -248,17 +248,6 @@ class _Meter:
 
 def _path(folder: Path, space: Space, settings: Settings) -> Path:
     return folder / f"{space}-{settings.key}.npz"
-
-
-def _held(path: Path) -> bool:
-    try:
-        with open(path) as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _versions(method: str) -> dict[str, str]:

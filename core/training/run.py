@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RavelError
-from core.files import replace, write_json
+from core.files import is_locked, replace, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -118,14 +118,7 @@ class Run:
     @property
     def held(self) -> bool:
         """Whether a living process holds the lock; a killed one loses it at once."""
-        try:
-            with open(self.path / "lock") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            return False
-        return False
+        return is_locked(self.path / "lock")
 
     # -- state -------------------------------------------------------------------------------
 

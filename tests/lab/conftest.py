@@ -1,11 +1,13 @@
 """The lab with small models that were never trained: what it shows is not what is tested here."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
+from tests.lab.browser import CHROMIUM, FLAGS, WAIT_MS
 
 APP = Path(__file__).parent.parent.parent / "app.py"
 
@@ -29,3 +31,27 @@ def page(untrained, monkeypatch) -> AppTest:
     """The lab's first page, with the untrained checkpoints, not run yet."""
     monkeypatch.setattr(checkpoints, "SHIPPED", untrained)
     return AppTest.from_file(APP, default_timeout=120)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator:
+    """A browser."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def tab(chromium, tmp_path) -> Iterator:
+    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
+    tab = chromium.new_page(viewport={"width": 1440, "height": 1100})
+    tab.set_default_timeout(WAIT_MS)
+    wrong = []
+    tab.on("pageerror", lambda error: wrong.append(error))
+    yield tab
+    tab.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert not wrong
+    assert tab.locator("[data-testid=stException]").count() == 0
+    tab.close()

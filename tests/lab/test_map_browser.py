@@ -2,14 +2,6 @@
 
 import csv
 import io
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,28 +11,9 @@ import pytest
 import soundfile
 
 from tests.lab import tones
+from tests.lab.browser import Server, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
-ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
-SERVER = """
-import sys
-from pathlib import Path
-from core import checkpoints
-checkpoints.SHIPPED = Path(sys.argv.pop(1))
-from streamlit.web.cli import main
-sys.exit(main())
-"""
 WHERE = """([panel, id]) => {
     const graph = document.querySelectorAll(".map .plot")[panel], layout = graph._fullLayout;
     const box = graph.getBoundingClientRect();
@@ -55,7 +28,7 @@ MARKED = """() => [...document.querySelectorAll(".map .plot")].map(graph =>
     graph.data.flatMap(trace => (trace.selectedpoints || []).map(i => trace.customdata[i])).sort(
         (a, b) => a - b))"""
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -63,53 +36,9 @@ def address(tmp_path_factory, untrained) -> Iterator[str]:
     """Where the lab answers, with the tones as its only corpus."""
     folder = tmp_path_factory.mktemp("lab")
     tones.build(folder / "data" / "tones")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"--server.headless true --server.address 127.0.0.1 --server.port {port}"
-    command = [sys.executable, "-c", SERVER, str(untrained), "run", "app.py", *options.split()]
-    with (folder / "log.txt").open("w") as out:
-        server = subprocess.Popen(
-            [*command, "--server.fileWatcherType", "none"],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "RAVEL_DATA": str(folder / "data")},
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, folder / "log.txt")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(300):
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                assert answer.status == 200
-                return
-        except urllib.error.URLError:
-            time.sleep(0.2)
-    raise AssertionError(f"the lab did not start: {log.read_text()}")
-
-
-@pytest.fixture
-def tab(address, tmp_path) -> Iterator["sync_api.Page"]:
-    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1440, "height": 1100})
-        tab.set_default_timeout(60_000)
-        wrong = []
-        tab.on("pageerror", lambda error: wrong.append(error))
-        yield tab
-        tab.screenshot(path=tmp_path / "page.png", full_page=True)
-        assert not wrong
-        assert tab.locator("[data-testid=stException]").count() == 0
-        browser.close()
+    server = Server(folder / "log.txt", untrained, RAVEL_DATA=str(folder / "data"))
+    yield server.address
+    server.kill()
 
 
 def heard(tab: "sync_api.Page") -> str | None:

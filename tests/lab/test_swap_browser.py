@@ -1,14 +1,6 @@
 """The Swap page as people meet it: the real server, a real browser, the models that ship."""
 
 import io
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,85 +9,22 @@ import pytest
 import soundfile
 
 from core.checkpoints import list_checkpoints
+from tests.lab.browser import Server, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
-ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
-WAIT_MS = 30_000
 
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine"),
+    needs_chromium,
     pytest.mark.skipif(not list_checkpoints("dsae"), reason="no checkpoint ships"),
 ]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    """Where the lab answers, started as `make lab` starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    options = f"--server.headless true --server.address 127.0.0.1 --server.port {port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options.split()]
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [*command, "--server.fileWatcherType", "none"],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(300):
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                assert answer.status == 200
-                return
-        except urllib.error.URLError:
-            time.sleep(0.2)
-    raise AssertionError(f"the lab did not start: {log.read_text()}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def tab(browser, tmp_path) -> Iterator["sync_api.Page"]:
-    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
-    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-    tab.set_default_timeout(WAIT_MS)
-    wrong = []
-    tab.on("pageerror", lambda error: wrong.append(error))
-    yield tab
-    tab.screenshot(path=tmp_path / "page.png", full_page=True)
-    assert not wrong
-    assert tab.locator("[data-testid=stException]").count() == 0
-    tab.close()
+    """Where the lab answers."""
+    server = Server(tmp_path_factory.mktemp("server") / "log.txt")
+    yield server.address
+    server.kill()
 
 
 def open_page(tab: "sync_api.Page", address: str, players: int = 4) -> None:

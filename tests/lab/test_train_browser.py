@@ -2,30 +2,19 @@
 
 import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.training.run import Run
+from tests.lab.browser import Server, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
-ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
-WAIT_MS = 60_000
 ENDED = 5_000  # within which the page tells that a process is gone
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -38,39 +27,13 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-class Lab:
-    """The lab's server with runs and data of its own, which can be killed and started again."""
+class Lab(Server):
+    """The lab with runs and data of its own."""
 
     def __init__(self, runs: Path, data: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.runs, self.data, self.address = runs, data, f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        options = f"--server.headless true --server.address 127.0.0.1 --server.port {self.port}"
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", *options.split()]
-        own = {"RAVEL_RUNS": str(self.runs), "RAVEL_DATA": str(self.data), "OMP_NUM_THREADS": "1"}
-        self.server = subprocess.Popen(
-            [*command, "--server.fileWatcherType", "none"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | own,
-        )
-        for _ in range(300):
-            assert self.server.poll() is None
-            try:
-                urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5).close()
-                return
-            except urllib.error.URLError:
-                time.sleep(0.2)
-        raise AssertionError("the lab did not start")
-
-    def kill(self) -> None:
-        self.server.kill()
-        self.server.wait()
+        self.runs, self.data = runs, data
+        log = runs.parent / "log.txt"
+        super().__init__(log, RAVEL_RUNS=str(runs), RAVEL_DATA=str(data))
 
 
 @pytest.fixture
@@ -81,22 +44,6 @@ def lab(tmp_path, data) -> Iterator[Lab]:
     lab.kill()
     for config in lab.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
         Run(config.parent).ask_to_stop()
-
-
-@pytest.fixture
-def tab(tmp_path) -> Iterator["sync_api.Page"]:
-    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-        tab.set_default_timeout(WAIT_MS)
-        wrong = []
-        tab.on("pageerror", lambda error: wrong.append(error))
-        yield tab
-        tab.screenshot(path=tmp_path / "page.png", full_page=True)
-        assert not wrong
-        assert tab.locator("[data-testid=stException]").count() == 0
-        browser.close()
 
 
 def type_in(tab: "sync_api.Page", section: str, settings: dict[str, str]) -> None:

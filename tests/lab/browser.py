@@ -1,0 +1,87 @@
+"""The lab as people meet it: its real server, and a real browser in front of it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+WAIT_MS = 60_000
+SHIPPED = """
+import sys
+from pathlib import Path
+from core import checkpoints
+checkpoints.SHIPPED = Path(sys.argv.pop(1))
+from streamlit.web.cli import main
+sys.exit(main())
+"""
+
+needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine")
+
+
+class Server:
+    """The lab, started as `make lab` starts it, on a free port; it can be killed and restarted.
+
+    `log`: the file for what it prints; `checkpoints`: a folder in place of the shipped ones;
+    `environment`: further variables, such as RAVEL_DATA.
+    """
+
+    def __init__(self, log: Path, checkpoints: Path | None = None, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log, self.checkpoints, self.environment = log, checkpoints, environment
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        streamlit = ["-c", SHIPPED, str(self.checkpoints)] if self.checkpoints else None
+        options = f"--server.headless true --server.address 127.0.0.1 --server.port {self.port}"
+        with self.log.open("a") as out:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    *(streamlit or ["-m", "streamlit"]),
+                    "run",
+                    "app.py",
+                    *options.split(),
+                    "--server.fileWatcherType",
+                    "none",
+                ],
+                cwd=ROOT,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | self.environment,
+            )
+        for _ in range(300):
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5).close()
+                return
+            except urllib.error.URLError:
+                time.sleep(0.2)
+        raise AssertionError(f"the lab did not start: {self.log.read_text()}")
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait()

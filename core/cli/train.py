@@ -1,6 +1,7 @@
 """python -m core train, export, evaluate: from a config to a scored checkpoint."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,11 @@ def _train(run: Any) -> None:
     from core.training.engine import train
 
     final = train(DsaeTask(DsaeConfig.parse(run.config)), run)
-    say(f"{final['reason']} at step {final['step']}: {run.path}")
+    if _is_main():
+        say(f"{final['reason']} at step {final['step']}: {run.path}")
 
 
 def _new_run(arguments: argparse.Namespace) -> Any:
-    import os
-
     from core.dsae.config import DsaeConfig, preset
     from core.training.config import merge
     from core.training.run import Run
@@ -86,9 +86,13 @@ def _new_run(arguments: argparse.Namespace) -> Any:
     if arguments.data:
         values = merge(values, {"data.store": arguments.data})
     config = DsaeConfig.parse(values)
-    if int(os.environ.get("RANK", "0")) > 0:  # the main process makes the folder
+    if not _is_main():  # the main process makes the folder
         return _wait_for(arguments.folder)
     return Run.create(arguments.folder, config.model_dump())
+
+
+def _is_main() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _wait_for(folder: str) -> Any:

@@ -39,6 +39,11 @@ class World:
             stacked /= self.size
         return dict(zip(values, stacked.tolist(), strict=True))
 
+    def wait(self) -> None:
+        """Until all processes are here: one that leaves early takes the others' connections."""
+        if self.size > 1:
+            dist.barrier()
+
     def close(self) -> None:
         """Leave the process group."""
         if self.size > 1:

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -121,9 +121,25 @@ class _Loop:
         self.killed = False
 
     def go(self) -> dict[str, Any]:
+        with self._listening():
+            return self._go()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT ask for a stop, until the run is left."""
+        before = {}
         if threading.current_thread() is threading.main_thread():
-            for name in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(name, self._on_signal)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                before[number] = signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            # DDP keeps the process group, and gloo's threads must not outlive the interpreter.
+            self.forward = self.model
+
+    def _go(self) -> dict[str, Any]:
         if self.run.has("last"):
             self._resume()
         self.bar.update(self.step)
@@ -146,6 +162,7 @@ class _Loop:
         final = {"state": "stopped" if reason == "stopped" else "finished", "reason": reason}
         if self.world.is_main:
             self.run.write_state(**final, step=self.step, stage=self.stage)
+        self.world.wait()
         return {**final, "step": self.step, "best": self.best}
 
     def _on_signal(self, number: int, _: Any) -> None:

@@ -1,5 +1,6 @@
 """One process or many: what `torchrun` says of us, and what processes tell each other."""
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -45,9 +46,15 @@ class World:
             dist.barrier()
 
     def close(self) -> None:
-        """Leave the process group."""
+        """Leave the process group.
+
+        DDP's wrappers are cycles that hold on to it; were they left to the interpreter's end,
+        gloo's threads would outlive what they need and abort the process.
+        """
         if self.size > 1:
+            gc.collect()
             dist.destroy_process_group()
+            gc.collect()
 
 
 def join(device: str) -> World:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
@@ -55,3 +56,18 @@ def tab(chromium, tmp_path) -> Iterator:
     assert not wrong
     assert tab.locator("[data-testid=stException]").count() == 0
     tab.close()
+
+
+@pytest.fixture
+def media(monkeypatch) -> dict[str, bytes]:
+    """What the page hands to the browser's players and downloads, by the file's id."""
+    files = {}
+    keep = MemoryMediaFileStorage.load_and_get_id
+
+    def load_and_get_id(self, data, *args, **kwargs):
+        file_id = keep(self, data, *args, **kwargs)
+        files[file_id] = data
+        return file_id
+
+    monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", load_and_get_id)
+    return files

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
 from core.data.store import FeatureStore
@@ -42,21 +41,6 @@ def map_page(page, data, monkeypatch) -> AppTest:
     monkeypatch.setattr(maps, "DATA", data)
     page.query_params["map_corpus"] = "tones"
     return page.switch_page(PAGE)
-
-
-@pytest.fixture
-def media(monkeypatch) -> dict[str, bytes]:
-    """What the page hands to players, by the file's id."""
-    files = {}
-    keep = MemoryMediaFileStorage.load_and_get_id
-
-    def load_and_get_id(self, data, *args, **kwargs):
-        file_id = keep(self, data, *args, **kwargs)
-        files[file_id] = data
-        return file_id
-
-    monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", load_and_get_id)
-    return files
 
 
 def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:

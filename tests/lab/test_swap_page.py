@@ -6,27 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
-from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
 from core.audio.clip import read
 from lab import live
-
-
-@pytest.fixture
-def media(monkeypatch) -> dict[str, bytes]:
-    """What the page hands to the browser's players and downloads, by the file's id."""
-    files = {}
-    keep = MemoryMediaFileStorage.load_and_get_id
-
-    def load_and_get_id(self, data, *args, **kwargs):
-        file_id = keep(self, data, *args, **kwargs)
-        files[file_id] = data
-        return file_id
-
-    monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", load_and_get_id)
-    return files
 
 
 def decoded(files: dict[str, bytes], url: str) -> np.ndarray:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from core.audio.decode import (
     title_of,
 )
 from core.errors import RavelError
+from core.files import replace as replace_file
 
 CLIP_SECONDS = 4.0
 CLIP_SAMPLES = 64_000
@@ -133,16 +133,8 @@ def write_wav(path: str | os.PathLike, wave: np.ndarray, sample_rate: int = SAMP
     """`wav_bytes` to a file that appears whole or not at all."""
     path, data = Path(path), wav_bytes(wave, sample_rate)
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        replace_file(path, lambda temporary: temporary.write_bytes(data))
     except OSError as error:
-        raise RavelError(f"{path} cannot be written ({error.strerror}).") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)  # mkstemp gives the owner alone access
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise RavelError(f"{path} cannot be written ({error.strerror}).") from error
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,19 +12,35 @@ from typing import Any
 from core.errors import RavelError
 from core.files import replace, write_json
 
+Tensors = Mapping[str, Any]  # by name
+
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
+_SNAPSHOT = re.compile(r"@\d+$")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's folder, read as it is asked for."""
+    """A checkpoint's folder, read as it is asked for; or an early snapshot of the same run."""
 
     path: Path
+    snapshot: int | None = None  # the step, or none for the final weights
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.path.name
+        """The folder's name, and of a snapshot its step: separator-scenes@500."""
+        return self.path.name if self.snapshot is None else f"{self.path.name}@{self.snapshot}"
+
+    @property
+    def snapshots(self) -> list[int]:
+        """The steps of the snapshots beside the final weights."""
+        names = [file.stem for file in self.path.glob("step_*.safetensors")]
+        numbers = [name.removeprefix("step_") for name in names]
+        return sorted(int(number) for number in numbers if number.isdigit())
+
+    @property
+    def _weights(self) -> Path:
+        stem = "model" if self.snapshot is None else f"step_{self.snapshot}"
+        return self.path / f"{stem}.safetensors"
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -52,7 +70,7 @@ class Checkpoint:
     @cached_property
     def digest(self) -> str:
         """A digest of config and weights, for caches."""
-        files = [self.path / name for name in ("config.json", "model.safetensors")]
+        files = [self.path / "config.json", self._weights]
         content = b"".join(file.read_bytes() for file in files if file.exists())
         return hashlib.sha256(content).hexdigest()[:16]
 
@@ -61,13 +79,13 @@ class Checkpoint:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        path = self.path / "model.safetensors"
+        path = self._weights
         try:
             return load_file(path)
         except FileNotFoundError:
-            raise RavelError(self._says("has no model.safetensors")) from None
+            raise RavelError(self._says(f"has no {path.name}")) from None
         except (SafetensorError, OSError) as error:
-            raise RavelError(self._says(f"has a damaged model.safetensors ({error})")) from None
+            raise RavelError(self._says(f"has a damaged {path.name} ({error})")) from None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Lay `metrics` over what metrics.json says, section by section."""
@@ -90,11 +108,19 @@ class Checkpoint:
 
 
 def find(name: str | Path) -> Checkpoint:
-    """A checkpoint by its name among those that ship, or by its folder. Raises RavelError."""
-    for path in (SHIPPED / name, Path(name)):
-        if path.is_dir() and str(name) not in ("", "."):
-            return Checkpoint(path)
-    known = ", ".join(c.name for c in list_checkpoints()) or "none yet"
+    """A checkpoint by its name among those that ship, or by its folder. Raises RavelError.
+
+    NAME@STEP is a snapshot of it.
+    """
+    whole, _, step = str(name).rpartition("@") if _SNAPSHOT.search(str(name)) else (name, "", "")
+    for path in (SHIPPED / whole, Path(whole)):
+        if (path / "config.json").exists():
+            found = Checkpoint(path, int(step) if step else None)
+            if step and found.snapshot not in found.snapshots:
+                kept = ", ".join(map(str, found.snapshots)) or "none"
+                raise RavelError(f"{path.name} has no snapshot of step {step}: it keeps {kept}.")
+            return found
+    known = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none"
     raise RavelError(
         f"There is no checkpoint called {str(name)!r}: give a folder or one of those that ship "
         f"({known})."
@@ -114,13 +140,31 @@ def list_checkpoints(system: str | None = None) -> list[Checkpoint]:
     return found
 
 
-def write(path: str | Path, config: dict[str, Any], weights: dict[str, Any]) -> Checkpoint:
-    """Write config and weights into a folder, each file atomically."""
-    from safetensors.torch import save_file
+def write(
+    path: str | Path,
+    config: dict[str, Any],
+    weights: Tensors,
+    snapshots: Mapping[int, Tensors] | None = None,
+    *,
+    half: bool = False,
+) -> Checkpoint:
+    """Write config, weights, and snapshots by step into a folder, each file atomically.
 
+    `half` stores floating point weights in half precision.
+    """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    replace(folder / "model.safetensors", lambda temporary: save_file(tensors, temporary))
+    _save(folder / "model.safetensors", weights, half)
+    for step, tensors in (snapshots or {}).items():
+        _save(folder / f"step_{step}.safetensors", tensors, half)
     write_json(folder / "config.json", config)
     return Checkpoint(folder)
+
+
+def _save(path: Path, weights: Tensors, half: bool) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    if half:
+        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+    replace(path, lambda temporary: save_file(tensors, temporary))

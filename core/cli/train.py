@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from core import cards, systems
 from core.checkpoints import find
 from core.cli.common import command, say
 from core.errors import RavelError
+from core.training.config import flat_fields, merge
 
 
 def add(commands: Any) -> None:
@@ -18,20 +20,21 @@ def add(commands: Any) -> None:
 
 
 def _add_train(commands: Any) -> None:
-    from core.dsae.config import PRESETS, DsaeConfig
-    from core.training.config import flat_fields
-
     train = command(
         commands,
         "train",
         "Train a model, or continue a run.",
         "python -m core train dsae --preset quick --data data/dmelodies --out runs/first\n"
+        "  python -m core train separation --preset small --data data/scenes --out runs/apart\n"
         "  python -m core train --resume runs/first\n"
         "  torchrun --nproc-per-node 2 -m core train dsae --data data/dmelodies --out runs/two",
         run_train,
     )
-    train.add_argument("system", nargs="?", choices=["dsae"], default="dsae", help="what to train")
-    train.add_argument("--preset", choices=sorted(PRESETS), default="paper", help="starting values")
+    train.add_argument(
+        "system", nargs="?", choices=list(systems.SCHEMAS), default="dsae", help="what to train"
+    )
+    presets = sorted({name for known in systems.PRESETS.values() for name in known})
+    train.add_argument("--preset", choices=presets, default="paper", help="starting values")
     train.add_argument("--data", metavar="STORE", help="feature store to train on")
     train.add_argument("--out", metavar="FOLDER", help="folder of the new run", dest="folder")
     train.add_argument("--resume", metavar="FOLDER", help="run to continue")
@@ -39,13 +42,26 @@ def _add_train(commands: Any) -> None:
         "--queue", action="store_true", help="wait for the device until earlier runs are done"
     )
     settings = train.add_argument_group("settings", "each overrides the preset")
-    for name, field in flat_fields(DsaeConfig).items():
-        if "." in name:
-            settings.add_argument(f"--{name}", metavar="VALUE", help=_describe(field), default=None)
+    for name, described in _settings().items():
+        settings.add_argument(f"--{name}", metavar="VALUE", help=described, default=None)
 
 
-def _describe(field: Any) -> str:
-    return f"{field.description} (default: {field.default})".replace("%", "%%")
+def _settings() -> dict[str, str]:
+    """Every setting of every system with its description; those of one system name it."""
+    told: dict[str, dict[str, str]] = {}
+    for system, schema in systems.SCHEMAS.items():
+        for name, field in flat_fields(schema).items():
+            if "." in name:
+                text = f"{field.description} (default: {cards.spelt(field.default)})"
+                told.setdefault(name, {})[system] = text
+    merged = {}
+    for name, by_system in told.items():
+        texts = set(by_system.values())
+        if len(texts) == 1 and len(by_system) == len(systems.SCHEMAS):
+            merged[name] = texts.pop()
+        else:
+            merged[name] = "; ".join(f"{system}: {text}" for system, text in by_system.items())
+    return {name: text.replace("%", "%%") for name, text in merged.items()}
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -65,27 +81,24 @@ def run_train(arguments: argparse.Namespace) -> None:
 
 
 def _train(run: Any) -> None:
-    from core.dsae.config import DsaeConfig
-    from core.dsae.task import DsaeTask
     from core.training.engine import train
 
-    final = train(DsaeTask(DsaeConfig.parse(run.config)), run)
+    final = train(systems.task(systems.parse(run.config)), run)
     if _is_main():
         say(f"{final['reason']} at step {final['step']}: {run.path}")
 
 
 def _new_run(arguments: argparse.Namespace) -> Any:
-    from core.dsae.config import DsaeConfig, preset
-    from core.training.config import merge
     from core.training.run import Run
 
     if not arguments.folder:
         raise RavelError("A new run needs a folder: give --out FOLDER, or --resume one there is.")
     given = {k: v for k, v in vars(arguments).items() if "." in k and v is not None}
-    values = merge(preset(arguments.preset), {k: _value(v) for k, v in given.items()})
+    values = systems.preset(arguments.system, arguments.preset)
+    values = merge(values, {k: _value(v) for k, v in given.items()})
     if arguments.data:
         values = merge(values, {"data.store": arguments.data})
-    config = DsaeConfig.parse(values)
+    config = systems.parse({**values, "system": arguments.system})
     if not _is_main():  # the main process makes the folder
         return _wait_for(arguments.folder)
     return Run.create(arguments.folder, config.model_dump())
@@ -122,16 +135,20 @@ def _add_export(commands: Any) -> None:
     export.add_argument("folder", metavar="RUN", help="folder of the run")
     export.add_argument("out", metavar="CHECKPOINT", help="folder to write")
     export.add_argument("--title", default="", help="heading of the card")
-    export.add_argument("--state", choices=["best", "last"], default="best", help="which state")
+    export.add_argument("--state", default="best", help="best, last or step_N (default: best)")
+    export.add_argument("--half", action="store_true", help="keep weights in half precision")
     export.add_argument("--notes", metavar="FILE", help="text about the data, put into the card")
 
 
 def run_export(arguments: argparse.Namespace) -> None:
     """Write a run's weights and config as a checkpoint, with a card."""
-    from core.dsae.card import export_run
-
-    checkpoint = export_run(
-        arguments.folder, arguments.out, arguments.title, arguments.state, arguments.notes
+    checkpoint = systems.export_run(
+        arguments.folder,
+        arguments.out,
+        title=arguments.title,
+        state=arguments.state,
+        notes=arguments.notes,
+        half=arguments.half,
     )
     say(f"wrote {checkpoint.path}")
 
@@ -165,13 +182,24 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     """Print a table of scores and keep each checkpoint's figures in its folder."""
     if not (arguments.data or arguments.real):
         raise RavelError("There is nothing to evaluate on: give --data STORE or --real FOLDER.")
+    names: dict[str, list[str]] = {}
     for name in arguments.checkpoints:
-        find(name)
+        names.setdefault(find(name).system, []).append(name)
+    for system, those in names.items():
+        _evaluate(system, those, arguments)
+
+
+def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> None:
+    systems.schema(system)
+    if system == "separation":
+        from core.separation import report as separation
+
+        if arguments.real:
+            raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
+        return separation.on_store(names, arguments.data, say)
     from core.dsae import report
 
     if arguments.data:
-        report.on_store(arguments.checkpoints, arguments.data, say)
+        report.on_store(names, arguments.data, say)
     if arguments.real:
-        report.on_recordings(
-            arguments.checkpoints, arguments.real, arguments.judge, arguments.most, say
-        )
+        report.on_recordings(names, arguments.real, arguments.judge, arguments.most, say)

@@ -8,10 +8,11 @@ import numpy as np
 
 from core.audio.clip import Clip
 from core.audio.mel import log_mel
+from core.cards import refresh_scores, shown
 from core.data import folder
 from core.data.store import FeatureStore
 from core.dsae import evaluate, recordings
-from core.dsae.card import MEANINGS, refresh_scores, shown
+from core.dsae.card import MEANINGS
 from core.dsae.judge import Judge
 from core.dsae.latents import load
 from core.errors import RavelError
@@ -27,7 +28,7 @@ def on_store(names: Sequence[str], path: str, say: Say) -> None:
     for model in [load(name) for name in names]:
         scores = evaluate.score(model.model, store, model.config.data.factor)
         model.checkpoint.write_metrics({store.path.name: scores})
-        refresh_scores(model.checkpoint)
+        refresh_scores(model.checkpoint, MEANINGS)
         say(f"\n{model.name} on {store.path.name}")
         for name, value in scores.items():
             say(f"  {MEANINGS[name]:<58} {shown(value)}")
@@ -61,7 +62,7 @@ def on_recordings(
         scores = recordings.judge_model(model, originals, {"own_encoder": own, **tellers})
         kept = {"pairs": len(originals.pairs), **scores}
         model.checkpoint.write_metrics({"real recordings": kept})
-        refresh_scores(model.checkpoint)
+        refresh_scores(model.checkpoint, MEANINGS)
         say(f"\n{model.name}: {len(originals.pairs)} swaps of real recordings")
         for row, columns in scores.items():
             for name, value in columns.items():

@@ -2,9 +2,18 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from core.errors import RavelError
 
@@ -62,6 +71,16 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def _listed(value: Any) -> Any:
+    """A list as it is typed: '0, 500, 5000' or '0 500 5000'."""
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    return () if value is None else value
+
+
+Steps = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_listed)]
+
+
 class TrainingConfig(Settings):
     """How a run is trained, whatever the task. The clock is optimisation steps."""
 
@@ -83,6 +102,7 @@ class TrainingConfig(Settings):
     )
     checkpoint_every: PositiveInt = Field(500, description="steps between saved states")
     log_every: PositiveInt = Field(10, description="steps between training records")
+    snapshots: Steps = Field((), description="steps whose weights are kept for good, or none")
     seed: int = Field(0, ge=0, description="seed of weights, order and noise")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: PositiveInt = Field(1, description="CPU threads a process computes with")

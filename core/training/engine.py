@@ -147,6 +147,7 @@ class _Loop:
         reason = "finished"
         while self.step < self.config.steps:
             self._enter_stage()
+            self._keep()
             if self.step % self.config.validate_every == 0 and self._validate():
                 reason = "stopped early"
                 break
@@ -155,6 +156,7 @@ class _Loop:
                 reason = "stopped"
                 break
         else:
+            self._keep()
             self._validate()
         self._save("last")
         self._say(f"{reason} at step {self.step:,}")
@@ -268,6 +270,13 @@ class _Loop:
             best = self.best if math.isfinite(self.best) else None
             progress = {"step": self.step, "stage": self.stage, "best": best, "waited": self.waited}
             self.run.save(name, self.model, self.optimizer, progress)
+
+    def _keep(self) -> None:
+        """A snapshot, where one is due: weights that no later state replaces."""
+        name = f"step_{self.step}"
+        if self.step in self.config.snapshots and self.world.is_main and not self.run.has(name):
+            progress = {"step": self.step, "stage": self.stage}
+            self.run.save(name, self.model, None, progress)
 
     def _log(self, kind: str, values: dict[str, float]) -> None:
         if self.world.is_main:

@@ -19,7 +19,15 @@ PROBE_STEPS = 6  # of each stage; the first, which warms up, is not counted
 PATIENCE_SECONDS = 180
 # What makes no difference to a step's time, or is accounted for apart.
 FREE = ("steps", "learning_rate", "schedule", "warmup_steps", "amsgrad", "gradient_clip")
-FREE += ("patience", "checkpoint_every", "log_every", "validate_every", "seed", "tensorboard")
+FREE += (
+    "snapshots",
+    "patience",
+    "checkpoint_every",
+    "log_every",
+    "validate_every",
+    "seed",
+    "tensorboard",
+)
 
 Config = Mapping[str, Any]
 StageOf = Callable[[int], str]

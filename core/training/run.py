@@ -209,13 +209,14 @@ class Run:
     # -- saved states ------------------------------------------------------------------------
 
     def save(
-        self, name: str, model: nn.Module, optimizer: Any, progress: Mapping[str, Any]
+        self, name: str, model: nn.Module, optimizer: Any | None, progress: Mapping[str, Any]
     ) -> None:
-        """Save weights, optimizer and progress as one safetensors file, atomically."""
+        """Save weights, optimizer (if given) and progress as one safetensors file, atomically."""
         from safetensors.torch import save_file
 
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-        for index, slots in optimizer.state_dict()["state"].items():
+        states = optimizer.state_dict()["state"] if optimizer else {}
+        for index, slots in states.items():
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
         tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
         folder = self.path / "checkpoints"
@@ -226,6 +227,12 @@ class Run:
     def has(self, name: str) -> bool:
         """Whether a state of that name was saved."""
         return (self.path / "checkpoints" / f"{name}.safetensors").exists()
+
+    @property
+    def snapshots(self) -> list[int]:
+        """The steps whose weights were kept for good."""
+        names = [file.stem for file in (self.path / "checkpoints").glob("step_*.safetensors")]
+        return sorted(int(name.removeprefix("step_")) for name in names)
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict]:
         """Weights, optimizer slots and progress. Raises RavelError when missing or damaged."""

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from core.cards import shown
 from core.checkpoints import find, list_checkpoints
 from core.data import dmelodies, synth
 from core.dsae import evaluate, latents
-from core.dsae.card import shown
 
 NAMES = ["dsae-dmelodies", "ts-dsae-dmelodies", "ts-dsae-instruments"]
 

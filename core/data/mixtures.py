@@ -1,0 +1,158 @@
+"""Mixtures drawn on the fly from the sound of a feature store, each with its truth.
+
+A mixture is the sum of excerpts of different clips, each brought to a common level and then a few
+dB up or down. Which clips, where in them and how loud are functions of a generator's seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.audio.clip import SAMPLE_RATE
+from core.audio.mel import HOP
+from core.data.store import PCM, FeatureStore
+from core.errors import RavelError
+
+LEVEL = 0.1  # the RMS that excerpts are brought to, -20 dB of full scale
+SILENCE = 1e-3  # RMS below which an excerpt is taken elsewhere: many corpora pad with zeros
+TRIES = 4
+ON_DEVICE = 2**32  # bytes of sound that are kept on a GPU
+
+
+class Waves:
+    """The sound of some clips of a store, as 16-bit samples until they are used."""
+
+    def __init__(
+        self, store: FeatureStore, indices: np.ndarray, device: torch.device | str = "cpu"
+    ) -> None:
+        if store.audio is None:
+            raise RavelError(
+                f"{store.path} holds log-mels only, but mixtures are made of sound: build it "
+                "again with its audio."
+            )
+        self.device = torch.device(device)
+        sound = store.audio if len(indices) == len(store) else store.audio[indices]
+        self.pcm = torch.from_numpy(np.ascontiguousarray(sound))  # int16 [N, S]
+        if self.device.type == "cuda" and self.pcm.nbytes <= ON_DEVICE:
+            self.pcm = self.pcm.to(self.device)
+        frames = torch.from_numpy(store.lengths[indices].astype("int64"))
+        self.samples = (frames * HOP).clamp(max=self.pcm.shape[1])  # of each clip
+
+    def __len__(self) -> int:
+        return len(self.pcm)
+
+    def excerpts(
+        self, indices: Tensor, samples: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Random excerpts [B, samples] of clips, not silent ones where the clip has others.
+
+        A clip that is shorter is followed by silence.
+        """
+        indices = indices.cpu()
+        room = (self.samples[indices] - samples).clamp(min=0)
+        drawn = torch.rand(TRIES, len(indices), generator=generator)
+        starts = (drawn * (room + 1)).long()  # [TRIES, B]
+        found = self._cut(indices, starts[0], samples)
+        for again in starts[1:]:
+            quiet = rms(found) < SILENCE
+            if not quiet.any():
+                break
+            other = self._cut(indices, again, samples)
+            better = quiet & (rms(other) > rms(found))
+            found = torch.where(better[:, None], other, found)
+        return found
+
+    def _cut(self, indices: Tensor, starts: Tensor, samples: int) -> Tensor:
+        home = self.pcm.device
+        positions = starts[:, None] + torch.arange(samples)
+        inside = positions < self.pcm.shape[1]
+        positions = positions.clamp(max=self.pcm.shape[1] - 1)
+        cut = self.pcm[indices.to(home)[:, None], positions.to(home)].to(self.device)
+        return cut.float() / PCM * inside.to(self.device)
+
+
+def rms(waves: Tensor) -> Tensor:
+    """Root mean square [...] of waves [..., S]."""
+    return waves.square().mean(dim=-1).sqrt()
+
+
+def levelled(waves: Tensor, gains: Tensor) -> Tensor:
+    """Waves [..., S] at LEVEL, then `gains` [...] dB up; what is all but silent stays so."""
+    scale = LEVEL * 10 ** (gains / 20) / rms(waves).clamp(min=SILENCE)
+    return scale[..., None] * waves
+
+
+def draw(
+    waves: Waves,
+    first: Tensor,
+    *,
+    samples: int,
+    sources: int = 2,
+    spread: float = 2.5,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """References [B, sources, samples]: excerpts of the clips `first` [B], and of others at random.
+
+    Their sum over dimension 1 is the mixture. `spread`: dB by which levels go up or down. Raises
+    RavelError when there are fewer clips than sources.
+    """
+    if len(waves) < sources:
+        raise RavelError(
+            f"Mixtures of {sources} sources need as many clips, but there are {len(waves)}."
+        )
+    first = first.cpu()
+    steps = [torch.zeros(len(first), dtype=torch.long)]
+    for _ in range(1, sources):  # distinct steps around the circle of clips: no clip twice
+        step = 1 + torch.randint(len(waves) - len(steps), (len(first),), generator=generator)
+        for earlier in torch.stack(steps[1:], 1).sort(dim=1).values.T if steps[1:] else ():
+            step = step + (step >= earlier).long()
+        steps.append(step)
+    chosen = (first + torch.stack(steps)) % len(waves)  # [sources, B]
+    excerpts = torch.stack([waves.excerpts(row, samples, generator) for row in chosen], dim=1)
+    gains = spread * (2 * torch.rand(excerpts.shape[:2], generator=generator) - 1)
+    return levelled(excerpts, gains.to(excerpts.device))
+
+
+def held_out(
+    store: FeatureStore,
+    count: int,
+    *,
+    sources: int = 2,
+    seconds: float = 4.0,
+    spread: float = 2.5,
+    factor: str | None = None,
+    split: str = "validation",
+    seed: int = 0,
+) -> tuple[Tensor, np.ndarray]:
+    """References [count, sources, S] of clips never trained on, and which clips [count, sources].
+
+    With `factor`, a label column, the sources of a mixture differ in it. The same seed gives the
+    same mixtures everywhere. Raises RavelError when the store has too few such clips.
+    """
+    clips = store.indices(split)
+    waves = Waves(store, clips)
+    labels = store.labels[factor][clips] if factor in store.labels else np.arange(len(clips))
+    rng = np.random.default_rng([seed, sources])
+    chosen = np.stack([_different(rng, labels, sources, store) for _ in range(count)])
+    generator = torch.Generator().manual_seed(seed)
+    samples = round(seconds * SAMPLE_RATE)
+    excerpts = [waves.excerpts(torch.from_numpy(row), samples, generator) for row in chosen]
+    gains = spread * (2 * torch.rand(count, sources, generator=generator) - 1)
+    return levelled(torch.stack(excerpts), gains), clips[chosen]
+
+
+def _different(
+    rng: np.random.Generator, labels: Sequence[str], sources: int, store: FeatureStore
+) -> np.ndarray:
+    if len(set(labels)) < sources:
+        raise RavelError(
+            f"{store.path} holds out clips of {len(set(labels))} kinds, but mixtures of {sources} "
+            "different sources were asked for."
+        )
+    order = rng.permutation(len(labels))
+    _, firsts = np.unique(np.asarray(labels)[order], return_index=True)
+    return order[np.sort(firsts)[:sources]]

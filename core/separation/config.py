@@ -1,0 +1,131 @@
+"""What may be set in a MixIT separator, and the presets."""
+
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from core.training.config import Settings, TrainingConfig
+
+
+class ModelConfig(Settings):
+    """Sizes and forms of TDCN++."""
+
+    channels: int = Field(2, ge=2, le=16, description="channels that come out, M")
+    window: PositiveInt = Field(40, description="samples of an analysis frame")
+    hop: PositiveInt = Field(20, description="samples between frames; what a step costs")
+    basis: PositiveInt = Field(256, description="learned basis functions, N")
+    bottleneck: PositiveInt = Field(256, description="width between the blocks, B")
+    hidden: PositiveInt = Field(512, description="width inside a block, H")
+    blocks: PositiveInt = Field(8, description="blocks of dilations 1, 2, 4, ... in a repeat, X")
+    repeats: PositiveInt = Field(4, description="repeats of them, R")
+    skips: bool = Field(True, description="long residual connections between the repeats")
+    consistency: Literal["learned", "energy", "uniform", "none"] = Field(
+        "learned", description="how the channels share what is missing to the mixture"
+    )
+
+    @model_validator(mode="after")
+    def _covered(self) -> "ModelConfig":
+        if self.hop > self.window:
+            raise ValueError(f"model.hop must not be above model.window, which is {self.window}")
+        return self
+
+
+class ObjectiveConfig(Settings):
+    """What is minimised."""
+
+    method: Literal["mixit", "pit"] = Field(
+        "mixit", description="mixture invariant, or supervised by the two clips as sources"
+    )
+    snr_max: PositiveFloat = Field(30.0, description="dB beyond which a channel is good enough")
+
+
+class DataConfig(Settings):
+    """What the mixtures of mixtures are made of."""
+
+    store: str = Field("data/scenes", description="folder of a feature store with its audio")
+    seconds: PositiveFloat = Field(10.0, description="length of the random excerpts")
+    level_spread: NonNegativeFloat = Field(
+        2.5, description="dB by which a clip's level is drawn up or down"
+    )
+    factor: str = Field("label", description="label column that names the sources in samples")
+
+
+class SeparationConfig(Settings):
+    """One training run of a separator."""
+
+    system: Literal["separation"] = "separation"
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig(
+        steps=1_700_000,
+        batch_size=3,
+        learning_rate=1e-4,
+        validate_every=5_000,
+        patience=None,
+        checkpoint_every=5_000,
+        log_every=50,
+        snapshots=(0, 500, 5_000, 1_700_000),
+    )
+
+    def stage(self, step: int) -> str:
+        """There is one stage, named after the objective."""
+        return self.objective.method
+
+    def shortened(self, steps: int) -> dict[str, Any]:
+        """Changes that leave so many steps."""
+        return {"training.steps": steps, "training.snapshots": ()}
+
+
+# Values laid over the defaults: the released recipe, and the paper's last step.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    # For two CPU cores: what a step costs is its frames, so the hop is 8 ms instead of 1.25.
+    "small": {
+        "model": {
+            "window": 256,
+            "hop": 128,
+            "bottleneck": 96,
+            "hidden": 192,
+            "blocks": 6,
+            "repeats": 2,
+        },
+        "data": {"seconds": 2.5},
+        "training": {
+            "steps": 10_000,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "gradient_clip": 5.0,
+            "validate_every": 500,
+            "checkpoint_every": 500,
+            "snapshots": (0, 500, 5_000, 10_000),
+        },
+    },
+    # For tests and a first look: a minute.
+    "tiny": {
+        "model": {
+            "window": 256,
+            "hop": 128,
+            "basis": 128,
+            "bottleneck": 48,
+            "hidden": 96,
+            "blocks": 5,
+            "repeats": 1,
+        },
+        "data": {"seconds": 2.0},
+        "training": {
+            "steps": 400,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 20,
+            "gradient_clip": 5.0,
+            "validate_every": 100,
+            "checkpoint_every": 100,
+            "log_every": 10,
+            "snapshots": (0, 100),
+        },
+    },
+}

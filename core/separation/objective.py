@@ -1,0 +1,124 @@
+"""Losses of separation: thresholded SNR, the mixture invariant loss, and its supervised cousin.
+
+Wisdom et al., Unsupervised Sound Separation Using Mixture Invariant Training (NeurIPS 2020), and
+for many channels Wisdom et al. (WASPAA 2021). B batch, N references, M channels, S samples.
+"""
+
+import itertools
+from functools import cache
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+EPSILON = 1e-8
+EXACT = 4096  # assignments up to which all are scored: 12 channels of two references
+
+
+def negative_snr(reference: Tensor, estimate: Tensor, snr_max: float = 30.0) -> Tensor:
+    """-SNR [...] in dB of `estimate` [..., S], softly bounded at -`snr_max` (equation 1).
+
+    A silent reference has no SNR: there it is the level of the estimate, in dB, bounded likewise.
+    """
+    tau = 10 ** (-snr_max / 10)
+    power = reference.square().sum(dim=-1)
+    error = (reference - estimate).square().sum(dim=-1)
+    floor = torch.where(power > 0, power, torch.ones_like(power))
+    return 10 * torch.log10((error + tau * floor + EPSILON) / (floor + EPSILON))
+
+
+def mixit(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> tuple[Tensor, Tensor]:
+    """The mixture invariant loss [B] and the best assignment [B, M] (equation 2).
+
+    `references` [B, N, S] are what was mixed, `estimates` [B, M, S] the channels. Every channel is
+    given to one reference; the loss is the mean over references of the negative SNR of the sums of
+    what each was given, in the best assignment. The gradient goes through the best alone.
+    """
+    best = assign(references, estimates, snr_max)
+    return negative_snr(references, sums(estimates, best, references.shape[1]), snr_max).mean(
+        dim=1
+    ), best
+
+
+def sums(estimates: Tensor, assignment: Tensor, count: int) -> Tensor:
+    """What each of `count` references was given: channels [B, M, S] summed to [B, N, S]."""
+    given = torch.nn.functional.one_hot(assignment, count).to(estimates.dtype)  # [B, M, N]
+    return torch.einsum("bmn,bms->bns", given, estimates)
+
+
+@torch.no_grad()
+def assign(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> Tensor:
+    """The best assignment [B, M]: exact while there are few, by least squares beyond."""
+    if references.shape[1] ** estimates.shape[1] > EXACT:
+        return assign_by_least_squares(references, estimates)
+    return assign_exactly(references, estimates, snr_max)
+
+
+@torch.no_grad()
+def assign_exactly(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> Tensor:
+    """All N^M assignments scored from inner products alone: no waveform is touched twice."""
+    references, estimates = references.float(), estimates.float()
+    m, n = estimates.shape[1], references.shape[1]
+    candidates = _candidates(m, n).to(estimates.device)  # [K, M]
+    given = torch.nn.functional.one_hot(candidates, n).double()  # [K, M, N]
+    cross = torch.einsum("bns,bms->bnm", references, estimates).double()
+    gram = torch.einsum("bms,bks->bmk", estimates, estimates).double()
+    power = references.square().sum(dim=-1).double()  # [B, N]
+    error = power[:, None] - 2 * torch.einsum("kmn,bnm->bkn", given, cross)
+    error = error + torch.einsum("kmn,bml,kln->bkn", given, gram, given)  # [B, K, N]
+    floor = torch.where(power > 0, power, torch.ones_like(power))[:, None]
+    tau = 10 ** (-snr_max / 10)
+    loss = torch.log10((error.clamp(min=0) + tau * floor + EPSILON) / (floor + EPSILON))
+    return candidates[loss.mean(dim=-1).argmin(dim=1)]
+
+
+@torch.no_grad()
+def assign_by_least_squares(references: Tensor, estimates: Tensor) -> Tensor:
+    """Each channel to the reference it has most weight in, by least squares (WASPAA 2021)."""
+    cross = torch.einsum("bms,bns->bmn", estimates, references).double()
+    gram = torch.einsum("bms,bks->bmk", estimates, estimates).double()
+    ridge = 1e-6 * gram.diagonal(dim1=1, dim2=2).mean(dim=1) + EPSILON
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    weights = torch.linalg.solve(gram + ridge[:, None, None] * eye, cross)  # [B, M, N]
+    return weights.argmax(dim=-1)
+
+
+def pit(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> tuple[Tensor, Tensor]:
+    """The permutation invariant loss [B] and which reference each channel is, [B, M].
+
+    The supervised comparison: `references` [B, N, S] are sources, N at most M; channels beyond
+    them should be silent. The best permutation is found by the Hungarian algorithm.
+    """
+    missing = estimates.shape[1] - references.shape[1]
+    references = torch.nn.functional.pad(references, (0, 0, 0, missing))
+    pairs = negative_snr(references[:, None], estimates[:, :, None], snr_max)  # [B, M, N]
+    found = [linear_sum_assignment(cost)[1] for cost in pairs.detach().float().cpu().numpy()]
+    order = torch.stack([torch.from_numpy(row) for row in found]).to(pairs.device)
+    return pairs.gather(2, order[..., None])[..., 0].mean(dim=1), order
+
+
+def best_pairs(figures: Tensor) -> Tensor:
+    """Each reference's figure [B, N] under the best permutation of channels, of all [B, M, N].
+
+    No channel is used twice; M must not be below N.
+    """
+    found = [linear_sum_assignment(of_one.T, maximize=True)[1] for of_one in figures.cpu().numpy()]
+    channels = torch.stack([torch.from_numpy(row) for row in found]).to(figures.device)  # [B, N]
+    return figures.gather(1, channels[:, None])[:, 0]
+
+
+def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Scale-invariant SNR [...] in dB of `estimate` [..., S]; no mean is removed.
+
+    The residual is taken from the waveforms, in double precision: a cosine near one cannot tell.
+    """
+    estimate, reference = estimate.double(), reference.double()
+    power = reference.square().sum(dim=-1, keepdim=True)
+    target = (estimate * reference).sum(dim=-1, keepdim=True) / (power + EPSILON) * reference
+    noise = (estimate - target).square().sum(dim=-1)
+    return 10 * torch.log10((target.square().sum(dim=-1) + EPSILON) / (noise + EPSILON)).float()
+
+
+@cache
+def _candidates(channels: int, references: int) -> Tensor:
+    return torch.tensor(list(itertools.product(range(references), repeat=channels)))

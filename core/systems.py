@@ -1,0 +1,97 @@
+"""The systems by name: what whoever trains, scores or lists any of them needs to know of each.
+
+What needs torch is imported when it is asked for, so that pages and --help stay quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from core.checkpoints import Checkpoint
+from core.dsae.config import PRESETS as DSAE_PRESETS
+from core.dsae.config import DsaeConfig
+from core.errors import RavelError
+from core.separation.config import PRESETS as SEPARATION_PRESETS
+from core.separation.config import SeparationConfig
+from core.training.run import Run
+
+if TYPE_CHECKING:
+    from core.training.engine import Task
+
+Config = DsaeConfig | SeparationConfig
+
+TITLES = {"dsae": "TS-DSAE and its baselines", "separation": "MixIT separator (TDCN++)"}
+SCHEMAS: dict[str, type[Config]] = {"dsae": DsaeConfig, "separation": SeparationConfig}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "dsae": DSAE_PRESETS,
+    "separation": SEPARATION_PRESETS,
+}
+
+
+def parse(values: Mapping[str, Any]) -> Config:
+    """The config of whichever system `values` are for. Raises RavelError naming a mistake."""
+    return schema(str(values.get("system", "dsae"))).parse(values)
+
+
+def schema(system: str) -> type[Config]:
+    """A system's config class. Raises RavelError naming the systems there are."""
+    if system not in SCHEMAS:
+        raise RavelError(f"There is no system called {system!r}: choose {_or(SCHEMAS)}.")
+    return SCHEMAS[system]
+
+
+def preset(system: str, name: str) -> dict[str, Any]:
+    """Values of a system's preset. Raises RavelError naming the presets there are."""
+    schema(system)
+    if name not in PRESETS[system]:
+        raise RavelError(
+            f"There is no preset called {name!r} of {system}: choose {_or(PRESETS[system])}."
+        )
+    return PRESETS[system][name]
+
+
+def task(config: Config) -> Task:
+    """What the engine trains for a config."""
+    if config.system == "dsae":
+        from core.dsae.task import DsaeTask
+
+        return DsaeTask(config)
+    from core.separation.task import SeparationTask
+
+    return SeparationTask(config)
+
+
+def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoint:
+    """A run's saved state as a checkpoint with its card: `title`, `state`, `notes`, `half`.
+
+    Raises RavelError when there is no such run or state.
+    """
+    from core import cards
+
+    run = Run.open(folder)
+    config = parse(run.config)
+    card = _card(config.system)
+    about, meanings = card.about(config, Path(out).name), meanings_of(config.system)
+    return cards.export_run(run, out, about=about, config=config, meanings=meanings, **options)
+
+
+def meanings_of(system: str) -> dict[str, str]:
+    """What the figures in a system's metrics.json are, in words."""
+    return dict(_card(system).MEANINGS)
+
+
+def _card(system: str) -> ModuleType:
+    schema(system)
+    if system == "dsae":
+        from core.dsae import card
+    else:
+        from core.separation import card
+    return card
+
+
+def _or(names: Any) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"

@@ -20,12 +20,12 @@ def command(commands: Any, name: str, summary: str, example: str, run: Any) -> A
     return parser
 
 
-def add_checkpoint(parser: Any) -> None:
+def add_checkpoint(parser: Any, default: str = "ts-dsae-instruments") -> None:
     parser.add_argument(
         "--checkpoint",
-        default="ts-dsae-instruments",
+        default=default,
         metavar="NAME",
-        help="name or folder (default: ts-dsae-instruments)",
+        help=f"name, NAME@STEP for a snapshot, or folder (default: {default})",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 

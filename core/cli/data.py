@@ -121,12 +121,17 @@ def _add_folder(corpora: Any) -> None:
     parser = _add_build(
         corpora,
         "folder",
-        "Take a folder of your own recordings, with an optional metadata.csv (file, labels ...).",
-        "python -m core data folder recordings/ --out data/mine --validation-fold 4",
+        "Take folders of recordings: your own, with an optional metadata.csv (file, labels ...), "
+        "or ESC-50, ESC-10, FSD50K, FUSS, Medley-solos-DB and URMP as they are published.",
+        "python -m core data folder recordings/ --out data/mine --validation-fold 4\n"
+        "  python -m core data folder ESC-50-master/ FUSS/ --seconds 5 --out data/scenes",
         run_folder,
     )
-    parser.add_argument("folder", metavar="FOLDER", help="folder of audio files")
-    parser.add_argument("--labels", nargs="+", metavar="COLUMN", help="columns to keep (all)")
+    parser.add_argument("folder", nargs="+", metavar="FOLDER", help="folders of audio files")
+    parser.add_argument("--labels", nargs="+", metavar="COLUMN", help="labels to keep (all)")
+    parser.add_argument(
+        "--seconds", type=float, default=4.0, help="length of the segments (default: 4)"
+    )
     parser.add_argument(
         "--validation", type=float, default=0.1, help="part of the files held out (default: 0.1)"
     )
@@ -136,13 +141,14 @@ def _add_folder(corpora: Any) -> None:
 
 
 def run_folder(arguments: argparse.Namespace) -> None:
-    """Build a store of an audio folder."""
+    """Build a store of audio folders."""
     from core.data import folder
 
     store = folder.build(
         arguments.folder,
         arguments.out,
         labels=arguments.labels,
+        seconds=arguments.seconds,
         validation=arguments.validation,
         validation_fold=arguments.validation_fold,
         audio=not arguments.no_audio,

@@ -66,9 +66,11 @@ def _settings() -> dict[str, str]:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Make a run, or open one, and train it."""
+    from core.training import processes
     from core.training.run import Run
 
     run = Run.open(arguments.resume) if arguments.resume else _new_run(arguments)
+    processes.tie(run)
     if not arguments.queue:
         return _train(run)
     from core.training.queue import turn
@@ -81,6 +83,10 @@ def run_train(arguments: argparse.Namespace) -> None:
 
 
 def _train(run: Any) -> None:
+    from core.training import processes
+
+    if (count := processes.asked_for(run.config)) > 1:
+        return processes.train_together(run, count)
     from core.training.engine import train
 
     final = train(systems.task(systems.parse(run.config)), run)

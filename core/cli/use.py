@@ -1,6 +1,7 @@
 """python -m core swap, encode, sample: a trained model at work."""
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ def add(commands: Any) -> None:
     _add_swap(commands)
     _add_encode(commands)
     _add_sample(commands)
+    _add_separate(commands)
 
 
 def _add_swap(commands: Any) -> None:
@@ -139,3 +141,37 @@ def run_sample(arguments: argparse.Namespace) -> None:
         path = folder / f"sample-{arguments.seed + number}.wav"
         write_wav(path, to_waveform(model.decode(drawn.v, drawn.z)).numpy())
         say(f"wrote {path}")
+
+
+def _add_separate(commands: Any) -> None:
+    separate = command(
+        commands,
+        "separate",
+        "Take mixtures apart into channels that add up to them.",
+        "python -m core separate street.wav --checkpoint separator-scenes --out channels/",
+        run_separate,
+    )
+    separate.add_argument("mixtures", nargs="+", metavar="MIX", help="audio file, of any length")
+    add_checkpoint(separate, "separator-scenes")
+    separate.add_argument("--out", required=True, metavar="FOLDER", help="folder for the channels")
+
+
+def run_separate(arguments: argparse.Namespace) -> None:
+    """Write the channels of each file at their true level, as mono 32-bit float WAV at 16 kHz."""
+    from core.audio.clip import read
+    from core.data.folder import MAX_FILE_SECONDS
+
+    find(arguments.checkpoint)  # mistakes are told before torch loads
+    if Path(arguments.out).is_file():
+        raise RavelError(f"{arguments.out} is a file: give the name of a folder for the channels.")
+    mixtures = (
+        read(path, normalise=False, max_seconds=MAX_FILE_SECONDS) for path in arguments.mixtures
+    )
+    first = next(mixtures)
+    from core.separation.separate import load, separate_file
+    from core.training.distributed import pick_device
+
+    model = load(arguments.checkpoint, device=str(pick_device(arguments.device)))
+    for mixture in itertools.chain([first], mixtures):
+        for path in separate_file(model, mixture, arguments.out):
+            say(f"wrote {path}")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.audio.clip import SAMPLE_RATE
+from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.mel import HOP
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
@@ -156,3 +156,22 @@ def _different(
     order = rng.permutation(len(labels))
     _, firsts = np.unique(np.asarray(labels)[order], return_index=True)
     return order[np.sort(firsts)[:sources]]
+
+
+def of_clips(clips: Sequence[Clip], decibels: Sequence[float]) -> Tensor:
+    """References [N, S] of a mixture of whole clips, each at LEVEL and then so many dB up.
+
+    Shorter clips are followed by silence. If their sum would clip, all are turned down together.
+    Raises RavelError unless there is a level for each.
+    """
+    if len(clips) != len(decibels) or not clips:
+        raise RavelError(
+            f"{len(clips)} clips and {len(decibels)} levels were given: give a level for each clip."
+        )
+    longest = max(len(clip.wave) for clip in clips)
+    waves = [torch.from_numpy(np.pad(c.wave, (0, longest - len(c.wave)))) for c in clips]
+    # The level is of a clip itself, not of the silence after it.
+    loudness = torch.stack([rms(torch.from_numpy(clip.wave)) for clip in clips]).clamp(min=SILENCE)
+    gains = LEVEL * 10 ** (torch.tensor(decibels, dtype=torch.float32) / 20) / loudness
+    references = gains[:, None] * torch.stack(waves)
+    return references / references.sum(dim=0).abs().max().clamp(min=1.0)

@@ -1,0 +1,225 @@
+"""Separation for everybody else: a mixture of any length to channels that add up to it.
+
+model = load("separator-scenes")
+channels = model.separate(read("street.wav", normalise=False))  # [M, samples]
+quieter = remix(channels, [0.0, -12.0])  # the second channel 12 dB down
+"""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from core import checkpoints
+from core.audio.clip import SAMPLE_RATE, Clip
+from core.data.mixtures import LEVEL, rms
+from core.errors import RavelError
+from core.separation.config import SeparationConfig
+from core.separation.model import Separator
+from core.separation.objective import si_snr
+
+WINDOW = 10.0  # seconds that are separated at a time
+OVERLAP = 3.0  # seconds that two windows share
+FADE = 0.5  # seconds, amid the overlap: what is nearer to an edge knows too little of beyond it
+FAINT = 1e-6  # RMS under which a window is taken for silence
+
+
+class Match(NamedTuple):
+    """What a channel turned out to hold: which references, how well, and how much was gained.
+
+    `si_snr` and `improvement` in dB, against the sum of those references; none without any.
+    """
+
+    references: tuple[int, ...]
+    si_snr: float | None
+    improvement: float | None
+
+
+class Splitter:
+    """A trained separator, at rest."""
+
+    def __init__(
+        self, model: Separator, config: SeparationConfig, checkpoint: checkpoints.Checkpoint
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.config, self.checkpoint = config, checkpoint
+        self.device = next(model.parameters()).device
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name, with the step if it is a snapshot."""
+        return self.checkpoint.name
+
+    @property
+    def channels(self) -> int:
+        """M, how many channels come out."""
+        return self.config.model.channels
+
+    def separate(self, mixture: Clip | Tensor | np.ndarray) -> Tensor:
+        """A mixture [S] at 16 kHz, of any length and level, to channels [M, S] that sum to it.
+
+        Raises RavelError for another shape or samples that are no numbers.
+        """
+        return torch.cat(list(self.parts(mixture)), dim=1)
+
+    def parts(self, mixture: Clip | Tensor | np.ndarray) -> Iterator[Tensor]:
+        """The same piece by piece [M, n], in bounded memory however long the mixture is.
+
+        Windows overlap. Each one's channels are put into the order of those before it, by what
+        both heard, and faded over.
+        """
+        wave = _checked(mixture)
+        size, overlap = round(WINDOW * SAMPLE_RATE), round(OVERLAP * SAMPLE_RATE)
+        starts = _starts(len(wave), size, overlap)
+        tail = torch.zeros(self.channels, 0)  # what the window before says beyond what was given
+        for start, following in itertools.zip_longest(starts, starts[1:]):
+            made = self.batch(wave[None, start : start + size])[0].cpu()
+            made = _joined(tail, made)
+            kept = made.shape[1] if following is None else following - start
+            yield made[:, :kept]
+            tail = made[:, kept:]
+
+    @torch.inference_mode()
+    def batch(self, mixtures: Tensor) -> Tensor:
+        """Mixtures [B, S] of any level to channels [B, M, S], each at its true level, in one pass.
+
+        What is no longer than a window and needs no joining.
+        """
+        mixtures = mixtures.to(self.device, torch.float32)
+        loudness = rms(mixtures)[:, None]
+        gain = torch.where(loudness > FAINT, LEVEL / loudness.clamp(min=FAINT), 1.0)
+        return self.model(gain * mixtures) / gain[..., None]
+
+
+def load(checkpoint: str | Path, device: str = "cpu") -> Splitter:
+    """A separator by name, NAME@STEP or folder. Raises RavelError when missing or damaged."""
+    found = checkpoints.find(checkpoint)
+    if found.system != "separation":
+        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for separating.")
+    config = SeparationConfig.parse(found.config)
+    model = Separator(config.model)
+    try:
+        model.load_state_dict({k: v.float() for k, v in found.weights().items()})
+    except RuntimeError:
+        raise RavelError(
+            f"The weights of the checkpoint {found.path} do not fit its config.json: "
+            "restore the files or train the model again."
+        ) from None
+    return Splitter(model.to(device), config, found)
+
+
+def separate_file(model: Splitter, mixture: Clip, out: str | Path) -> list[Path]:
+    """Write each channel of a mixture as NAME-channel-1.wav, ... (32-bit float) into a folder.
+
+    The samples of the files add up to the mixture's. All appear at once, at the end, or none.
+    Raises RavelError where the folder cannot be written.
+    """
+    folder = Path(out)
+    names = [f"{mixture.name}-channel-{i}.wav" for i in range(1, model.channels + 1)]
+    hidden = [folder / f".{name}.{os.getpid()}.tmp" for name in names]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as files:
+            opened = [files.enter_context(_float_wav(path)) for path in hidden]
+            for part in model.parts(mixture):
+                for file, channel in zip(opened, part, strict=True):
+                    file.write(channel.numpy())
+        for path, name in zip(hidden, names, strict=True):
+            os.replace(path, folder / name)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise RavelError(f"The channels cannot be written into {folder}: {error}.") from None
+    finally:
+        for path in hidden:
+            path.unlink(missing_ok=True)
+    return [folder / name for name in names]
+
+
+def _float_wav(path: Path) -> soundfile.SoundFile:
+    return soundfile.SoundFile(path, "w", SAMPLE_RATE, channels=1, format="WAV", subtype="FLOAT")
+
+
+def remix(channels: Tensor, decibels: Sequence[float | None]) -> Tensor:
+    """Channels [M, S] at new levels, summed to [S]; none mutes one. RavelError for another count.
+
+    At 0 dB each it is the mixture again.
+    """
+    if len(decibels) != len(channels):
+        raise RavelError(
+            f"{len(decibels)} levels were given for {len(channels)} channels: give one for each."
+        )
+    gains = [0.0 if level is None else 10 ** (level / 20) for level in decibels]
+    return torch.as_tensor(gains, dtype=channels.dtype) @ channels
+
+
+def match(channels: Tensor, references: Tensor) -> list[Match]:
+    """What each of the channels [M, S] holds of the known `references` [N, S].
+
+    With at least as many channels as references, each reference is sought in a channel of its own;
+    with fewer, in the grouping of references, none empty, that fits the channels best.
+    """
+    mixture = references.sum(dim=0)
+    m, n = len(channels), len(references)
+    best, chosen = -torch.inf, ()
+    for places in itertools.product(range(m), repeat=n):
+        if len(set(places)) == min(m, n):
+            figures = [
+                float(si_snr(channels[place], _sum(references, places, place)))
+                for place in sorted(set(places))
+            ]
+            if sum(figures) > best:
+                best, chosen = sum(figures), places
+    found = []
+    for place, channel in enumerate(channels):
+        inside = tuple(i for i, where in enumerate(chosen) if where == place)
+        if not inside:
+            found.append(Match((), None, None))
+            continue
+        target = _sum(references, chosen, place)
+        reached = float(si_snr(channel, target))
+        found.append(Match(inside, reached, reached - float(si_snr(mixture, target))))
+    return found
+
+
+def _sum(references: Tensor, places: Sequence[int], place: int) -> Tensor:
+    return references[[i for i, where in enumerate(places) if where == place]].sum(dim=0)
+
+
+def _checked(mixture: Clip | Tensor | np.ndarray) -> Tensor:
+    wave = torch.as_tensor(mixture.wave if isinstance(mixture, Clip) else mixture)
+    if wave.dim() != 1 or not len(wave):
+        raise RavelError(
+            f"A mixture of shape {tuple(wave.shape)} was given: it must be mono, (samples,)."
+        )
+    if not torch.isfinite(wave).all():
+        raise RavelError("The mixture holds samples that are no numbers: save the file again.")
+    return wave.float()
+
+
+def _starts(samples: int, size: int, overlap: int) -> list[int]:
+    """Where windows start; the last one is drawn back, so that it is as long as the others."""
+    if samples <= size:
+        return [0]
+    starts = list(range(0, samples - size, size - overlap))
+    return [*starts, samples - size]
+
+
+def _joined(tail: Tensor, made: Tensor) -> Tensor:
+    """The channels `made` [M, n] in the order of `tail` [M, o], which passes into them."""
+    overlap = tail.shape[1]
+    if not overlap:
+        return made
+    alike = tail @ made[:, :overlap].T  # the order in which most of the energy agrees
+    made = made[linear_sum_assignment(alike.numpy(), maximize=True)[1]]
+    fade = min(round(FADE * SAMPLE_RATE), overlap)
+    position = (torch.arange(overlap) - (overlap - fade) / 2) / fade
+    weight = torch.sin(torch.pi / 2 * position.clamp(0, 1)).square()  # with its mirror sums to 1
+    made[:, :overlap] = (1 - weight) * tail + weight * made[:, :overlap]
+    return made

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,39 +13,38 @@ import numpy as np
 import soundfile
 
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
+from core.audio.decode import SILENCE
 from core.audio.mel import log_mel
 from core.data import pool
+from core.data.layouts import Recording, is_audio, read_table, recognise
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 
 MAX_FILE_SECONDS = 4 * 3600.0
 MIN_SEGMENT_SECONDS = 0.5  # a shorter remainder of a file is left out
+MAX_SEGMENT_SECONDS = 60.0
 QUIET = 1e-3  # a segment whose peak is 60 dB below its file's is silent
 SPLITS = {"training": "train", "valid": "validation", "val": "validation", "dev": "validation"}
 FILES_PER_CHUNK = 8
 
-
-@dataclass(frozen=True)
-class Recording:
-    """A file of the folder. `name`: its path inside the folder."""
-
-    path: Path
-    name: str
-    labels: dict[str, str]
+Folder = str | os.PathLike
 
 
 def listing(folder: str | os.PathLike) -> list[Recording]:
     """The folder's recordings by name: the rows of metadata.csv, or all audio files found.
 
     metadata.csv has a column `file` (paths inside the folder); every other column is a label.
-    Without one, files in sub-folders get their folder's name as `label`. RavelError when there is
-    no audio, no such column, or a file is missing.
+    Without one, a public corpus has the labels it is published with (`core.data.layouts`), and
+    files in sub-folders get their folder's name as `label`. RavelError when there is no audio, no
+    such column, or a file is missing.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise RavelError(f"{folder} is not a folder: give a folder with audio files.")
     table = folder / "metadata.csv"
-    found = _from_table(folder, table) if table.is_file() else _from_files(folder)
+    found = _from_table(folder, table) if table.is_file() else recognise(folder)
+    if found is None:
+        found = _from_files(folder)
     if not found:
         raise RavelError(f"{folder} holds no audio: put WAV, FLAC, Ogg, MP3 or AIFF files into it.")
     return sorted(found, key=lambda recording: recording.name)
@@ -63,9 +61,14 @@ def recordings(folder: str | os.PathLike, *, seconds: float = CLIP_SECONDS) -> I
 
 def segments(recording: Recording, seconds: float = CLIP_SECONDS) -> Iterator[Clip]:
     """One recording's segments, named by the file and their number."""
-    whole = read(
-        recording.path, name=recording.name, normalise=False, max_seconds=MAX_FILE_SECONDS
-    ).wave
+    try:
+        whole = read(
+            recording.path, name=recording.name, normalise=False, max_seconds=MAX_FILE_SECONDS
+        ).wave
+    except RavelError:
+        if recording.may_be_silent and _is_silent(recording.path):
+            return
+        raise
     size, least = round(seconds * SAMPLE_RATE), round(MIN_SEGMENT_SECONDS * SAMPLE_RATE)
     quiet, stem = QUIET * np.abs(whole).max(), str(Path(recording.name).with_suffix(""))
     for number, start in enumerate(range(0, len(whole), size)):
@@ -75,7 +78,7 @@ def segments(recording: Recording, seconds: float = CLIP_SECONDS) -> Iterator[Cl
 
 
 def build(
-    folder: str | os.PathLike,
+    folder: Folder | Sequence[Folder],
     out: str | os.PathLike,
     *,
     labels: Sequence[str] | None = None,
@@ -87,19 +90,25 @@ def build(
     workers: int | None = None,
     progress: bool = True,
 ) -> FeatureStore:
-    """Builds a store of an audio folder, in segments of `seconds`; continues a killed build.
+    """Builds a store of audio folders, in segments of `seconds`; continues a killed build.
 
-    `labels` chooses columns of metadata.csv (default: all). The splits come from its column
-    `split`, else from `fold` with `validation_fold`, else a seeded part `validation` of the files.
-    RavelError for what `listing` and `read` refuse, unknown columns and folds.
+    `labels` chooses among the recordings' labels (default: all). The splits come from `fold` with
+    `validation_fold`, else the label `split`, else a seeded part `validation` of the files; each
+    folder by itself. With several folders, names begin with their folder's, and a label that only
+    some of them have is empty for the others. RavelError for what `listing` and `read` refuse,
+    unknown labels and folds, and segments not of 0.5 to 60 s.
     """
-    files = listing(folder)
-    jobs = [
-        Recording(item.path, item.name, _chosen(item, labels) | {"split": split})
-        for item, split in zip(files, splits(files, validation, validation_fold, seed), strict=True)
-    ]
+    if not MIN_SEGMENT_SECONDS <= seconds <= MAX_SEGMENT_SECONDS:
+        raise RavelError(
+            f"Segments of {seconds:g} s are not possible: choose {MIN_SEGMENT_SECONDS:g} to "
+            f"{MAX_SEGMENT_SECONDS:g} seconds."
+        )
+    folders = [Path(folder)] if isinstance(folder, str | os.PathLike) else [*map(Path, folder)]
+    prefixes = _prefixes(folders)
+    listings = _with_splits([*map(listing, folders)], validation, validation_fold, seed)
+    jobs = _chosen(_joined(listings, prefixes), labels)
     settings = {
-        "folder": Path(folder).resolve().name,
+        **({"folder": prefixes[0]} if len(folders) == 1 else {"folders": prefixes}),
         "files": len(jobs),
         "listing": fingerprint(jobs),
         "seconds": seconds,
@@ -115,20 +124,20 @@ def build(
 def splits(
     files: Sequence[Recording], validation: float, validation_fold: str | None, seed: int
 ) -> list[str]:
-    """Each recording's split, by its column `split`, its `fold`, or at random by file."""
+    """Each recording's split, by its column `split`, its `fold`, or at random by its origin."""
     columns = set.intersection(*(set(item.labels) for item in files))
     if validation_fold is not None:
         folds = [item.labels.get("fold", "") for item in files]
         if str(validation_fold) not in folds:
             raise RavelError(
-                f"No recording is in fold '{validation_fold}': metadata.csv has "
+                f"No recording is in fold '{validation_fold}': there are "
                 f"{', '.join(sorted(set(folds) - {''})) or 'no folds'}."
             )
         return ["validation" if fold == str(validation_fold) else "train" for fold in folds]
     if "split" in columns:
         named = [item.labels["split"].strip().lower() for item in files]
         return [SPLITS.get(name, name) for name in named]
-    return _random_splits([item.name for item in files], validation, seed)
+    return _random_splits([item.origin or item.name for item in files], validation, seed)
 
 
 def _random_splits(names: Sequence[str], validation: float, seed: int) -> list[str]:
@@ -142,12 +151,49 @@ def _random_splits(names: Sequence[str], validation: float, seed: int) -> list[s
     return ["validation" if name in held_out else "train" for name in names]
 
 
+def _with_splits(
+    listings: Sequence[list[Recording]], validation: float, validation_fold: str | None, seed: int
+) -> list[list[Recording]]:
+    """Each folder's recordings with their split among their labels."""
+    fold = None if validation_fold is None else str(validation_fold)
+    having = [any(item.labels.get("fold") == fold for item in files) for files in listings]
+    if fold is not None and not any(having):
+        splits([item for files in listings for item in files], validation, fold, seed)  # raises
+    return [
+        [
+            replace(item, labels=item.labels | {"split": split})
+            for item, split in zip(
+                files, splits(files, validation, fold if held else None, seed), strict=True
+            )
+        ]
+        for files, held in zip(listings, having, strict=True)
+    ]
+
+
+def _joined(listings: Sequence[list[Recording]], prefixes: Sequence[str]) -> list[Recording]:
+    if len(listings) == 1:
+        return listings[0]
+    return [
+        replace(item, name=f"{prefix}/{item.name}")
+        for prefix, files in zip(prefixes, listings, strict=True)
+        for item in files
+    ]
+
+
+def _prefixes(folders: Sequence[Path]) -> list[str]:
+    """A name for each folder, numbered where two are called the same."""
+    paths = [folder.resolve() for folder in folders]
+    for i, path in enumerate(paths):
+        for other in paths[i + 1 :]:
+            if path.is_relative_to(other) or other.is_relative_to(path):
+                raise RavelError(f"{path} and {other} share files: give each folder only once.")
+    names = [path.name for path in paths]
+    numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [name if n == 1 else f"{name}-{n}" for name, n in zip(names, numbers, strict=True)]
+
+
 def _from_table(folder: Path, table: Path) -> list[Recording]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RavelError(f"{table} cannot be read ({error}): save it as CSV in UTF-8.") from error
+    rows = read_table(table)
     if rows and "file" not in rows[0]:
         raise RavelError(
             f"{table} has no column 'file': expected one with each recording's path in the folder."
@@ -163,16 +209,14 @@ def _from_table(folder: Path, table: Path) -> list[Recording]:
 
 
 def _from_row(folder: Path, row: dict[str, str]) -> Recording:
-    name = (row["file"] or "").strip()
-    labels = {key: (value or "").strip() for key, value in row.items() if key and key != "file"}
-    return Recording(folder / name, name, {key: v for key, v in labels.items() if key != "name"})
+    labels = {key: value for key, value in row.items() if key not in ("file", "name")}
+    return Recording(folder / row["file"], row["file"], labels)
 
 
 def _from_files(folder: Path) -> list[Recording]:
-    endings = {f".{name.lower()}" for name in (*soundfile.available_formats(), "aif", "oga")}
-    endings -= {".raw"}
-    paths = [path for path in folder.rglob("*") if path.suffix.lower() in endings]
-    names = [path.relative_to(folder) for path in paths if path.is_file()]
+    names = [
+        path.relative_to(folder) for path in folder.rglob("*") if is_audio(path) and path.is_file()
+    ]
     nested = any(len(name.parts) > 1 for name in names)
     return [
         Recording(folder / name, name.as_posix(), {"label": name.parent.name} if nested else {})
@@ -180,14 +224,29 @@ def _from_files(folder: Path) -> list[Recording]:
     ]
 
 
-def _chosen(item: Recording, labels: Sequence[str] | None) -> dict[str, str]:
+def _is_silent(path: Path) -> bool:
+    try:
+        blocks = soundfile.blocks(path, 1 << 16, dtype="float32")
+        return all(np.abs(block).max(initial=0) < SILENCE for block in blocks)
+    except (soundfile.SoundFileError, RuntimeError):
+        return False
+
+
+def _chosen(items: list[Recording], labels: Sequence[str] | None) -> list[Recording]:
+    """The recordings with these labels alone, and their split."""
     if labels is None:
-        return item.labels
+        return items
+    known = dict.fromkeys(name for item in items for name in item.labels)
     for name in labels:
-        if name not in item.labels:
-            known = ", ".join(item.labels) or "none"
-            raise RavelError(f"There is no label column '{name}': the recordings have {known}.")
-    return {name: item.labels[name] for name in labels}
+        if name not in known:
+            raise RavelError(
+                f"There is no label column '{name}': the recordings have "
+                f"{', '.join(known) or 'none'}."
+            )
+    kept = [*labels, "split"]
+    return [
+        replace(item, labels={name: item.labels.get(name, "") for name in kept}) for item in items
+    ]
 
 
 def fingerprint(jobs: Sequence[Recording]) -> str:

@@ -12,6 +12,7 @@ from core.data.store import FeatureStore
 from core.errors import RavelError
 
 RATE = 16_000
+COLUMNS = ("name", "pitch", "room", "split")
 
 
 def tone(seconds, hertz=440.0, rate=RATE, level=0.5):
@@ -96,7 +97,7 @@ def test_splits_come_from_the_split_column_then_the_fold_then_chance(tones):
     assert folder.splits(listed, 0.1, None, 0) == ["validation"] + ["train"] * 9
     by_fold = folder.splits(listed, 0.1, "3", 0)
     assert [i for i, split in enumerate(by_fold) if split == "validation"] == [3, 8]
-    with pytest.raises(RavelError, match=r"No recording is in fold '7': metadata.csv has 0, 1"):
+    with pytest.raises(RavelError, match=r"No recording is in fold '7': there are 0, 1"):
         folder.splits(listed, 0.1, "7", 0)
     (tones / "metadata.csv").unlink()
     drawn = folder.splits(folder.listing(tones), 0.2, None, 0)
@@ -171,3 +172,40 @@ def test_a_bad_file_stops_a_build_with_its_name_and_no_half_written_store(tones,
         folder.build(tones, tmp_path / "store", workers=1, progress=False)
     with pytest.raises(RavelError, match="unfinished"):
         FeatureStore.open(tmp_path / "store")
+
+
+def test_several_folders_become_one_store_with_the_labels_of_all(tones, tmp_path):
+    write_table(tones, [{"file": name, "pitch": name.split("/")[0]} for name in names(tones)])
+    other = tmp_path / "other" / "tones"  # of the same name
+    other.mkdir(parents=True)
+    for i in range(4):
+        soundfile.write(other / f"{i}.wav", tone(0.7), RATE)
+    write_table(other, [{"file": f"{i}.wav", "fold": i % 2, "room": "dry"} for i in range(4)])
+    store = folder.build(
+        [tones, other], tmp_path / "store", validation_fold="1", workers=1, progress=False
+    )
+    assert store.settings["folders"] == ["tones", "tones-2"]
+    rows = {row[0]: row[1:] for row in zip(*map(store.labels.get, COLUMNS), strict=True)}
+    assert rows["tones/low/0-0"][:2] == ("low", "")
+    assert rows["tones-2/1-0"] == ("", "dry", "validation")
+    assert rows["tones-2/2-0"] == ("", "dry", "train")
+    splits = [split for name, (*_, split) in rows.items() if name.startswith("tones/")]
+    assert splits.count("validation") == 1  # without folds, a tenth at random
+
+
+def test_a_label_of_one_folder_can_be_chosen_and_a_fold_of_none_is_refused(tones, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    soundfile.write(other / "a.wav", tone(0.7), RATE)
+    build = {"workers": 1, "progress": False}
+    store = folder.build([tones, other], tmp_path / "store", labels=["label"], **build)
+    assert set(store.labels) == {"name", "split", "label"}
+    assert set(store.labels["label"]) == {"low", "high", ""}
+    with pytest.raises(RavelError, match="No recording is in fold '3': there are no folds"):
+        folder.build([tones, other], tmp_path / "new", validation_fold="3", **build)
+
+
+def test_folders_that_share_files_are_refused(tones, tmp_path):
+    for pair in ([tones, tones], [tones, tones / "low"], [tones / "low", tones]):
+        with pytest.raises(RavelError, match="share files: give each folder only once"):
+            folder.build(pair, tmp_path / "store", progress=False)

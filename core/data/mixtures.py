@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.mel import HOP
@@ -35,15 +36,16 @@ class Waves:
                 "again with its audio."
             )
         self.device = torch.device(device)
-        sound = store.audio if len(indices) == len(store) else store.audio[indices]
-        self.pcm = torch.from_numpy(np.ascontiguousarray(sound))  # int16 [N, S]
-        if self.device.type == "cuda" and self.pcm.nbytes <= ON_DEVICE:
-            self.pcm = self.pcm.to(self.device)
-        frames = torch.from_numpy(store.lengths[indices].astype("int64"))
-        self.samples = (frames * HOP).clamp(max=self.pcm.shape[1])  # of each clip
+        self.audio, self.rows = store.audio, np.asarray(indices)
+        size = self.audio.shape[1]
+        self.resident: Tensor | None = None  # int16 [N, size], on a GPU that has room
+        if self.device.type == "cuda" and 2 * len(self.rows) * size <= ON_DEVICE:
+            self.resident = torch.from_numpy(self.audio[self.rows]).to(self.device)
+        frames = torch.from_numpy(store.lengths[self.rows].astype("int64"))
+        self.samples = (frames * HOP).clamp(max=size)  # of each clip
 
     def __len__(self) -> int:
-        return len(self.pcm)
+        return len(self.rows)
 
     def excerpts(
         self, indices: Tensor, samples: int, generator: torch.Generator | None = None
@@ -67,12 +69,16 @@ class Waves:
         return found
 
     def _cut(self, indices: Tensor, starts: Tensor, samples: int) -> Tensor:
-        home = self.pcm.device
-        positions = starts[:, None] + torch.arange(samples)
-        inside = positions < self.pcm.shape[1]
-        positions = positions.clamp(max=self.pcm.shape[1] - 1)
-        cut = self.pcm[indices.to(home)[:, None], positions.to(home)].to(self.device)
-        return cut.float() / PCM * inside.to(self.device)
+        if self.resident is None:
+            pieces = [
+                self.audio[self.rows[i], start : start + samples]
+                for i, start in zip(indices.tolist(), starts.tolist(), strict=True)
+            ]
+            cut = torch.from_numpy(np.stack(pieces)).to(self.device)
+        else:
+            positions = starts[:, None] + torch.arange(min(samples, self.resident.shape[1]))
+            cut = self.resident[indices[:, None].to(self.device), positions.to(self.device)]
+        return F.pad(cut.float() / PCM, (0, samples - cut.shape[1]))
 
 
 def rms(waves: Tensor) -> Tensor:

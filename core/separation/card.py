@@ -9,7 +9,29 @@ METHODS = {
     "pit": "by permutation invariant training, with the mixed clips as supervision",
 }
 MEANINGS = {
-    "mixtures": "held-out mixtures",
+    "mixtures": "held-out mixtures of two to four sources",
+    "single_sources": "single sources, put in as they are",
+    **{
+        f"si_snri_{n}_{kind}": f"SI-SNR improvement, mixtures of {n}: {kind}, dB"
+        for n in (2, 3, 4)
+        for kind in ("median", "mean")
+    },
+    **{
+        f"{name}_{kind}": f"{meaning}: {kind}, dB"
+        for name, meaning in {
+            "msi": "SI-SNR improvement, all mixtures (MSi)",
+            "momi": "SI-SNR improvement of best-assigned sums, mixtures of 2 (MoMi)",
+            "one_source": "SI-SNR of a single source, 80 at most (1S)",
+        }.items()
+        for kind in ("median", "mean")
+    },
+    "under": "inputs with fewer active channels than sources (under-separated)",
+    "equal": "inputs with as many",
+    "over": "inputs with more (over-separated)",
+    "nothing": "nothing done",
+    "nmf": "NMF, clustered",
+    "oracle-grouped nmf": "NMF, grouped by an oracle",
+    "ideal ratio mask": "ideal ratio mask (oracle)",
 }
 
 

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 EPSILON = 1e-8
+TINY = 1e-200  # of doubles: keeps silence from dividing by zero
 EXACT = 4096  # assignments up to which all are scored: 12 channels of two references
 
 
@@ -42,8 +43,10 @@ def mixit(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> tuple
 
 def sums(estimates: Tensor, assignment: Tensor, count: int) -> Tensor:
     """What each of `count` references was given: channels [B, M, S] summed to [B, N, S]."""
-    given = torch.nn.functional.one_hot(assignment, count).to(estimates.dtype)  # [B, M, N]
-    return torch.einsum("bmn,bms->bns", given, estimates)
+    with torch.autocast(estimates.device.type, enabled=False):  # which would round them to bfloat16
+        estimates = estimates.float()
+        given = torch.nn.functional.one_hot(assignment, count).to(estimates.dtype)  # [B, M, N]
+        return torch.einsum("bmn,bms->bns", given, estimates)
 
 
 @torch.no_grad()
@@ -57,13 +60,13 @@ def assign(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> Tens
 @torch.no_grad()
 def assign_exactly(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> Tensor:
     """All N^M assignments scored from inner products alone: no waveform is touched twice."""
-    references, estimates = references.float(), estimates.float()
+    references, estimates = references.double(), estimates.double()  # autocast leaves these alone
     m, n = estimates.shape[1], references.shape[1]
     candidates = _candidates(m, n).to(estimates.device)  # [K, M]
     given = torch.nn.functional.one_hot(candidates, n).double()  # [K, M, N]
-    cross = torch.einsum("bns,bms->bnm", references, estimates).double()
-    gram = torch.einsum("bms,bks->bmk", estimates, estimates).double()
-    power = references.square().sum(dim=-1).double()  # [B, N]
+    cross = torch.einsum("bns,bms->bnm", references, estimates)
+    gram = torch.einsum("bms,bks->bmk", estimates, estimates)
+    power = references.square().sum(dim=-1)  # [B, N]
     error = power[:, None] - 2 * torch.einsum("kmn,bnm->bkn", given, cross)
     error = error + torch.einsum("kmn,bml,kln->bkn", given, gram, given)  # [B, K, N]
     floor = torch.where(power > 0, power, torch.ones_like(power))[:, None]
@@ -75,8 +78,9 @@ def assign_exactly(references: Tensor, estimates: Tensor, snr_max: float = 30.0)
 @torch.no_grad()
 def assign_by_least_squares(references: Tensor, estimates: Tensor) -> Tensor:
     """Each channel to the reference it has most weight in, by least squares (WASPAA 2021)."""
-    cross = torch.einsum("bms,bns->bmn", estimates, references).double()
-    gram = torch.einsum("bms,bks->bmk", estimates, estimates).double()
+    references, estimates = references.double(), estimates.double()
+    cross = torch.einsum("bms,bns->bmn", estimates, references)
+    gram = torch.einsum("bms,bks->bmk", estimates, estimates)
     ridge = 1e-6 * gram.diagonal(dim1=1, dim2=2).mean(dim=1) + EPSILON
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     weights = torch.linalg.solve(gram + ridge[:, None, None] * eye, cross)  # [B, M, N]
@@ -110,13 +114,25 @@ def best_pairs(figures: Tensor) -> Tensor:
 def si_snr(estimate: Tensor, reference: Tensor) -> Tensor:
     """Scale-invariant SNR [...] in dB of `estimate` [..., S]; no mean is removed.
 
-    The residual is taken from the waveforms, in double precision: a cosine near one cannot tell.
+    As in the released code it is bounded at -80 and 80 dB; what is silent has -80.
     """
-    estimate, reference = estimate.double(), reference.double()
-    power = reference.square().sum(dim=-1, keepdim=True)
-    target = (estimate * reference).sum(dim=-1, keepdim=True) / (power + EPSILON) * reference
-    noise = (estimate - target).square().sum(dim=-1)
-    return 10 * torch.log10((target.square().sum(dim=-1) + EPSILON) / (noise + EPSILON)).float()
+    estimate, reference = estimate.double(), reference.double()  # a float's cosine cannot tell
+    alike = (estimate * reference).sum(dim=-1)
+    return _decibels(alike, estimate.square().sum(dim=-1), reference.square().sum(dim=-1))
+
+
+def si_snr_of_pairs(estimates: Tensor, references: Tensor) -> Tensor:
+    """`si_snr` [B, M, N] of every one of `estimates` [B, M, S] against all of [B, N, S]."""
+    estimates, references = estimates.double(), references.double()
+    alike = estimates @ references.mT
+    of_estimates, of_references = (x.square().sum(dim=-1) for x in (estimates, references))
+    return _decibels(alike, of_estimates[:, :, None], of_references[:, None])
+
+
+def _decibels(alike: Tensor, power: Tensor, other_power: Tensor) -> Tensor:
+    """From an inner product of two waves and their powers."""
+    cosine = alike.square() / (power * other_power).clamp(min=TINY)  # squared
+    return 10 * torch.log10((cosine + EPSILON) / ((1 - cosine).clamp(min=0) + EPSILON)).float()
 
 
 @cache

@@ -9,13 +9,12 @@ from core.audio.clip import SAMPLE_RATE, write_wav
 from core.data import mixtures
 from core.data.store import FeatureStore
 from core.errors import RavelError
-from core.separation import objective
+from core.separation import evaluate, objective
 from core.separation.config import SeparationConfig
 from core.separation.model import Separator
 
 HELD_OUT = 96  # validation mixtures
 HELD_OUT_SECONDS = 5.0
-HEADROOM = 2.0  # of samples: mixtures stand at -20 dB, which is quiet to listen to
 
 
 class SeparationTask:
@@ -87,11 +86,9 @@ class SeparationTask:
         mixture = references.sum(dim=1)
         channels = model(mixture)
         loss, assignment = objective.mixit(references, channels, self.config.objective.snr_max)
+        momi = evaluate.momi(references, channels, assignment)
         before = objective.si_snr(mixture[:, None].expand_as(references), references)
-        given = objective.sums(channels, assignment, references.shape[1])
-        momi = (objective.si_snr(given, references) - before).mean(dim=1)
-        pairs = objective.si_snr(channels[:, :, None], references[:, None])  # [B, M, N]
-        best = objective.best_pairs(pairs)
+        best = objective.best_pairs(objective.si_snr_of_pairs(channels, references))
         si_snri = (best - before).mean(dim=1)
         power = channels.square().mean(dim=-1)
         balance = 10 * torch.log10((power.amin(dim=1) + 1e-8) / (power.amax(dim=1) + 1e-8))
@@ -103,7 +100,8 @@ class SeparationTask:
         parts = {"0 mixture " + " and ".join(self.names): mixture}
         channels = model(mixture[None])[0]
         parts |= {f"{i} channel {i}": wave for i, wave in enumerate(channels, start=1)}
+        loudest = max(float(wave.abs().max()) for wave in parts.values())
         folder.mkdir(parents=True, exist_ok=True)
         for name, wave in parts.items():
             safe = "".join(c if c.isalnum() or c in " -_" else "_" for c in name)
-            write_wav(folder / f"{safe}.wav", (HEADROOM * wave).float().cpu().numpy())
+            write_wav(folder / f"{safe}.wav", (wave / max(loudest, 1.0)).float().cpu().numpy())

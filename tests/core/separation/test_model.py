@@ -1,0 +1,100 @@
+"""TDCN++: its size, what its parts compute, and that channels add up whatever comes in."""
+
+import pytest
+import torch
+
+from core import systems
+from core.errors import RavelError
+from core.separation.config import ModelConfig, SeparationConfig
+from core.separation.model import SCALE_DECAY, FeatureNorm, Separator
+
+TINY = ModelConfig(**systems.preset("separation", "tiny")["model"])
+
+
+def size(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_the_papers_separator_has_the_papers_size():
+    assert round(size(Separator(ModelConfig())) / 1e6, 2) == 9.07
+    assert round(size(Separator(ModelConfig(skips=False))) / 1e6, 2) == 8.67
+
+
+def test_the_small_preset_is_the_one_measured():
+    small = SeparationConfig.parse(systems.preset("separation", "small"))
+    assert size(Separator(small.model)) == 666_082
+
+
+@pytest.mark.parametrize("consistency", ["learned", "energy", "uniform"])
+@pytest.mark.parametrize("samples", [1, 255, 256, 4_001, 16_000])
+def test_channels_are_as_long_as_the_mixture_and_add_up_to_it(consistency, samples):
+    torch.manual_seed(0)
+    model = Separator(TINY.model_copy(update={"consistency": consistency, "channels": 4}))
+    mixture = torch.randn(2, samples)
+    channels = model(mixture)
+    assert channels.shape == (2, 4, samples)
+    assert torch.allclose(channels.sum(dim=1), mixture, atol=1e-5)
+
+
+def test_without_consistency_channels_need_not_add_up():
+    torch.manual_seed(0)
+    mixture = torch.randn(1, 4_000)
+    channels = Separator(TINY.model_copy(update={"consistency": "none"}))(mixture)
+    assert (channels.sum(dim=1) - mixture).abs().max() > 0.1
+
+
+def test_the_norm_is_over_time_of_each_feature_alone():
+    torch.manual_seed(0)
+    x = 3 + 5 * torch.randn(2, 7, 50)
+    norm = FeatureNorm()
+    with torch.no_grad():
+        norm.scale.fill_(2.0)
+        norm.offset.fill_(-1.0)
+    mean, variance = x.mean(-1, keepdim=True), x.var(-1, unbiased=False, keepdim=True)
+    by_hand = 2 * (x - mean) / (variance + 1e-3).sqrt() - 1
+    assert torch.allclose(norm(x), by_hand, atol=1e-5)
+    assert size(norm) == 2
+
+
+def test_blocks_begin_with_fading_scales_and_prelu_of_a_tenth():
+    config = ModelConfig(basis=8, bottleneck=4, hidden=6, blocks=3, repeats=2)
+    blocks = [block for repeat in Separator(config).tdcn.repeats for block in repeat]
+    scales = [float(block.contract.scale.detach()) for block in blocks]
+    assert scales == pytest.approx([SCALE_DECAY**b for b in range(6)])
+    assert [block.depthwise.dilation[0] for block in blocks] == [1, 2, 4, 1, 2, 4]
+    assert all(float(block.first.weight.detach()) == pytest.approx(0.1) for block in blocks)
+
+
+def test_the_input_of_each_repeat_reaches_every_later_one():
+    skips = Separator(ModelConfig(basis=8, bottleneck=4, hidden=6, blocks=2)).tdcn.skips
+    assert sorted(skips) == ["0_1", "0_2", "0_3", "1_2", "1_3", "2_3"]
+
+
+def test_all_of_it_learns():
+    torch.manual_seed(0)
+    model = Separator(TINY.model_copy(update={"repeats": 2}))
+    channels = model(torch.randn(1, 4_000))
+    (channels * torch.randn_like(channels)).sum().backward()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("mixture", [torch.zeros(1, 4_000), torch.full((1, 4_000), 1e6)])
+def test_silence_and_excess_come_out_finite(mixture):
+    assert torch.isfinite(Separator(TINY)(mixture)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"model.channels": 1}, "model.channels"),
+        ({"model.hop": 80}, "must not be above model.window"),
+        ({"objective.method": "labels"}, "objective.method"),
+        ({"training.snapshots": "0, soon"}, "training.snapshots"),
+    ],
+)
+def test_a_wrong_setting_is_named(values, says):
+    from core.training.config import merge
+
+    with pytest.raises(RavelError, match=says):
+        SeparationConfig.parse(merge({}, values))

@@ -1,0 +1,80 @@
+"""Training a separator by the engine: it learns, keeps snapshots, and resumes to the same end."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from core import systems
+from core.errors import RavelError
+from core.training.config import merge
+from core.training.engine import train
+from core.training.run import Run
+
+
+def tiny(store, **changes):
+    values = merge(systems.preset("separation", "tiny"), {"data.store": str(store)})
+    return systems.parse({**merge(values, changes), "system": "separation"})
+
+
+def test_mixit_learns_to_separate_without_labels(trained):
+    figures = list(trained.metrics("validation"))
+    assert figures[-1]["momi_median"] > figures[0]["momi_median"] + 2
+    assert figures[-1]["loss"] < figures[0]["loss"] - 1
+    assert {"si_snri_median", "momi_mean", "channel_balance"} <= figures[-1].keys()
+
+
+def test_snapshots_are_kept_beside_the_best_and_the_last(trained):
+    assert trained.snapshots == [0, 40]
+    untrained, _, progress = trained.load("step_0")
+    assert progress["step"] == 0
+    torch.manual_seed(0)
+    assert not all(torch.equal(untrained[k], v) for k, v in trained.load("last")[0].items())
+
+
+def test_a_mixture_and_its_channels_can_be_heard_along_the_way(trained):
+    folder = trained.path / "samples" / "step_000080"
+    names = sorted(path.name for path in folder.glob("*.wav"))
+    assert [name[0] for name in names] == ["0", "1", "2"]
+    assert {"rush", "whistle"} <= set(names[0].removesuffix(".wav").split())
+    waves = [soundfile.read(folder / name)[0] for name in names]
+    assert np.allclose(waves[0], waves[1] + waves[2], atol=1e-3)
+
+
+def test_a_stopped_run_resumes_to_the_same_weights(scenes, tmp_path):
+    config = tiny(scenes, **{"training.steps": 12, "training.snapshots": "4 12"})
+    whole = Run.create(tmp_path / "whole", config.model_dump())
+    train(systems.task(config), whole, progress=False)
+    parted = Run.create(tmp_path / "parted", config.model_dump())
+    task = systems.task(config)
+    batches = iter(range(5))
+
+    def stopping(indices, draw=task.batch):
+        if next(batches, None) is None:
+            parted.ask_to_stop()
+        return draw(indices)
+
+    task.batch = stopping
+    assert train(task, parted, progress=False)["state"] == "stopped"
+    assert train(systems.task(config), parted, progress=False)["state"] == "finished"
+    for state in ("step_4", "step_12", "last"):
+        one, other = whole.load(state)[0], parted.load(state)[0]
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_supervised_training_by_pit_is_there_for_comparison(scenes, tmp_path):
+    config = tiny(scenes, **{"training.steps": 3, "objective.method": "pit"})
+    run = Run.create(tmp_path / "pit", config.model_dump())
+    train(systems.task(config), run, progress=False)
+    assert [r["stage"] for r in run.metrics("validation")][-1] == "pit"
+
+
+def test_one_clip_is_not_enough(scenes, tmp_path):
+    from core.data import folder
+
+    home = tmp_path / "one"
+    home.mkdir()
+    soundfile.write(home / "a.wav", np.sin(np.arange(32_000) / 9), 16_000)
+    store = folder.build(home, tmp_path / "store", validation=0.0, workers=1, progress=False)
+    with pytest.raises(RavelError, match="fewer than two"):
+        systems.task(tiny(store.path)).load(torch.device("cpu"))

@@ -8,6 +8,8 @@ st.navigation(
     [
         st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),
         st.Page("lab/pages/map.py", title="Map", icon=":material/scatter_plot:"),
+        st.Page("lab/pages/explore.py", title="Explore", icon=":material/tune:"),
+        st.Page("lab/pages/separate.py", title="Separate", icon=":material/call_split:"),
         st.Page("lab/pages/train.py", title="Train", icon=":material/model_training:"),
         st.Page("lab/pages/runs.py", title="Runs", icon=":material/table_chart:"),
     ],

@@ -37,6 +37,11 @@ class Pair(NamedTuple):
         return self.checkpoint.digest, self.source.digest, self.target.digest
 
 
+def model(checkpoint: Checkpoint) -> Disentangler:
+    """A checkpoint's model, loaded once for all visitors. Raises RavelError."""
+    return _model(checkpoint.digest, checkpoint)
+
+
 def log_mel(clip: Clip) -> np.ndarray:
     """The clip's log-mel float32 [T, 80]. Raises RavelError when it is too short for one."""
     return _log_mel(clip.digest, clip)

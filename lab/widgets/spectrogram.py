@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 HEIGHT = 190
 RANGE_DB = 80
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
+TICKS_SECONDS = (0.5, 1, 2, 5, 10, 20, 60, 120, 300)
+MOST_TICKS = 10
+FRAMES = 1250  # more are thinned out: no screen shows them, and every browser must fetch them
 
 
 class Scale(NamedTuple):
@@ -28,14 +31,17 @@ class Scale(NamedTuple):
 
 def figure(log_mel: np.ndarray, scale: Scale, pitch: Pitch | None = None) -> go.Figure:
     """The picture of a natural log-mel [T, 80], with a pitch contour over it if given."""
+    import pandas  # noqa: F401 - whole: plotly looks at what another thread has half imported
     import plotly.graph_objects as go
 
     hertz = _band_hertz()
+    every = -(-len(log_mel) // FRAMES)
+    log_mel = log_mel[::every]
     decibels = 10 * np.log10(np.e) * (log_mel.T - scale.loudest)  # [80, T]
     heatmap = go.Heatmap(
         z=decibels.astype(np.float32),
         x0=0,
-        dx=_hop_seconds(),
+        dx=every * _hop_seconds(),
         customdata=np.broadcast_to(hertz[:, None], decibels.shape).astype(np.int16),
         zmin=-RANGE_DB,
         zmax=0,
@@ -72,7 +78,7 @@ def _layout(hertz: np.ndarray, seconds: float) -> dict:
         "margin": {"l": 52, "r": 0, "t": 10, "b": 24},
         "xaxis": {
             "range": [0, seconds],
-            "dtick": 0.5,
+            "dtick": next(step for step in TICKS_SECONDS if step * MOST_TICKS >= seconds),
             "ticksuffix": " s",
             "showgrid": False,
             "zeroline": False,

@@ -1,0 +1,107 @@
+"""Draw: sounds from the model's prior, whole or in part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.audio.clip import Clip
+from core.checkpoints import Checkpoint
+from lab.explore import live
+from lab.explore.pictures import listen, scale, thumbnail
+
+if TYPE_CHECKING:
+    from core.dsae.latents import Latents
+
+EVERYTHING, MELODY, INSTRUMENT = "Everything", "The melody", "The instrument"
+DRAWS = 4
+LARGEST = 99_999
+ABOUT = (
+    "The model draws latents of its own: v from N(0, I), and z frame by frame, each from the prior "
+    "given those before it."
+)
+state = st.session_state
+
+
+def show(checkpoint: Checkpoint, clip: Clip | None, beside: DeltaGenerator) -> None:
+    """The section, its settings `beside` the clip. Raises RavelError."""
+    with beside:
+        what, seconds, seed = _settings()
+    if clip is None and what != EVERYTHING:
+        st.info("For the other part a clip is needed: fill its slot.", icon=":material/music_note:")
+        return
+    places = [place.container(gap="xsmall") for place in st.columns(DRAWS)]
+    with st.spinner("Drawing"):
+        draws = [_draw(checkpoint, clip, what, seconds, seed + i) for i in range(DRAWS)]
+        shared = scale([live.log_mel(checkpoint, made) for made in draws])
+    for i, (place, made) in enumerate(zip(places, draws, strict=True)):
+        name = f"Draw {seed + i}"
+        with place:
+            st.markdown(f"**{name}**")
+            sound = live.render(checkpoint, made)
+            thumbnail(sound, shared, key=f"draw_{i}_picture", name=name)
+            stem = f"draw-{seed + i}-{checkpoint.name}"
+            listen(sound, made, key=f"draw_{i}", name=name, stem=stem)
+
+
+def _settings() -> tuple[str, float, int]:
+    with st.container(horizontal=True, gap="medium"):
+        what = st.segmented_control(
+            "Draw",
+            [EVERYTHING, MELODY, INSTRUMENT],
+            default=EVERYTHING,
+            required=True,
+            key="draw",
+            bind="query-params",
+            width="content",
+            help="The melody: z is drawn, and v is the clip's. The instrument: v is drawn, and z "
+            "is the clip's.",
+        )
+        seconds = st.slider(
+            "Seconds",
+            1.0,
+            8.0,
+            4.0,
+            0.5,
+            format="%.1f s",
+            key="seconds",
+            bind="query-params",
+            width=220,
+            disabled=what == INSTRUMENT,
+            help="How long the drawn melodies last.",
+        )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        seed = st.number_input(
+            "Seed",
+            0,
+            LARGEST,
+            0,
+            1,
+            key="seed",
+            bind="query-params",
+            width=150,
+            help="The same seed draws the same again; the draws side by side take it and the "
+            "numbers after it.",
+        )
+        st.button(
+            "Draw again", key="draw_again", icon=":material/casino:", type="primary", on_click=_next
+        )
+    return what, seconds, seed
+
+
+def _next() -> None:
+    state.seed = (state.seed + DRAWS) % LARGEST
+
+
+def _draw(
+    checkpoint: Checkpoint, clip: Clip | None, what: str, seconds: float, seed: int
+) -> Latents:
+    from core.dsae import edits
+
+    drawn = live.sample(checkpoint, seconds, seed)
+    if what == EVERYTHING:
+        return drawn
+    own = live.latents(checkpoint, clip)
+    return edits.point(own.v, drawn.z) if what == MELODY else edits.point(drawn.v, own.z)

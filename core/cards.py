@@ -136,10 +136,22 @@ Licence: MIT. The weights carry no recording.
 
 
 def _table(where: str, scores: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
-    lines = [f"\n**{where}**\n\n| what | value [95 % interval] |\n|---|---|"]
-    for name, value in scores.items():
-        if isinstance(value, dict) and "value" not in value:
-            lines += [f"| {name}: {meanings.get(k, k)} | {shown(v)} |" for k, v in value.items()]
-        else:
-            lines.append(f"| {meanings.get(name, name)} | {shown(value)} |")
+    """Plain scores below each other; then those of several rows, a column for each."""
+    rows = {name: v for name, v in scores.items() if isinstance(v, dict) and "value" not in v}
+    plain = [(name, [value]) for name, value in scores.items() if name not in rows]
+    lines = [f"\n**{where}**"]
+    if plain:
+        lines += _grid(["value [95 % interval]"], plain, meanings)
+    if rows:
+        names = dict.fromkeys(name for row in rows.values() for name in row)
+        cells = [(name, [row.get(name, "") for row in rows.values()]) for name in names]
+        lines += _grid([meanings.get(row, row) for row in rows], cells, meanings)
     return "\n".join(lines) + "\n"
+
+
+def _grid(
+    heads: list[str], lines: list[tuple[str, list[Any]]], meanings: Mapping[str, str]
+) -> list[str]:
+    texts = [[meanings.get(name, name), *map(shown, values)] for name, values in lines]
+    heads = ["what", *heads]
+    return ["", *(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *texts))]

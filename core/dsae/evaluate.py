@@ -1,11 +1,9 @@
 """The paper's metrics (section 5) and the counterfactual error, with bootstrap intervals."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import f1_score
 from torch import Tensor
@@ -13,9 +11,9 @@ from torch import Tensor
 from core.data.store import FeatureStore
 from core.dsae.model import Dsae, masked_mean
 from core.dsae.objective import kl_standard
+from core.statistics import interval
 
 ACTIVE_NATS = 0.02  # a dimension of v whose mean KL to N(0, I) is above this carries something
-RESAMPLES = 1000
 CHUNK = 512  # clips encoded at once, to bound the memory
 
 
@@ -54,20 +52,6 @@ def score(model: Dsae, store: FeatureStore, factor: str, seed: int = 0) -> dict[
     if "counterfactual" in store.labels["split"]:
         scores |= counterfactual(model, store, factor)
     return scores | usage(model, held_out)
-
-
-def interval(items: np.ndarray, statistic: Callable[[np.ndarray], Any]) -> dict[str, float]:
-    """A statistic of items with its 95 % bootstrap interval."""
-    found = bootstrap(
-        (items,),
-        lambda resampled: statistic(resampled),
-        vectorized=False,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    ends = {"value": statistic(items), "low": found.low, "high": found.high}
-    return {name: round(float(value), 4) for name, value in ends.items()}
 
 
 @torch.no_grad()

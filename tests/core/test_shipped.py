@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from core import statistics
 from core.cards import shown
 from core.checkpoints import find, list_checkpoints
 from core.data import dmelodies, synth
@@ -54,7 +55,7 @@ def rendered(tmp_path_factory):
 
 
 def score(name, rendered, monkeypatch):
-    monkeypatch.setattr(evaluate, "RESAMPLES", 50)
+    monkeypatch.setattr(statistics, "RESAMPLES", 50)
     return evaluate.score(latents.load(name).model, rendered, "instrument")
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
+from core import statistics
 from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae import evaluate
 from core.dsae.config import ModelConfig
@@ -18,7 +19,7 @@ COLOURS = {"Trumpet": -3.0, "Violin": 3.0}
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr(evaluate, "RESAMPLES", 60)
+    monkeypatch.setattr(statistics, "RESAMPLES", 60)
 
 
 def sharp(mean):
@@ -125,16 +126,6 @@ def test_partners_bear_another_label():
     partners = evaluate.other_label(labels, seed=0)
     assert all(labels[i] != labels[j] for i, j in enumerate(partners))
     assert len(set(partners)) > 3
-
-
-def test_the_interval_is_the_percentile_bootstrap(monkeypatch):
-    monkeypatch.setattr(evaluate, "RESAMPLES", 2000)
-    items = np.random.default_rng(3).normal(5, 2, 400)
-    found = evaluate.interval(items, np.mean)
-    half = 1.96 * items.std(ddof=1) / np.sqrt(len(items))  # the normal theory's answer
-    assert found["value"] == pytest.approx(items.mean(), abs=1e-4)
-    assert found["low"] == pytest.approx(items.mean() - half, abs=0.05)
-    assert found["high"] == pytest.approx(items.mean() + half, abs=0.05)
 
 
 def test_f1_over_some_clips_is_sklearns():

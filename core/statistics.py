@@ -1,0 +1,23 @@
+"""Intervals of figures that were measured on a sample."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.stats import bootstrap
+
+RESAMPLES = 1000
+
+
+def interval(items: np.ndarray, statistic: Callable[[np.ndarray], Any]) -> dict[str, float]:
+    """A statistic of two or more items with its 95 % percentile bootstrap interval."""
+    found = bootstrap(
+        (items,),
+        lambda resampled: statistic(resampled),
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    ends = {"value": statistic(items), "low": found.low, "high": found.high}
+    return {name: round(float(value), 4) + 0.0 for name, value in ends.items()}  # no -0.0

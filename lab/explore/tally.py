@@ -54,7 +54,7 @@ def verdict(round: Round) -> str:
     from core.listening import odds, tally
 
     found = tally(round.kind, round.hits, len(round.answered))
-    exact = f"(exact binomial test, p = {found.p_value:.3g})"
+    exact = f"(exact binomial test, p = {found.p_value:.2g})"
     if round.kind == "ABX":
         luck = (
             f"Who only guesses gets {found.hits} or more of {found.trials} right "
@@ -94,7 +94,7 @@ def list_rounds(rounds: list[Round]) -> None:
         [line(round) for round in reversed(rounds)],
         hide_index=True,
         key="listen_tally",
-        column_config={"p": st.column_config.NumberColumn(format="%.3g")},
+        column_config={"p": st.column_config.NumberColumn(format="%.2g")},
         alt="The tests of this visit, the last one first",
     )
 

@@ -11,9 +11,12 @@ class ModelConfig(Settings):
     """Sizes and forms of TDCN++."""
 
     channels: int = Field(2, ge=2, le=16, description="channels that come out, M")
+    transform: Literal["learned", "stft"] = Field(
+        "learned", description="a learned basis, or masks on the short-time Fourier transform"
+    )
     window: PositiveInt = Field(40, description="samples of an analysis frame")
     hop: PositiveInt = Field(20, description="samples between frames; what a step costs")
-    basis: PositiveInt = Field(256, description="learned basis functions, N")
+    basis: PositiveInt = Field(256, description="learned basis functions, N (not for stft)")
     bottleneck: PositiveInt = Field(256, description="width between the blocks, B")
     hidden: PositiveInt = Field(512, description="width inside a block, H")
     blocks: PositiveInt = Field(8, description="blocks of dilations 1, 2, 4, ... in a repeat, X")
@@ -27,6 +30,8 @@ class ModelConfig(Settings):
     def _covered(self) -> "ModelConfig":
         if self.hop > self.window:
             raise ValueError(f"model.hop must not be above model.window, which is {self.window}")
+        if self.transform == "stft" and self.hop > self.window // 2:
+            raise ValueError(f"with stft, model.hop must not be above half of {self.window}")
         return self
 
 
@@ -101,6 +106,30 @@ PRESETS: dict[str, dict[str, Any]] = {
             "validate_every": 500,
             "checkpoint_every": 500,
             "snapshots": (0, 500, 5_000, 10_000),
+        },
+    },
+    # For instruments playing together: their partials lie closer than 16 ms can tell apart.
+    "duets": {
+        "model": {
+            "transform": "stft",
+            "window": 1024,
+            "hop": 256,
+            "bottleneck": 128,
+            "hidden": 256,
+            "blocks": 6,
+            "repeats": 2,
+        },
+        "data": {"store": "data/duets", "seconds": 2.5, "factor": "instrument"},
+        "training": {
+            "steps": 12_000,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "gradient_clip": 5.0,
+            "validate_every": 500,
+            "checkpoint_every": 500,
+            "snapshots": (0, 500, 5_000, 12_000),
         },
     },
     # For tests and a first look: a minute.

@@ -69,10 +69,10 @@ class Block(nn.Module):
 class Tdcn(nn.Module):
     """The stack of blocks: `repeats` times dilations 1, 2, 4, ..., with long skip-residuals."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, inputs: int, config: ModelConfig) -> None:
         super().__init__()
         width, blocks = config.bottleneck, config.blocks
-        self.input = Dense(config.basis, width)
+        self.input = Dense(inputs, width)
         self.repeats = nn.ModuleList(
             nn.Sequential(
                 *(
@@ -98,32 +98,79 @@ class Tdcn(nn.Module):
         return x
 
 
+class LearnedBasis(nn.Module):
+    """Analysis by N learned functions and a ReLU; synthesis by others, overlapped and added."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.window, self.hop, self.size = config.window, config.hop, config.basis
+        self.analysis = nn.Conv1d(1, self.size, self.window, stride=self.hop, bias=False)
+        self.synthesis = nn.ConvTranspose1d(self.size, 1, self.window, stride=self.hop, bias=False)
+        for layer in (self.analysis, self.synthesis):  # as the dense layers that they stand for
+            nn.init.xavier_uniform_(layer.weight.data[:, 0])
+
+    def forward(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixtures [B, S] to what is masked and what the network hears, the same: [B, N, T]."""
+        samples = mixture.shape[1]
+        frames = max(0, math.ceil((samples - self.window) / self.hop)) + 1
+        whole = (frames - 1) * self.hop + self.window
+        coefficients = F.relu(self.analysis(F.pad(mixture, (0, whole - samples))[:, None]))
+        return coefficients, coefficients
+
+    def back(self, masked: Tensor, samples: int) -> Tensor:
+        """Coefficients [K, N, T] to waves [K, S]."""
+        return self.synthesis(masked)[:, 0, :samples].float()
+
+
+class Fourier(nn.Module):
+    """The short-time Fourier transform under a root-Hann window; the network hears magnitudes.
+
+    They are compressed by their cube root and brought to zero mean and unit deviation.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.hop, self.size = config.hop, config.window // 2 + 1
+        window = torch.hann_window(config.window).sqrt()
+        self.register_buffer("window", window, persistent=False)
+
+    def forward(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixtures [B, S] to spectra, complex, and to what the network hears: both [B, N, T]."""
+        n = len(self.window)
+        spectra = torch.stft(
+            mixture.float(), n, self.hop, window=self.window, pad_mode="constant",
+            return_complex=True,
+        )  # fmt: skip
+        heard = (spectra.abs() + 1e-6).pow(1 / 3)
+        deviation, mean = torch.std_mean(heard, dim=(1, 2), keepdim=True)
+        return spectra, (heard - mean) / (deviation + NORM_EPSILON)
+
+    def back(self, masked: Tensor, samples: int) -> Tensor:
+        """Spectra [K, N, T] to waves [K, S]."""
+        n = len(self.window)
+        return torch.istft(masked, n, self.hop, window=self.window, length=samples)
+
+
 class Separator(nn.Module):
     """A mixture to M channels whose sum is the mixture (but with consistency `none`)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        size, n, m = config.window, config.basis, config.channels
-        self.analysis = nn.Conv1d(1, n, size, stride=config.hop, bias=False)
-        self.tdcn = Tdcn(config)
-        self.mask = nn.Conv1d(config.bottleneck, n * m, 1, bias=False)
-        self.synthesis = nn.ConvTranspose1d(n, 1, size, stride=config.hop, bias=False)
-        self.share = nn.Linear(config.bottleneck, m, bias=False)
-        for layer in (self.analysis, self.synthesis):  # as the dense layers that they stand for
-            nn.init.xavier_uniform_(layer.weight.data[:, 0])
+        learned = config.transform == "learned"
+        self.transform = LearnedBasis(config) if learned else Fourier(config)
+        self.tdcn = Tdcn(self.transform.size, config)
+        masks = self.transform.size * config.channels
+        self.mask = nn.Conv1d(config.bottleneck, masks, 1, bias=False)
+        self.share = nn.Linear(config.bottleneck, config.channels, bias=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Mixtures [B, S] of any length S to channels [B, M, S]."""
-        batch, samples = mixture.shape
-        frames = max(0, math.ceil((samples - self.config.window) / self.config.hop)) + 1
-        whole = (frames - 1) * self.config.hop + self.config.window
-        padded = F.pad(mixture, (0, whole - samples))
-        coefficients = F.relu(self.analysis(padded[:, None]))  # [B, N, T]
-        features = self.tdcn(coefficients)  # [B, C, T]
-        masks = torch.sigmoid(self.mask(features)).unflatten(1, (-1, self.config.basis))
+        coefficients, heard = self.transform(mixture)
+        features = self.tdcn(heard)  # [B, C, T]
+        masks = torch.sigmoid(self.mask(features).float()).unflatten(1, (-1, self.transform.size))
         masked = (masks * coefficients[:, None]).flatten(0, 1)  # [B * M, N, T]
-        channels = self.synthesis(masked)[:, 0, :samples].unflatten(0, (batch, -1)).float()
+        channels = self.transform.back(masked, mixture.shape[1]).unflatten(0, (len(mixture), -1))
         return self._consistent(channels, mixture, features)
 
     def _consistent(self, channels: Tensor, mixture: Tensor, features: Tensor) -> Tensor:

@@ -188,6 +188,12 @@ def match(channels: Tensor, references: Tensor) -> list[Match]:
     return found
 
 
+def order_of(channels: Tensor, others: Tensor) -> np.ndarray:
+    """The order [M] that brings channels [M, S] beside `others` [M, S], which most agree."""
+    alike = others @ channels.T
+    return linear_sum_assignment(alike.numpy(), maximize=True)[1]
+
+
 def _sum(references: Tensor, places: Sequence[int], place: int) -> Tensor:
     return references[[i for i, where in enumerate(places) if where == place]].sum(dim=0)
 
@@ -216,8 +222,7 @@ def _joined(tail: Tensor, made: Tensor) -> Tensor:
     overlap = tail.shape[1]
     if not overlap:
         return made
-    alike = tail @ made[:, :overlap].T  # the order in which most of the energy agrees
-    made = made[linear_sum_assignment(alike.numpy(), maximize=True)[1]]
+    made = made[order_of(made[:, :overlap], tail)]
     fade = min(round(FADE * SAMPLE_RATE), overlap)
     position = (torch.arange(overlap) - (overlap - fade) / 2) / fade
     weight = torch.sin(torch.pi / 2 * position.clamp(0, 1)).square()  # with its mirror sums to 1

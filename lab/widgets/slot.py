@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import soundfile
 import streamlit as st
@@ -18,6 +18,18 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
 MAP = "Map"  # offered when the Map page sent a clip
+
+
+class Taking(NamedTuple):
+    """What is taken of a file or of the microphone: how much, at which level, and what is said."""
+
+    seconds: float = CLIP_SECONDS
+    normalise: bool = True
+    hint: str = "One instrument, one note at a time, works best."
+    why: str = "The model takes up to 4 s at a time: choose where they start."
+
+
+RECORDING = Taking()
 
 
 @cache
@@ -53,7 +65,7 @@ def slot(key: str, title: str, *, default: str) -> Clip | None:
                 return _example(key, title, default)
             if origin == MAP:
                 return _handed(key)
-            return _own(key, title, origin)
+            return own(key, title, origin)
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
             return None
@@ -99,7 +111,8 @@ def _example(key: str, title: str, default: str) -> Clip:
     return _read(row["file"], 0.0, EXAMPLES / row["file"], _name(row), row["instrument"])
 
 
-def _own(key: str, title: str, origin: str) -> Clip | None:
+def own(key: str, title: str, origin: str, taking: Taking = RECORDING) -> Clip | None:
+    """A clip of the visitor's, by "Upload" or "Microphone"; None before. Raises RavelError."""
     if origin == "Upload":
         file = st.file_uploader(
             f"{title} file", FORMATS, key=f"{key}_upload", label_visibility="collapsed"
@@ -112,22 +125,22 @@ def _own(key: str, title: str, origin: str) -> Clip | None:
             label_visibility="collapsed",
         )
     if file is None:
-        st.caption("One instrument, one note at a time, works best.")
+        st.caption(taking.hint)
         return None
     name = "Your recording" if origin == "Microphone" else Path(file.name).stem
-    start = _start(key, file)
-    return _read(file.file_id, start, file, name, "")
+    start = _start(key, file, taking)
+    return _read(file.file_id, start, file, name, "", taking.seconds, taking.normalise)
 
 
-def _start(key: str, file: BinaryIO) -> float:
-    """Say what the file holds and let the person choose where the 4 s start."""
+def _start(key: str, file: BinaryIO, taking: Taking) -> float:
+    """Say what the file holds and let the person choose where what is taken starts."""
     try:
         about = soundfile.info(file)
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         return 0.0  # `read` tells what is wrong
     finally:
         file.seek(0)
-    spare = round(about.duration - CLIP_SECONDS, 1)
+    spare = round(about.duration - taking.seconds, 1)
     start = 0.0
     if spare > 0:
         start = st.slider(
@@ -138,20 +151,28 @@ def _start(key: str, file: BinaryIO) -> float:
             format="%.1f s",
             key=f"{key}_start",
             bind="query-params",
-            help="The model takes up to 4 s at a time: choose where they start.",
+            help=taking.why,
         )
-    st.caption(_facts(about.duration, about.channels, about.samplerate))
+    st.caption(_facts(about.duration, about.channels, about.samplerate, taking.seconds))
     return start
 
 
-def _facts(seconds: float, channels: int, rate: int) -> str:
+def _facts(seconds: float, channels: int, rate: int, taken: float) -> str:
     length = f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    kept = "" if seconds <= CLIP_SECONDS else "; only the chosen 4 s are read"
+    kept = "" if seconds <= taken else f"; only the chosen {taken:g} s are read"
     mixed = "" if channels == 1 else f", {channels} channels mixed to one"
     return f"{length} at {rate / 1000:g} kHz{mixed}{kept}."
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _read(file_id: str, start: float, _file: Path | BinaryIO, name: str, instrument: str) -> Clip:
+def _read(
+    file_id: str,
+    start: float,
+    _file: Path | BinaryIO,
+    name: str,
+    instrument: str,
+    seconds: float = CLIP_SECONDS,
+    normalise: bool = True,
+) -> Clip:
     labels = {"instrument": instrument} if instrument else {}
-    return read(_file, start=start, duration=CLIP_SECONDS, name=name, labels=labels)
+    return read(_file, start=start, duration=seconds, name=name, labels=labels, normalise=normalise)

@@ -36,6 +36,26 @@ def test_channels_are_as_long_as_the_mixture_and_add_up_to_it(consistency, sampl
     assert torch.allclose(channels.sum(dim=1), mixture, atol=1e-5)
 
 
+@pytest.mark.parametrize("samples", [1, 511, 4_001])
+def test_masks_on_the_fourier_transform_add_up_too(samples):
+    torch.manual_seed(0)
+    config = TINY.model_copy(update={"transform": "stft", "window": 512, "hop": 128})
+    mixture = torch.randn(2, samples)
+    channels = Separator(config)(mixture)
+    assert channels.shape == (2, 2, samples)
+    assert torch.allclose(channels.sum(dim=1), mixture, atol=1e-5)
+
+
+def test_the_fourier_transform_and_back_changes_nothing():
+    config = ModelConfig(transform="stft", window=1024, hop=256)
+    wave = torch.randn(2, 5_000)
+    transform = Separator(config).transform
+    spectra, heard = transform(wave)
+    assert spectra.shape == heard.shape == (2, 513, 20)
+    assert torch.allclose(transform.back(spectra, 5_000), wave, atol=1e-5)
+    assert heard.mean(dim=(1, 2)).abs().max() < 1e-4
+
+
 def test_without_consistency_channels_need_not_add_up():
     torch.manual_seed(0)
     mixture = torch.randn(1, 4_000)
@@ -89,6 +109,7 @@ def test_silence_and_excess_come_out_finite(mixture):
     [
         ({"model.channels": 1}, "model.channels"),
         ({"model.hop": 80}, "must not be above model.window"),
+        ({"model.transform": "stft", "model.hop": 30}, "not be above half"),
         ({"objective.method": "labels"}, "objective.method"),
         ({"training.snapshots": "0, soon"}, "training.snapshots"),
     ],

@@ -10,7 +10,7 @@ from core.errors import RavelError
 from core.separation import separate
 from core.separation.model import FeatureNorm
 from core.separation.objective import si_snr
-from tests.core.separation.conftest import rush, whistle
+from tests.core.conftest import rush, whistle
 
 RATE = 16_000
 

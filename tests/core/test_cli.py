@@ -77,6 +77,23 @@ def test_a_model_is_trained_exported_and_scored(melodies, tmp_path, capsys):
     assert "# Mine" in card
 
 
+def test_a_separator_is_trained_exported_scored_and_used(scenes, examples, tmp_path, capsys):
+    folder, checkpoint, out = tmp_path / "run", tmp_path / "apart", tmp_path / "channels"
+    small = ["--training.steps", 4, "--training.validate_every", 2, "--training.snapshots", "0,2"]
+    given = ["separation", "--preset", "tiny", *small, "--data", scenes, "--out", folder]
+    assert run("train", *given) == 0
+    assert run("export", folder, checkpoint, "--title", "Apart", "--half") == 0
+    card = (checkpoint / "README.md").read_text()
+    assert "`apart@0`, `apart@2`" in card
+    assert "python -m core train separation --out runs/apart" in card
+    assert "--training.snapshots 0,2" in card
+    mixture = examples / "violin-1.flac"
+    assert run("separate", mixture, "--checkpoint", f"{checkpoint}@2", "--out", out) == 0
+    assert f"wrote {out / 'violin-1-channel-1.wav'}" in capsys.readouterr().out
+    channels = [soundfile.read(out / f"violin-1-channel-{i}.wav")[0] for i in (1, 2)]
+    assert np.allclose(sum(channels), soundfile.read(mixture)[0], atol=1e-4)
+
+
 def test_a_run_stopped_by_ctrl_c_resumes_from_the_command_line(melodies, tmp_path):
     folder = tmp_path / "run"
     small = ["--training.steps", 400, "--training.validate_every", 400, "--training.log_every", 1]
@@ -130,6 +147,13 @@ MISTAKES = [
     (["export", "nowhere", "OUT"], "no run"),
     (["evaluate", "MODEL"], "--data"),
     (["evaluate", "nope", "--data", "nowhere"], "no checkpoint"),
+    (["train", "separation", "--preset", "quick", "--out", "RUN"], "small"),
+    (["train", "separation", "--out", "RUN", "--model.z_size", "4"], "model.z_size"),
+    (["train", "separation", "--data", "STORE", "--out", "RUN"], "log-mels only"),
+    (["separate", "VIOLIN", "--checkpoint", "MODEL", "--out", "OUT"], "not for separating"),
+    (["separate", "VIOLIN", "--checkpoint", "MODEL@7", "--out", "OUT"], "no snapshot of step 7"),
+    (["separate", "missing.wav", "--checkpoint", "MODEL", "--out", "OUT"], "does not exist"),
+    (["separate", "VIOLIN", "--checkpoint", "MODEL", "--out", "TEXT"], "is a file"),
     (["data", "dmelodies", "--tonics", "H", "--out", "OUT"], "tonic"),
     (["data", "folder", "nowhere", "--out", "OUT"], "nowhere"),
 ]
@@ -139,7 +163,7 @@ MISTAKES = [
     ("arguments", "words"), MISTAKES, ids=lambda v: v if isinstance(v, str) else v[0]
 )
 def test_a_mistake_is_one_sentence_and_status_2(
-    arguments, words, examples, untrained, tmp_path, capsys, monkeypatch
+    arguments, words, examples, untrained, melodies, tmp_path, capsys, monkeypatch
 ):
     text = tmp_path / "notes.wav"
     text.write_text("not a sound")
@@ -147,6 +171,8 @@ def test_a_mistake_is_one_sentence_and_status_2(
         "VIOLIN": examples / "violin-1.flac",
         "TEXT": text,
         "MODEL": untrained,
+        "MODEL@7": f"{untrained}@7",
+        "STORE": melodies,
         "OUT": tmp_path / "out",
         "RUN": tmp_path / "run",
     }
@@ -166,7 +192,7 @@ def test_unknown_arguments_are_one_sentence_and_status_2():
 
 
 @pytest.mark.parametrize(
-    "name", ["data", "train", "export", "evaluate", "swap", "encode", "sample"]
+    "name", ["data", "train", "export", "evaluate", "swap", "encode", "sample", "separate"]
 )
 def test_every_command_has_help_with_an_example(name, capsys):
     with pytest.raises(SystemExit) as leaving:

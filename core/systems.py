@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from core.checkpoints import Checkpoint
+from core.contrastive.config import PRESETS as CONTRASTIVE_PRESETS
+from core.contrastive.config import ContrastiveConfig
 from core.dsae.config import PRESETS as DSAE_PRESETS
 from core.dsae.config import DsaeConfig
 from core.errors import RavelError
@@ -19,15 +21,27 @@ from core.separation.config import SeparationConfig
 from core.training.run import Run
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from core.data.store import FeatureStore
     from core.training.engine import Task
 
-Config = DsaeConfig | SeparationConfig
+Config = DsaeConfig | SeparationConfig | ContrastiveConfig
 
-TITLES = {"dsae": "TS-DSAE and its baselines", "separation": "MixIT separator (TDCN++)"}
-SCHEMAS: dict[str, type[Config]] = {"dsae": DsaeConfig, "separation": SeparationConfig}
+TITLES = {
+    "dsae": "TS-DSAE and its baselines",
+    "separation": "MixIT separator (TDCN++)",
+    "contrastive": "Encoder of separated scenes",
+}
+SCHEMAS: dict[str, type[Config]] = {
+    "dsae": DsaeConfig,
+    "separation": SeparationConfig,
+    "contrastive": ContrastiveConfig,
+}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "dsae": DSAE_PRESETS,
     "separation": SEPARATION_PRESETS,
+    "contrastive": CONTRASTIVE_PRESETS,
 }
 
 
@@ -59,9 +73,21 @@ def task(config: Config) -> Task:
         from core.dsae.task import DsaeTask
 
         return DsaeTask(config)
-    from core.separation.task import SeparationTask
+    if config.system == "separation":
+        from core.separation.task import SeparationTask
 
-    return SeparationTask(config)
+        return SeparationTask(config)
+    from core.contrastive.task import ContrastiveTask
+
+    return ContrastiveTask(config, _channels)
+
+
+def _channels(store: FeatureStore, name: str) -> np.ndarray:
+    """The log-mels of a store's clips through a separator: what contrastive learning is handed."""
+    from core.contrastive import views
+    from core.separation.separate import load
+
+    return views.channels(store, load(name))
 
 
 def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoint:
@@ -87,8 +113,10 @@ def _card(system: str) -> ModuleType:
     schema(system)
     if system == "dsae":
         from core.dsae import card
-    else:
+    elif system == "separation":
         from core.separation import card
+    else:
+        from core.contrastive import card
     return card
 
 

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     from core.data.store import FeatureStore
     from core.dsae.maps import Space, StoreLatents
-    from core.dsae.projection import Projection, Settings
+    from core.dsae.projection import Progress, Projection, Settings
 
 DATA = Path(os.environ.get("RAVEL_DATA", Path(__file__).parent.parent / "data"))
 EXAMPLES = Path(__file__).parent / "examples"
+SOON = 1000  # clips that are encoded while the page waits: starting a process takes as long
 _ENCODING = threading.Lock()  # one at a time: two would write the same files
 
 
@@ -124,6 +125,33 @@ def latents(view: View, told: Callable[[int, int], Any] | None = None) -> StoreL
             store = open_store(view.corpus.store)
             maps.encode_store(store, view.checkpoint, DATA / "maps", view.corpus.split, told)
     return _latents(str(where))
+
+
+def is_encoded(view: View) -> bool:
+    """Whether the latents of a view are there, or soon made: of few clips they are."""
+    if sum(_clips(view)) <= SOON:
+        return True
+    return (folder(view) / "latents.npz").exists()
+
+
+def start_encoding(view: View) -> None:
+    """Encode a view in a process of its own. Raises RavelError."""
+    from core.dsae import encoding
+
+    store = open_store(view.corpus.store)
+    encoding.start(store, view.checkpoint, DATA / "maps", view.corpus.split)
+
+
+def encoded(view: View) -> Progress:
+    """How far that process is."""
+    from core.dsae import encoding, maps
+
+    return encoding.progress(folder(view), min(sum(_clips(view)), maps.MAX_POINTS))
+
+
+def _clips(view: View) -> list[int]:
+    counts = splits(view.corpus.store)
+    return [n for name, n in counts.items() if view.corpus.split in (None, name)]
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

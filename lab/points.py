@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -114,12 +115,38 @@ def load(view: maps.View) -> Shown:
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def drawn(key: tuple, colour: str, axes: str, _shown: Shown, _points: np.ndarray) -> str:
+def drawn(
+    key: tuple,
+    colour: str,
+    axes: str,
+    reach: float | None,
+    _shown: Shown,
+    _points: np.ndarray,
+) -> str:
     """A map's figure as JSON."""
     names = _shown.labels["name"][_shown.clips]
     if _shown.seconds is not None:
         names = np.array([f"{n}, {s:.2f} s" for n, s in zip(names, _shown.seconds, strict=True)])
-    return latent_map.figure(_points, colour_of(colour, _shown), names, axes).to_json()
+    return latent_map.figure(_points, colour_of(colour, _shown), names, axes, reach).to_json()
+
+
+def reach(space: str, every: Sequence[Shown], found: Sequence[Projection]) -> float | None:
+    """How far the axes of maps side by side reach, the same for all, or None for as far as each
+    has points.
+
+    Only PCA of v has a scale of its own: turned, but not stretched, and measured in standard
+    deviations of the prior N(0, I). Where no dimension of any v is in use, next to nothing is
+    shown as next to nothing.
+    """
+    if space != "v" or any(one.about["settings"]["method"] != "PCA" for one in found):
+        return None
+    least = 0.0 if any(map(in_use, every)) else 1.0
+    return max(least, *(float(np.abs(one.points).max()) for one in found))
+
+
+def in_use(shown: Shown) -> int:
+    """How many dimensions of v carry something, by their KL to the prior."""
+    return int((shown.of.v_kl.mean(0) > 0.02).sum())
 
 
 def told_of(found: Projection, shown: Shown) -> str:
@@ -134,6 +161,5 @@ def told_of(found: Projection, shown: Shown) -> str:
             f"UMAP: {settings['neighbours']} neighbours, minimum distance "
             f"{settings['min_dist']:g}, {settings['metric']}, seed {settings['seed']}"
         )
-    used = int((shown.of.v_kl.mean(0) > 0.02).sum())
-    in_use = f"; {used} of {shown.of.v.shape[1]} dimensions of v in use"
-    return f"{facts}, {trust}{in_use if shown.view.space == 'v' else ''}."
+    used = f"; {in_use(shown)} of {shown.of.v.shape[1]} dimensions of v in use"
+    return f"{facts}, {trust}{used if shown.view.space == 'v' else ''}."

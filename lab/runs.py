@@ -13,7 +13,7 @@ import time
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -21,6 +21,9 @@ import streamlit as st
 from core.errors import RavelError
 from core.training.config import merge
 from core.training.run import ALIVE, Run
+
+if TYPE_CHECKING:
+    from core.dsae.trail import Trail
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("RAVEL_RUNS", ROOT / "runs"))
@@ -43,6 +46,17 @@ class Summary:
     started: float
     changed: float
     config: dict[str, Any] = field(repr=False)
+    devices: tuple[str, ...] = ()
+
+    @property
+    def system(self) -> str:
+        """Which of the systems is trained."""
+        return str(self.config.get("system", "dsae"))
+
+    @property
+    def processes(self) -> int:
+        """With how many processes."""
+        return int(self.setting("training.processes", 1))
 
     @property
     def alive(self) -> bool:
@@ -87,6 +101,8 @@ def summary(name: str) -> Summary:
     training = config.get("training")
     training = training if isinstance(training, dict) else {}
     told = str(state.get("state", "failed"))
+    device = str(state.get("device") or training.get("device") or "")
+    several = state.get("devices") or []  # those it waited for in a queue
     return Summary(
         name=name,
         state="stopping" if told in ALIVE and run.asked_to_stop else told,
@@ -94,10 +110,11 @@ def summary(name: str) -> Summary:
         step=int(state.get("step") or 0),
         steps=int(training.get("steps") or 0),
         stage=str(state.get("stage") or ""),
-        device=str(state.get("device") or training.get("device") or ""),
+        device=device,
         started=_age(run.path / "config.json"),
         changed=float(state.get("heartbeat") or 0),
         config=config,
+        devices=tuple(several) if device in (*several, ", ".join(several)) else (device,),
     )
 
 
@@ -244,14 +261,35 @@ def log_tail(name: str, lines: int = 200) -> str:
     return "\n".join(line.rsplit("\r", 1)[-1] for line in last)
 
 
-def samples(name: str) -> dict[int, list[Path]]:
-    """The sounds that were made along the way: for each step its files, in order."""
+def states(name: str) -> dict[int, Path]:
+    """The folders of what the model made along the way, by step."""
     found = {}
     for folder in sorted((path(name) / "samples").glob("step_*")):
-        number, files = folder.name.removeprefix("step_"), sorted(folder.glob("[!.]*.wav"))
-        if number.isdigit() and files:
-            found[int(number)] = files
+        number = folder.name.removeprefix("step_")
+        if number.isdigit() and any(folder.glob("[!.]*")):
+            found[int(number)] = folder
     return dict(sorted(found.items()))
+
+
+def sounds(folder: Path) -> list[Path]:
+    """The sounds that were made at a step, in order."""
+    return sorted(folder.glob("[!.]*.wav"))
+
+
+def trail(states: dict[int, Path], space: str) -> Trail | None:
+    """The latents of the validation clips along the way, if any were kept."""
+    from core.dsae.trail import FILE
+
+    files = {step: folder / FILE for step, folder in states.items()}
+    there = {step: _age(file) for step, file in files.items() if file.exists()}
+    return _trail({step: states[step] for step in there}, space, tuple(there.items()))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _trail(states: dict[int, Path], space: str, changed: tuple) -> Trail | None:
+    from core.dsae import trail
+
+    return trail.read(states, space)
 
 
 def stores() -> dict[str, str]:

@@ -45,7 +45,9 @@ def changed(base: Mapping[str, Any], given: Mapping[str, Any]) -> str:
 
 
 def text(value: Any) -> str:
-    """A setting as it is typed: 0.003, 5000, none."""
+    """A setting as it is typed: 0.003, 5000, none; a list as 0, 500."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(text, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -182,6 +182,11 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--most", type=int, metavar="N", help="take at most N real recordings of each instrument"
     )
+    evaluate.add_argument(
+        "--supervised",
+        action="store_true",
+        help="of encoders: also train one of the same size by labels, for comparison",
+    )
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
@@ -203,6 +208,12 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
         if arguments.real:
             raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
         return separation.on_store(names, arguments.data, say)
+    if system == "contrastive":
+        from core.contrastive import report as contrastive
+
+        if arguments.real:
+            raise RavelError(f"{names[0]} makes embeddings: score it on clips, with --data STORE.")
+        return contrastive.on_store(names, arguments.data, say, arguments.supervised)
     from core.dsae import report
 
     if arguments.data:

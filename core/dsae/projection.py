@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -183,7 +184,7 @@ def start(folder: Path, space: Space, settings: Settings) -> None:
         arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
         with open(path.with_suffix(".log"), "w") as log:
             # The child inherits the open lock: it is held as long as the child lives.
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "core.dsae.projection", *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -192,6 +193,7 @@ def start(folder: Path, space: Space, settings: Settings) -> None:
                 start_new_session=True,
                 pass_fds=(lock.fileno(),),
             )
+    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
 
 
 def progress(folder: Path, space: Space, settings: Settings) -> Progress:

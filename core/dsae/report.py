@@ -26,6 +26,8 @@ def on_store(names: Sequence[str], path: str, say: Say) -> None:
     """Score checkpoints on a store's validation split; write each one's metrics.json and card."""
     store = FeatureStore.open(path)
     for model in [load(name) for name in names]:
+        clips = len(store.indices("validation"))
+        say(f"scoring {model.name} on {clips:,} validation clips of {store.path.name}")
         scores = evaluate.score(model.model, store, model.config.data.factor)
         model.checkpoint.write_metrics({store.path.name: scores})
         refresh_scores(model.checkpoint, MEANINGS)

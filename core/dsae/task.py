@@ -136,10 +136,14 @@ class DsaeTask:
         return scores | evaluate.active_units(model, some[:2])
 
     def samples(self, model: Dsae, folder: Path) -> None:
-        """Sounds of two validation clips of different labels, rebuilt and swapped, as WAV files."""
+        """Of validation clips: two of different labels rebuilt and swapped, as WAV files, and the
+        latents of those that the signals are computed on."""
         labels = self.held_out_factor
         other = next((i for i, label in enumerate(labels) if label != labels[0]), len(labels) - 1)
-        samples.write(model, *self.held_out.whole(torch.tensor([0, other])), folder)
+        samples.write_sounds(model, *self.held_out.whole(torch.tensor([0, other])), folder)
+        some = spread(len(self.held_out), SIGNAL_CLIPS)
+        batch = self.held_out.whole(some)
+        samples.write_latents(model, *batch, labels[some.numpy()], folder)
 
 
 def spread(total: int, count: int) -> Tensor:

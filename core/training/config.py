@@ -105,5 +105,8 @@ class TrainingConfig(Settings):
     snapshots: Steps = Field((), description="steps whose weights are kept for good, or none")
     seed: int = Field(0, ge=0, description="seed of weights, order and noise")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    processes: PositiveInt = Field(
+        1, description="processes to train with, each on a GPU of its own; torchrun says it itself"
+    )
     threads: PositiveInt = Field(1, description="CPU threads a process computes with")
     tensorboard: bool = Field(False, description="also write TensorBoard events")

@@ -23,8 +23,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from core.errors import RavelError
-from core.training import distributed
+from core.training import distributed, sinks
 from core.training.config import TrainingConfig
+from core.training.meter import Meter
 from core.training.run import Run, restore_optimizer, this_process
 
 SAMPLES = 40
@@ -116,8 +117,9 @@ class _Loop:
         # A bar in a terminal; in a log file, a line for each validation.
         self.talks = progress and world.is_main
         self.bar = tqdm(total=self.config.steps, disable=None if self.talks else True)
-        self.sinks = _sinks(run, self.config, world)
+        self.sinks = sinks.of(run, self.config) if world.is_main else []
         self.clock = (time.monotonic(), 0)
+        self.meter = Meter(world.device)
         self.killed = False
 
     def go(self) -> dict[str, Any]:
@@ -280,6 +282,7 @@ class _Loop:
 
     def _log(self, kind: str, values: dict[str, float]) -> None:
         if self.world.is_main:
+            values |= self.meter.read() if kind == "train" else {}
             for sink in self.sinks:
                 sink(kind, self.step, {"stage": self.stage, **values})
 
@@ -327,26 +330,6 @@ def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 
 def _seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _sinks(run: Run, config: TrainingConfig, world: distributed.World) -> list[Any]:
-    if not config.tensorboard or not world.is_main:
-        return [run.log]
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise RavelError(
-            "training.tensorboard needs the package tensorboard: run 'pip install tensorboard'."
-        ) from None
-    writer = SummaryWriter(run.path / "tensorboard")
-
-    def events(kind: str, step: int, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            if isinstance(value, float):
-                writer.add_scalar(f"{kind}/{name}", value, step)
-        writer.flush()
-
-    return [run.log, events]
 
 
 def _reason(error: BaseException) -> str:

@@ -57,7 +57,8 @@ def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Pace | N
     for run in sorted(runs, key=lambda run: run.path.stat().st_mtime, reverse=True):
         try:
             # What an older config does not have yet, it has as it is wanted here.
-            alike = _work(merge(config, run.config)) == wanted
+            own = merge({"training": {"processes": 1}}, run.config)
+            alike = _work(merge(config, own)) == wanted
         except (RavelError, KeyError, TypeError, AttributeError):  # a damaged or foreign config
             continue
         found = pace(run.metrics(), f"run {run.path.name}") if alike else None
@@ -117,5 +118,8 @@ def _work(config: Config) -> str:
     """All that the time of a step depends on, as one comparable text."""
     training = {k: v for k, v in config["training"].items() if k not in FREE}
     training["device"] = resolve(training["device"])
-    objective = {"variant": config["objective"]["variant"]}
-    return json.dumps([config["model"], config["data"], objective, training], sort_keys=True)
+    # Weights of terms are numbers and cost nothing; which terms there are is a word.
+    objective = {k: v for k, v in config["objective"].items() if isinstance(v, str)}
+    system = config.get("system", "dsae")
+    work = [system, config["model"], config["data"], objective, training]
+    return json.dumps(work, sort_keys=True)

@@ -46,9 +46,18 @@ def start_numbered(folder: str | Path, config: Mapping[str, Any]) -> Run:
         number += 1
 
 
-def resume(run: Run) -> None:
-    """Start a worker that goes on from the last saved state. Raises RavelError when it is held."""
+def resume(run: Run, place: tuple[str, int] | None = None) -> None:
+    """Start a worker that goes on from the last saved state. Raises RavelError when it is held.
+
+    `place`, a device and a number of processes, is where it goes on, if not where it was.
+    """
     run.hold()
+    try:
+        if place:
+            run.move(*place)
+    except (OSError, RavelError):
+        run.release()
+        raise
     _spawn(run)
 
 

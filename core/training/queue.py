@@ -1,7 +1,8 @@
 """One run at a time on a device: the others wait, in the order they came.
 
 Each device has a lock file beside the runs. A worker that waits holds its own run's lock and says
-`queued`; the device's lock falls free with the process that holds it, however that one ends.
+`queued`; the device's lock falls free with the process that holds it, however that one ends. A run
+on several GPUs waits for all of them.
 """
 
 import fcntl
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RavelError
-from core.training.devices import resolve
+from core.training.devices import occupied
 from core.training.run import Run, this_process
 
 LOOK_SECONDS = 0.5
@@ -30,11 +31,12 @@ def turn(run: Run) -> Iterator[bool]:
     run.hold()
     if not inherited:
         run.forget_stop()
-    lock = None
+    locks: list[Any] = []
     try:
-        device = resolve(str(run.config.get("training", {}).get("device", "auto")))
-        lock = _lock_of(run.path.parent, device)
-        granted = _wait(run, device, lock)
+        training = run.config.get("training", {})
+        wanted = occupied(str(training.get("device", "auto")), int(training.get("processes", 1)))
+        locks += [_lock_of(run.path.parent, device) for device in wanted]
+        granted = _wait(run, wanted, locks)
         if not granted:
             run.write_state(state="stopped", reason="stopped while queued", message="")
         yield granted
@@ -44,7 +46,7 @@ def turn(run: Run) -> Iterator[bool]:
         raise
     finally:
         run.release()
-        if lock:
+        for lock in locks:
             lock.close()
 
 
@@ -54,18 +56,20 @@ def waiting(folder: Path, device: str) -> list[Run]:
     for config in folder.glob("*/config.json"):
         run = Run(config.parent)
         state = run.state()
-        if state.get("state") == "queued" and state.get("device") == device and run.held:
+        wanted = state.get("devices") or [state.get("device")]
+        if state.get("state") == "queued" and device in wanted and run.held:
             found.append((float(state.get("since", 0)), run.path.name, run))
     return [run for *_, run in sorted(found, key=lambda item: item[:2])]
 
 
-def _wait(run: Run, device: str, lock: Any) -> bool:
-    run.write_state(
-        state="queued", message="", reason="", device=device, since=time.time(), **this_process()
-    )
+def _wait(run: Run, wanted: list[str], locks: list[Any]) -> bool:
+    queued = {"state": "queued", "message": "", "reason": "", "since": time.time()}
+    run.write_state(**queued, device=", ".join(wanted), devices=wanted, **this_process())
     while not run.asked_to_stop:
-        first = waiting(run.path.parent, device)[:1]
-        if first and first[0].path.name == run.path.name and _taken(lock):
+        # First in every line it stands in: who wants one GPU waits behind who wants them all.
+        lines = [waiting(run.path.parent, device)[:1] for device in wanted]
+        first = all(line and line[0].path.name == run.path.name for line in lines)
+        if first and _taken(locks):
             return True
         run.beat()
         time.sleep(LOOK_SECONDS)
@@ -82,11 +86,15 @@ def _lock_of(folder: Path, device: str) -> Any:
         raise RavelError(f"{folder / LOCKS / name} cannot be written: {error.strerror}.") from None
 
 
-def _taken(lock: Any) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+def _taken(locks: list[Any]) -> bool:
+    """Take all locks, or none."""
+    for number, lock in enumerate(locks):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            for taken in locks[:number]:
+                fcntl.flock(taken, fcntl.LOCK_UN)
+            return False
     return True
 
 

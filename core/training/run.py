@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import RavelError
 from core.files import is_locked, replace, write_json
+from core.training.config import merge
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,11 @@ class Run:
             return dict(json.loads((self.path / "config.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise RavelError(f"{self.path / 'config.json'} is damaged: {error}.") from None
+
+    def move(self, device: str, processes: int) -> None:
+        """Train on another device, or with another number of processes, from now on."""
+        where = {"training": {"device": device, "processes": processes}}
+        write_json(self.path / "config.json", merge(self.config, where))
 
     # -- who holds it ------------------------------------------------------------------------
 

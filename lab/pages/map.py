@@ -104,6 +104,29 @@ def wait_for(views: list[maps.View], settings: "Settings") -> None:
         st.rerun()
 
 
+@st.fragment(run_every=1.0)
+def wait_for_latents(views: list[maps.View]) -> None:
+    """Watch the processes that encode many clips."""
+    told = [maps.encoded(view) for view in views]
+    for view, progress in zip(views, told, strict=True):
+        name = view.checkpoint.name
+        if progress.state == "failed":
+            st.error(
+                f"The clips could not be encoded by {name}: {progress.says}",
+                icon=":material/error:",
+            )
+            st.button(
+                "Try again",
+                key=f"encode_{name}",
+                on_click=maps.start_encoding,
+                args=(view,),
+            )
+        elif progress.state == "running":
+            st.progress(progress.part, f"{name}: {progress.says}. This page may be closed.")
+    if all(progress.state == "done" for progress in told):
+        st.rerun()
+
+
 def lay_out(views: list[maps.View], settings: "Settings") -> list["Projection"]:
     """A projection of each view: what was asked for, or PCA while UMAP is being made."""
     from core.dsae import projection
@@ -167,8 +190,11 @@ with lower:
     method = switch(
         "Projection",
         ["PCA", "UMAP"],
-        "PCA turns the space so that the widest directions show. UMAP keeps neighbours "
-        "together and lets distances go; it is made once, in the background.",
+        "PCA turns the space so that the widest directions show, and keeps distances: all its "
+        "axes have one scale. The PCA of v is in standard deviations of the prior, so two models "
+        "side by side share that scale, and a collapsed v is a dot. z has no such unit, and each "
+        "model's map fills its place. UMAP keeps neighbours together and lets distances go; it is "
+        "made once, in the background.",
     )
     room = switch("Dimensions", ["2-D", "3-D"])
     metric = switch(
@@ -189,6 +215,14 @@ with upper:
 views = [maps.View(corpus, checkpoint, space) for checkpoint in models]
 place = st.container()
 try:
+    with place.container():
+        waiting = [view for view in views if not maps.is_encoded(view)]
+        for view in waiting:
+            if maps.encoded(view).state == "missing":
+                maps.start_encoding(view)
+        if waiting:
+            wait_for_latents(waiting)
+            st.stop()
     with place.container(), st.spinner("Opening the corpus"):
         every = [points.load(view) for view in views]
         from core.dsae import maps as search
@@ -208,11 +242,11 @@ if state.map_focus is not None:
         shown.of.points(space), state.map_focus, count=NEAR, metric=metric, clips=shown.clips
     )
 
-panels = []
+panels, reach = [], points.reach(space, every, found)
 for one, view, made in zip(every, views, found, strict=True):
     settings = made.about["settings"]
     key = (str(maps.folder(view)), space, repr(settings))
-    figure = points.drawn(key, colour, settings["method"], one, made.points)
+    figure = points.drawn(key, colour, settings["method"], reach, one, made.points)
     panels.append(Panel(view.checkpoint.name if len(views) > 1 else "", figure))
 
 wide = len(views) > 1

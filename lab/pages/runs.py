@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.dsae.config import DsaeConfig
+from core import systems
 from core.errors import RavelError
-from lab import promote, runs
+from lab import promote, runs, scores, signals
 from lab.runs import Summary
+from lab.settings_form import text
 from lab.widgets import run_chart
 from lab.widgets.run_chart import Line
 
@@ -32,6 +33,12 @@ COLUMNS = {
     "F1 local": st.column_config.NumberColumn(
         format="%.2f", help="Macro-F1 of the label told from v after a local swap."
     ),
+    "MoMi": st.column_config.NumberColumn(
+        format="%.2f dB", help="Separators: median improvement on held-out mixtures of mixtures."
+    ),
+    "Balance": st.column_config.NumberColumn(
+        format="%.1f dB", help="Separators: level of the quieter channels against the louder."
+    ),
     "Active v": st.column_config.NumberColumn(help="Dimensions of v in use."),
     "Active z": st.column_config.NumberColumn(help="Dimensions of z in use."),
     "Steps/s": st.column_config.NumberColumn(format="%.3g"),
@@ -51,13 +58,15 @@ def row(about: Summary) -> dict[str, Any]:
             ("F1 local", "f1_local"),
             ("Active v", "active_v"),
             ("Active z", "active_z"),
+            ("MoMi", "momi_median"),
+            ("Balance", "channel_balance"),
         )
     }
     return {
         "Run": about.name,
         "State": about.state.capitalize(),
         "Progress": about.step / max(1, about.steps),
-        "Model": about.setting("objective.variant"),
+        "Model": signals.variant(about),
         "Corpus": corpus,
         **latest,
         "Steps/s": curves.pace(),
@@ -74,7 +83,8 @@ def matches(about: Summary, words: str) -> bool:
             (
                 about.name,
                 about.state,
-                about.setting("objective.variant"),
+                about.system,
+                signals.variant(about),
                 about.setting("data.store"),
                 about.device,
             ),
@@ -97,12 +107,13 @@ def table(found: list[Summary], picked: list[str]) -> None:
     chosen = [number for number, name in enumerate(names) if name in picked]
     key = f"table/{hash((tuple(names), tuple(sorted(picked))))}"
     st.dataframe(
-        pd.DataFrame([row(about) for about in found]),
+        pd.DataFrame([row(about) for about in found]).dropna(axis="columns", how="all"),
         key=key,
         hide_index=True,
         column_config=COLUMNS,
         on_select=lambda: picked_in_table(key, names),
         selection_mode="multi-row",
+        placeholder="",
         selection_default={"selection": {"rows": chosen}},
         alt="Every run with its state and latest figures",
     )
@@ -151,7 +162,7 @@ def overlay(picked: list[str]) -> None:
 def whole(config: dict[str, Any]) -> dict[str, Any]:
     """A config with the defaults of settings that it is older than."""
     try:
-        return DsaeConfig.parse(config).model_dump()
+        return systems.parse(config).model_dump()
     except RavelError:
         return config
 
@@ -165,7 +176,7 @@ def settings(found: dict[str, Summary]) -> None:
         st.caption("These runs have the same settings.")
     else:
         shown = {
-            setting: {run: "none" if value is None else str(value) for run, value in values.items()}
+            setting: {run: text(value) for run, value in values.items()}
             for setting, values in different.items()
         }
         st.table(pd.DataFrame.from_dict(shown, orient="index"))
@@ -225,8 +236,19 @@ else:
                 type="tertiary",
                 icon=":material/deployed_code:",
             ):
+                st.session_state.pop("promoted", None)
                 promote.ask(name)
+            if st.button(
+                f"Score {name}",
+                key=f"score/{name}",
+                type="tertiary",
+                icon=":material/scoreboard:",
+                help=scores.HELP,
+            ):
+                scores.ask(name)
+    scores.follow(list(found))
     if found:
         overlay(list(found))
+        scores.draw(list(found))
         st.subheader("Settings that differ", anchor=False)
         settings(found)

@@ -5,12 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from core.dsae.card import train_command
-from core.dsae.config import PRESETS, DsaeConfig, preset
+from core import systems
+from core.cards import train_command
 from core.errors import RavelError
+from core.systems import Config
 from core.training import launcher
 from core.training.config import merge
-from core.training.devices import devices, resolve
+from core.training.devices import places, resolve
 from core.training.estimate import PROBE_STEPS, Pace, from_runs, measure
 from core.training.run import Run
 from lab import runs, settings_form
@@ -21,19 +22,38 @@ ABOUT = (
     "closed and the lab restarted meanwhile. What is started here can be stopped, resumed and "
     "exported on the command line, and the other way round."
 )
-CHOSEN_APART = ("data.store", "training.device")
-SYSTEMS = {"dsae": "TS-DSAE and its baselines"}
+CHOSEN_APART = ("data.store", "training.device", "training.processes")
 
 
-def starting_points() -> dict[str, dict[str, Any]]:
-    """What a new run may start from: the presets, and every run there is."""
-    points = {f"preset {name}": preset(name) for name in sorted(PRESETS, reverse=True)}
+def pick_system() -> str:
+    """What kind of model."""
+    return st.selectbox(
+        "System",
+        list(systems.TITLES),
+        format_func=systems.TITLES.get,
+        key="system",
+        bind="query-params",
+        help="**TS-DSAE** learns one global latent and a sequence of local latents of a sound. "
+        "**MixIT** learns to take mixtures apart from mixtures alone.",
+    )
+
+
+def starting_points(system: str) -> dict[str, dict[str, Any]]:
+    """What a new run may start from: the presets, and every run of the system."""
+    presets = systems.PRESETS[system]
+    points = {f"preset {name}": {**presets[name], "system": system} for name in preferred(presets)}
     for about in runs.summaries():
-        points[f"run {about.name}"] = about.config
+        if about.system == system:
+            points[f"run {about.name}"] = about.config
     return points
 
 
-def pick_corpus(base: DsaeConfig) -> str:
+def preferred(presets: dict[str, Any]) -> list[str]:
+    """The presets, small ones first: they are what a first try needs."""
+    return sorted(presets, key=lambda name: presets[name].get("training", {}).get("steps", 1e9))
+
+
+def pick_corpus(base: Config) -> str:
     """A feature store: one found under data/, or any path."""
     found = runs.stores()
     options = list(dict.fromkeys([*found, base.data.store]))
@@ -43,29 +63,31 @@ def pick_corpus(base: DsaeConfig) -> str:
         index=options.index(base.data.store if base.data.store in found else options[0]),
         format_func=lambda path: f"{path} ({found[path]})" if path in found else path,
         accept_new_options=True,
-        key="corpus",
+        key=f"corpus_{base.system}",
         bind="query-params",
         help="A feature store: a folder of log-mels and labels, built by `python -m core data`. "
         "Those under data/ are offered; the path of any other can be typed.",
     )
 
 
-def pick_device(base: DsaeConfig) -> str:
-    """The CPU or one of the GPUs, each with its memory."""
-    there = {device.name: str(device) for device in devices()}
-    wanted = resolve(base.training.device)
-    names = list(there)
+def pick_place(base: Config) -> tuple[str, int]:
+    """Where it is trained: the CPU, one of the GPUs or all, with so many processes."""
+    there = places()
+    wanted = resolve(base.training.device), base.training.processes
+    options = list(there)
     return st.selectbox(
         "Device",
-        names,
-        index=names.index(wanted) if wanted in names else 0,
+        options,
+        index=options.index(wanted) if wanted in options else 0,
         format_func=there.get,
         key="device",
-        help="One run at a time is trained on a device; the others wait their turn.",
+        help="One run at a time is trained on a device; the others wait their turn. Several "
+        "processes share each batch: with a GPU for each they are faster, on a CPU only where "
+        "there are cores to spare.",
     )
 
 
-def estimate(config: DsaeConfig) -> None:
+def estimate(config: Config) -> None:
     """How long it will take, and where that is known from."""
     values = config.model_dump()
     key = json.dumps(values, sort_keys=True)
@@ -104,7 +126,7 @@ def like(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | No
     return from_runs(json.loads(key), [Run(runs.path(name)) for name in names], set(stages))
 
 
-def start(config: DsaeConfig, name: str) -> str:
+def start(config: Config, name: str) -> str:
     """Make the run and its process, and return its name. Raises RavelError."""
     check_store(config.data.store)
     if name:
@@ -122,19 +144,20 @@ def check_store(store: str) -> None:
     FeatureStore.open(store)
 
 
-def suggested(config: DsaeConfig) -> str:
+def suggested(config: Config) -> str:
     """What a run is called that nobody names."""
     corpus = config.data.store.rstrip("/").rsplit("/", 1)[-1] or "run"
     kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in corpus).strip("-")
-    return f"{config.objective.variant}-{kept or 'run'}"
+    kind = getattr(config.objective, "variant", None) or config.objective.method
+    return f"{kind}-{kept or 'run'}"
 
 
 def new_run() -> None:
     """The form of a new run."""
-    points = starting_points()
     first, second = st.columns(2)
     with first:
-        system = st.selectbox("System", list(SYSTEMS), format_func=SYSTEMS.get, key="system")
+        system = pick_system()
+    points = starting_points(system)
     with second:
         origin = st.selectbox(
             "Start from",
@@ -142,18 +165,20 @@ def new_run() -> None:
             key="from",
             bind="query-params",
             help="A preset, or the settings of an earlier run. **paper** is the paper's own "
-            "training, **quick** one for a CPU.",
+            "training; **quick**, **small** and **tiny** are for a CPU.",
         )
     try:
-        base = DsaeConfig.parse(points[origin])
+        base = systems.parse(points[origin])
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         return
     with first:
         store = pick_corpus(base)
     with second:
-        device = pick_device(base)
-    given = settings_form.form(DsaeConfig, base.model_dump(), key=origin, without=CHOSEN_APART)
+        device, processes = pick_place(base)
+    given = settings_form.form(
+        type(base), base.model_dump(), key=f"{system} {origin}", without=CHOSEN_APART
+    )
     different = settings_form.changed(base.model_dump(), given)
     st.caption(f"Changed: {different}." if different else f"All settings are those of {origin}.")
     name = st.text_input(
@@ -165,8 +190,9 @@ def new_run() -> None:
     ).strip()
     values = merge({"system": system}, given)
     values = merge(values, {"data.store": store or "", "training.device": device})
+    values = merge(values, {"training.processes": processes})
     try:
-        config = DsaeConfig.parse(values)
+        config = systems.parse(values)
         if name:
             launcher.check_name(name)
     except RavelError as error:

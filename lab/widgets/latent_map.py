@@ -69,10 +69,13 @@ class Marks(NamedTuple):
     chosen: Sequence[int]
 
 
-def figure(points: np.ndarray, colour: Colour, names: np.ndarray, axes: str) -> go.Figure:
+def figure(
+    points: np.ndarray, colour: Colour, names: np.ndarray, axes: str, reach: float | None = None
+) -> go.Figure:
     """Points [P, 2 or 3] with their numbers as customdata; one trace a class, in a legend.
 
     `names` [P] are shown under the pointer; `axes` is what an axis is called, before its number.
+    All axes have one scale, and hold -`reach` and `reach` where it is given.
     """
     import plotly.graph_objects as go
 
@@ -85,11 +88,15 @@ def figure(points: np.ndarray, colour: Colour, names: np.ndarray, axes: str) -> 
         "legend": legend,
         "uirevision": f"{axes}{points.shape[1]}",  # zoom and camera outlive a change of colour
     }
+    # No fixed range: Plotly would widen it again at every change of the page's width.
+    span = {"autorangeoptions": {"include": [-reach, reach]}} if reach else {}
     if points.shape[1] == 3:
-        layout |= {"scene": {f"{k}axis": {"title": t} for k, t in zip("xyz", title, strict=True)}}
+        scene = {f"{k}axis": {"title": t, **span} for k, t in zip("xyz", title, strict=True)}
+        layout |= {"scene": scene | {"aspectmode": "data"}}
         layout["margin"] = {"l": 0, "r": 0, "t": 36, "b": 0}
     else:
-        layout |= {"xaxis": {"title": title[0]}, "yaxis": {"title": title[1]}}
+        layout |= {"xaxis": {"title": title[0], **span}}
+        layout |= {"yaxis": {"title": title[1], "scaleanchor": "x", "scaleratio": 1, **span}}
     return go.Figure(traces, layout)
 
 

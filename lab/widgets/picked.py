@@ -22,7 +22,8 @@ THROUGH = """
 if (!window.playThrough) {
   window.playThrough = true;
   document.addEventListener("ended", (event) => {
-    if (event.target.closest(".st-key-map_heard") && document.querySelector(".st-key-map_on_on"))
+    const on = document.querySelector(".st-key-map_through input")?.checked;
+    if (on && event.target.closest(".st-key-map_heard"))
       document.querySelector(".st-key-map_next button")?.click();
   }, true);
 }
@@ -179,8 +180,7 @@ def play_through() -> None:
         "Previous", key="map_previous", icon=":material/skip_previous:", on_click=step, args=(-1,)
     )
     st.button("Next", key="map_next", icon=":material/skip_next:", on_click=step, args=(1,))
-    on = st.toggle("Play through", key="map_through", help="When one ends, the next one starts.")
-    st.container(key=f"map_on_{'on' if on else 'off'}", width=1)
+    st.toggle("Play through", key="map_through", help="When one ends, the next one starts.")
     st.button("Let go", key="map_let_go", icon=":material/close:", type="tertiary", on_click=let_go)
 
 

@@ -39,10 +39,10 @@ def figure(
     """
     import plotly.graph_objects as go
 
-    colours = _colours()
+    palette = colours()
     drawn = go.Figure(
         [
-            _trace(line, *_look(number, colours), size=3 + 2 * (len(lines) - number))
+            _trace(line, *_look(number, palette), size=3 + 2 * (len(lines) - number))
             for number, line in enumerate(lines)
         ],
         {
@@ -73,7 +73,7 @@ def chart(title: str, drawn: go.Figure, *, key: str, help: str, alt: str = "") -
         )
 
 
-def _colours() -> list[str]:
+def colours() -> list[str]:
     """The theme's colours for lines, of the light page or of the dark one."""
     theme = st.context.theme.type or "light"
     return st.get_option(f"theme.{theme}.chartCategoricalColors")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from core.data.store import FeatureStore
 from tests.lab import tones
-from tests.lab.browser import Server, needs_chromium
+from tests.lab.browser import WAIT_MS, Server, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 WHERE = """([panel, id]) => {
@@ -70,6 +71,16 @@ def lasso(tab: "sync_api.Page", panel: int = 0) -> None:
     tab.mouse.up()
 
 
+def box(tab: "sync_api.Page", left: float, right: float) -> None:
+    """Take the box tool and draw a box from top to bottom, between two shares of the width."""
+    tab.locator(".map .modebar-btn[data-val=select]").click()
+    area = tab.locator(".map .nsewdrag").bounding_box()
+    tab.mouse.move(area["x"] + left * area["width"], area["y"] + 3)
+    tab.mouse.down()
+    tab.mouse.move(area["x"] + right * area["width"], area["y"] + area["height"] - 3, steps=8)
+    tab.mouse.up()
+
+
 def save(tab: "sync_api.Page", label: str) -> bytes:
     with tab.expect_download() as download:
         tab.locator(f".st-key-map_save_{label} button").first.click()
@@ -110,3 +121,55 @@ def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, addr
     click(tab, 5, panel=1)
     tab.get_by_role("button", name="Next").click()
     tab.locator(".st-key-map_heard").get_by_text("bright-415").wait_for()
+
+
+def test_a_box_chooses_what_lies_in_it_and_the_chosen_play_one_after_the_other(tab, address):
+    tab.goto(f"{address}/map")
+    tab.wait_for_selector(".map .nsewdrag", state="attached")
+    xs = tab.evaluate("() => document.querySelector('.map .plot').data.flatMap(t => [...t.x])")
+    box(tab, 0.0, 0.5)
+    left, right = tab.evaluate("document.querySelector('.map .plot')._fullLayout.xaxis.range")
+    inside = sum(x < (left + right) / 2 for x in xs)
+    assert 0 < inside < 16
+    tab.get_by_text(f"{inside} clips chosen").wait_for()
+    (marked,) = tab.evaluate(MARKED)
+    assert len(marked) == inside
+
+    tab.get_by_text("Play through").click()
+    tab.wait_for_function("document.querySelector('.st-key-map_through input').checked")
+    tab.get_by_role("button", name="Next").click()
+    names = []
+    while len(names) < 3:  # each a second long
+        tab.wait_for_function(
+            "last => { const c = new URLSearchParams(location.search).get('clip'); "
+            "return c && c != last; }",
+            arg=names[-1] if names else None,
+        )
+        names.append(tab.evaluate("new URLSearchParams(location.search).get('clip')"))
+    assert len(set(names)) == min(3, inside)
+
+
+def test_umap_is_laid_out_in_the_background_and_takes_the_place_of_pca(tab, address):
+    tab.goto(f"{address}/map?map_projection=UMAP")
+    tab.get_by_text("Meanwhile this is PCA").wait_for()
+    tab.wait_for_selector(".map .nsewdrag", state="attached")
+    tab.get_by_text("UMAP: 15 neighbours").wait_for(timeout=3 * WAIT_MS)
+    tab.wait_for_function(
+        "document.querySelector('.map .plot')?._fullLayout?.xaxis.title.text == 'UMAP 1'"
+    )
+    click(tab, 7)
+    tab.locator(".st-key-map_heard").get_by_text("bright-440").wait_for()
+
+
+def test_who_has_no_corpus_maps_the_bundled_examples(tab, tmp_path, untrained, examples):
+    server = Server(tmp_path / "log.txt", untrained, RAVEL_DATA=str(tmp_path / "data"))
+    try:
+        tab.goto(f"{server.address}/map")
+        tab.get_by_role("button", name="Map the bundled examples").click()
+        tab.wait_for_selector(".map .nsewdrag", state="attached")
+        store = FeatureStore.open(tmp_path / "data" / "examples")
+        tab.get_by_text(f"All {len(store)} clips").wait_for()
+        click(tab, 0)
+        tab.locator(".st-key-map_heard").get_by_text(str(store.labels["name"][0])).wait_for()
+    finally:
+        server.kill()

@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -304,3 +306,21 @@ def test_points_of_unknown_value_are_drawn_beneath_the_scale():
     figure = latent_map.figure(np.eye(3), latent_map.Colour("pitch", values), names, "PCA")
     unknown, known = figure.data
     assert list(unknown.customdata) == [1] and list(known.customdata) == [0, 2]
+
+
+def test_many_clips_are_encoded_off_the_page(map_page, data, monkeypatch):
+    monkeypatch.setattr(maps, "SOON", 0)
+    monkeypatch.setattr(maps, "DATA", data)
+    shutil.rmtree(data / "maps", ignore_errors=True)
+    map_page.run()
+    assert not map_page.exception and not map_page.error
+    assert "This page may be closed" in map_page.get("progress")[0].proto.text
+    assert not map_page.get("bidi_component")
+    (folder,) = (data / "maps").glob("tones-*all*")
+    deadline = time.monotonic() + 90
+    while not (folder / "latents.npz").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    map_page.run()
+    assert not map_page.exception and not map_page.get("progress")
+    assert len(figures(map_page)) == 1

@@ -1,6 +1,7 @@
 """The Runs page, and what the pages read of runs."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -8,14 +9,16 @@ from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
 from core.dsae.config import DsaeConfig
+from core.training import evaluation
 from core.training.run import Run
-from lab import runs
+from lab import runs, scores
 from tests.lab.conftest import APP
 
 
-def make(folder, name, steps=40, hidden=8, **state):
+def make(folder, name, steps=40, hidden=8, store="data/dmelodies", **state):
     """A run with metrics of a training that a formula stands in for."""
-    config = DsaeConfig.parse({"model": {"hidden": hidden}, "training": {"steps": steps}})
+    given = {"model": {"hidden": hidden}, "training": {"steps": steps}, "data": {"store": store}}
+    config = DsaeConfig.parse(given)
     run = Run.create(folder / name, config.model_dump())
     for step in range(0, steps + 1, 10):
         stage = "constrained" if step < steps // 2 else "informed"
@@ -23,6 +26,25 @@ def make(folder, name, steps=40, hidden=8, **state):
         run.log("train", step + 5, {"stage": stage, "loss": 10 / (1 + step), "kl_v": 0.1})
     run.write_state(**{"state": "finished", "step": steps, "device": "cpu"} | state)
     return run
+
+
+def save(run):
+    """The untrained model that is kept as the run's best state."""
+    import torch
+
+    from core.dsae.model import Dsae
+
+    model = Dsae(DsaeConfig.parse(run.config).model)
+    optimizer = torch.optim.Adam(model.parameters())
+    run.save("best", model, optimizer, {"step": 40, "stage": "informed", "best": 1.0, "waited": 0})
+    return model
+
+
+def wait(until, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -81,12 +103,8 @@ def ask_for_checkpoint(name) -> AppTest:
 def test_a_run_is_made_a_checkpoint_once(folder):
     import torch
 
-    from core.dsae.model import Dsae
-
     run = make(folder, "good")
-    model = Dsae(DsaeConfig.parse(run.config).model)
-    optimizer = torch.optim.Adam(model.parameters())
-    run.save("best", model, optimizer, {"step": 40, "stage": "informed", "best": 1.0, "waited": 0})
+    model = save(run)
     dialog = ask_for_checkpoint("good")
     dialog.text_input(key="promote_title").set_value("A good one")
     dialog.button(key="promote_yes").click().run()
@@ -98,6 +116,44 @@ def test_a_run_is_made_a_checkpoint_once(folder):
 
     dialog.button(key="promote_yes").click().run()
     assert "already" in dialog.error[0].value
+
+
+def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, folder, tmp_path):
+    from core.data import dmelodies
+
+    store = dmelodies.build(tmp_path / "melodies", count=30, audio=False, workers=1, progress=False)
+    run = make(folder, "good", store=str(store.path))
+    save(run)
+    scores.begin("good", "best", str(store.path))
+    page.query_params["runs"] = "good"
+    page.run()
+    assert not page.exception
+    assert any("is scored on" in markdown.value for markdown in page.markdown)
+    wait(lambda: evaluation.look(scores.folder("good")).state != "running")
+    page.run()
+    assert not page.exception and not page.error
+    told = page.table[-1].value["good on melodies"]
+    assert told["validation clips"] == "6" and "[" in told["macro-F1 after a global swap"]
+
+    dialog = ask_for_checkpoint("good")
+    dialog.button(key="promote_yes").click().run()
+    assert "scores of the run came along" in dialog.success[0].value
+    (made,) = checkpoints.list_checkpoints("dsae")
+    assert made.metrics["melodies"]["clips"] == 6
+    assert "| validation clips | 6 |" in (made.path / "README.md").read_text()
+
+
+def test_why_a_run_could_not_be_scored_is_said(page, folder):
+    run = make(folder, "lost", store="data/nothing-here")
+    save(run)
+    page.query_params["runs"] = "lost"
+    page.run()
+    scores.begin("lost", "best", "data/nothing-here")
+    wait(lambda: evaluation.look(scores.folder("lost")).state != "running")
+    page.run()
+    assert not page.exception
+    assert "lost could not be scored" in page.error[0].value
+    assert "no feature store" in page.error[0].value
 
 
 def test_a_run_with_nothing_saved_is_not_made_a_checkpoint(folder):

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.dsae.config import DsaeConfig
+from core.training import launcher
 from core.training.run import Run
 from tests.lab.browser import Server, needs_chromium
 
@@ -32,8 +35,8 @@ class Lab(Server):
 
     def __init__(self, runs: Path, data: Path) -> None:
         self.runs, self.data = runs, data
-        log = runs.parent / "log.txt"
-        super().__init__(log, RAVEL_RUNS=str(runs), RAVEL_DATA=str(data))
+        log, checkpoints = runs.parent / "log.txt", runs.parent / "checkpoints"
+        super().__init__(log, checkpoints, RAVEL_RUNS=str(runs), RAVEL_DATA=str(data))
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def lab(tmp_path, data) -> Iterator[Lab]:
     lab.kill()
     for config in lab.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
         Run(config.parent).ask_to_stop()
+        launcher.kill(Run(config.parent))
 
 
 def type_in(tab: "sync_api.Page", section: str, settings: dict[str, str]) -> None:
@@ -95,6 +99,70 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
     tab.locator("[data-testid=stDataFrame] td", has_text="by-hand").wait_for(state="attached")
     figures = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert figures[-1]["step"] == 1200
+
+
+def start(lab: Lab, name: str) -> Run:
+    """A run that goes on for long, in its third step or later."""
+    small = {"steps": 100_000, "batch_size": 4, "validate_every": 10_000, "device": "cpu"}
+    given = {"model": {"hidden": 8}, "data": {"store": str(lab.data / "melodies")}}
+    config = DsaeConfig.parse(given | {"training": small | {"log_every": 1}})
+    run = launcher.start(lab.runs / name, config.model_dump())
+    deadline = time.monotonic() + 90
+    while sum(1 for _ in run.metrics("train")) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return run
+
+
+def test_when_lab_and_worker_are_killed_together_the_truth_is_told(tab, lab):
+    run = start(lab, "both")
+    tab.goto(f"{lab.address}/train?run=both")
+    state(tab, "Running")
+    lab.kill()
+    os.kill(run.state()["pid"], signal.SIGKILL)
+    lab.start()
+    tab.goto(f"{lab.address}/train?run=both")
+    tab.wait_for_selector("h1")
+    state(tab, "Failed", timeout=ENDED)
+    tab.get_by_text("resume it to continue").wait_for()
+
+
+def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
+    run = start(lab, "stuck")
+    worker = run.state()["pid"]
+    os.kill(worker, signal.SIGSTOP)  # as a worker that hangs
+    tab.goto(f"{lab.address}/train?run=stuck")
+    tab.locator(".st-key-stop button").click()  # Streamlit has a Stop of its own
+    state(tab, "Stopping")
+    tab.get_by_text("Asked to stop: it finishes its step").wait_for()
+    tab.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    tab.get_by_role("button", name="End it now").click()
+    tab.get_by_role("dialog").get_by_text("loses what it learnt").wait_for()
+    assert run.held
+    tab.get_by_role("dialog").get_by_role("button", name="End it now").click()
+    state(tab, "Failed")
+    assert not run.held
+    tab.get_by_role("button", name="Resume").wait_for()
+
+
+def test_a_run_is_made_a_checkpoint_and_heard_on_the_swap_page(tab, lab):
+    import torch
+
+    from core.dsae.model import Dsae
+
+    config = DsaeConfig.parse({"model": {"hidden": 8}})
+    run = Run.create(lab.runs / "good", config.model_dump())
+    model = Dsae(config.model)
+    progress = {"step": 9, "stage": "informed", "best": 1.0, "waited": 0}
+    run.save("best", model, torch.optim.Adam(model.parameters()), progress)
+    run.write_state(state="finished", step=9)
+    tab.goto(f"{lab.address}/runs?runs=good")
+    tab.get_by_role("button", name="Make good a checkpoint").click()
+    tab.get_by_role("button", name="Make checkpoint").click()
+    tab.get_by_text("The checkpoint good is made").wait_for()
+    tab.get_by_role("link", name="Hear it on Swap").click()
+    tab.wait_for_function("[...document.querySelectorAll('audio')].some(p => p.duration > 0)")
+    assert "model=good" in tab.url or tab.get_by_text("good", exact=True).count()
 
 
 def test_rows_picked_in_the_table_are_drawn_and_kept_in_the_address(tab, lab):

@@ -1,5 +1,6 @@
 """The Train page, driven in process; the workers it starts are real."""
 
+import json
 import os
 import signal
 import time
@@ -9,11 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.audio.clip import write_wav
+from core.dsae import trail
 from core.dsae.config import DsaeConfig
 from core.errors import RavelError
 from core.training import launcher
 from core.training.run import Run
 from lab import runs
+from tests.lab import tones
 from tests.lab.conftest import APP
 
 TRAIN = "lab/pages/train.py"
@@ -73,8 +76,8 @@ def test_the_form_has_a_field_for_every_setting_and_offers_what_there_is(train, 
     kinds = [*train.text_input, *train.selectbox, *train.toggle]
     fields = {widget.key.split("/")[-1] for widget in kinds if widget.key and "/" in widget.key}
     wanted = {f"{s}.{n}" for s, values in tiny("").items() if s != "system" for n in values}
-    assert fields == wanted - {"data.store", "training.device"}
-    assert any("36 clips" in option for option in train.selectbox(key="corpus").options)
+    assert fields == wanted - {"data.store", "training.device", "training.processes"}
+    assert any("36 clips" in option for option in train.selectbox(key="corpus_dsae").options)
     assert any(option.startswith("cpu") for option in train.selectbox(key="device").options)
 
 
@@ -106,7 +109,7 @@ def test_a_name_that_cannot_be_and_a_corpus_that_is_none_are_refused(train, tmp_
 
 def test_a_run_is_started_watched_stopped_and_cloned_from_the_page(train, melodies):
     train.run()
-    train.selectbox(key="corpus").set_value(str(melodies)).run()
+    train.selectbox(key="corpus_dsae").set_value(str(melodies)).run()
     for name, value in (("model.hidden", "8"), ("training.batch_size", "4")):
         type_in(train, name, value)
     type_in(train, "training.steps", "100000")
@@ -212,3 +215,91 @@ def test_sounds_are_heard_step_by_step_and_the_latest_is_followed_until_one_is_c
     train.run()
     assert train.select_slider(key="heard/heard").value == 200
     assert not train.exception and len(train.get("audio")) == 1
+
+
+def test_latents_are_mapped_step_by_step_on_axes_that_stay(train, folder):
+    run = Run.create(folder / "mapped", tiny("data/nothing"))
+    run.write_state(state="stopped")
+    rng = np.random.default_rng(0)
+    labels = np.array(["Trumpet", "Violin"] * 5)
+    for step in (100, 200):
+        v, z = rng.normal(size=(2, 10, 4)) * step
+        trail.write(run.path / "samples" / f"step_{step:06d}", v, z, labels)
+    write_wav(run.path / "samples" / "step_000200" / "1 source rebuilt.wav", np.full(1600, 0.1))
+    train.query_params["run"] = "mapped"
+    train.run()
+    assert not train.exception
+
+    def maps():
+        specs = [json.loads(chart.proto.spec) for chart in train.get("plotly_chart")][-2:]
+        assert [[t["name"] for t in spec["data"]] for spec in specs] == [["Trumpet", "Violin"]] * 2
+        assert all(spec["layout"]["yaxis"]["scaleanchor"] == "x" for spec in specs)
+        ranges = [spec["layout"][axis]["range"] for spec in specs for axis in ("xaxis", "yaxis")]
+        return specs, ranges
+
+    late, ranges = maps()
+    assert len(train.get("audio")) == 1
+    train.select_slider(key="heard/mapped").set_value(100).run()
+    early, same = maps()
+    assert ranges == same
+    assert [spec["data"] for spec in early] != [spec["data"] for spec in late]
+    assert not train.get("audio")
+
+
+def test_a_separator_is_trained_from_the_page_like_any_other(train, folder, tmp_path, monkeypatch):
+    store = tones.build(tmp_path / "data" / "scenes").path
+    monkeypatch.setattr(runs, "DATA", store.parent)
+    train.run()
+    train.selectbox(key="system").set_value("separation").run()
+    assert not train.exception and not train.error
+    assert train.selectbox(key="from").value == "preset tiny"
+    fields = {f.key.split("/")[-1] for f in train.text_input if f.key and "/" in f.key}
+    assert {"model.basis", "objective.snr_max", "data.level_spread"} <= fields
+    for name, value in (("model.hidden", "8"), ("model.basis", "16"), ("data.seconds", "0.5")):
+        type_in(train, name, value)
+    train.button(key="start").click().run()
+    assert not train.exception and not train.error
+    assert train.selectbox(key="run").value == "mixit-scenes"
+    run = Run(runs.path("mixit-scenes"))
+    assert run.config["system"] == "separation"
+    wait(lambda: any(run.metrics("validation")))
+    train.run()
+    assert not train.exception
+    assert "MoMi" in {metric.label for metric in train.metric}
+    launcher.stop(run)
+    wait(lambda: not run.held)
+    train.run()
+    train.button(key="clone").click().run()
+    assert not train.exception and not train.error
+    assert train.selectbox(key="system").value == "separation"
+    assert train.selectbox(key="from").value == "run mixit-scenes"
+
+
+def test_a_run_goes_on_where_it_is_told_to(train, folder, monkeypatch):
+    from lab import watch
+
+    run = Run.create(folder / "old", tiny("data/nothing"))
+    run.write_state(state="stopped")
+    there = {("cpu", 1): "cpu: 2 cores", ("cpu", 2): "cpu: 2 processes"}
+    monkeypatch.setattr(watch, "places", lambda: there)
+    asked = []
+    monkeypatch.setattr(launcher, "resume", lambda run, place: asked.append((run.path.name, place)))
+    train.query_params["run"] = "old"
+    train.run()
+    assert train.selectbox(key="place/old").value == ("cpu", 1)
+    train.selectbox(key="place/old").set_value(("cpu", 2)).run()
+    train.button(key="resume").click().run()
+    assert asked == [("old", ("cpu", 2))]
+
+
+def test_the_gpu_s_load_and_memory_are_drawn_where_they_were_measured(train, folder):
+    run = Run.create(folder / "fast", tiny("data/nothing"))
+    run.write_state(state="stopped")
+    for step in (10, 20):
+        run.log("train", step, {"loss": 1.0, "gpu_memory": 3.5, "gpu_load": 90.0})
+    train.query_params["run"] = "fast"
+    train.run()
+    drawn = [chart.proto.spec for chart in train.get("plotly_chart")]
+    assert len(drawn) == 8
+    assert sum('"per cent"' in chart for chart in drawn) == 1
+    assert sum('"GiB"' in chart for chart in drawn) == 1

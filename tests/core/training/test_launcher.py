@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import torch
 
+from core.dsae import trail
 from core.dsae.config import DsaeConfig, preset
 from core.errors import RavelError
 from core.training import devices, launcher
@@ -91,9 +92,15 @@ def test_what_the_model_sounds_like_is_kept_along_the_way(pair):
     folders = sorted((pair[0].path / "samples").iterdir())
     assert [folder.name for folder in folders] == [f"step_{n:06d}" for n in range(10, 61, 10)]
     for folder in (folders[0], folders[-1]):
-        assert [soundfile.info(file).duration for file in sorted(folder.iterdir())] == [4.0] * 4
+        assert [soundfile.info(file).duration for file in sorted(folder.glob("*.wav"))] == [4.0] * 4
     early, late = ((f / "1 source rebuilt.wav").read_bytes() for f in (folders[0], folders[-1]))
     assert early != late
+    for space in ("v", "z"):
+        found = trail.read(
+            {n: folder for n, folder in zip(range(10, 61, 10), folders, strict=True)}, space
+        )
+        assert found.points.shape == (6, 6, 2)  # of the 6 validation clips
+        assert set(found.labels) == {"Trumpet", "Violin"}
 
 
 def test_a_worker_has_a_session_of_its_own_and_holds_its_run_from_the_first_moment(
@@ -246,3 +253,84 @@ def test_gpus_are_numbered_as_torch_numbers_them(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert devices.resolve("auto") == "cpu"
     assert [device.name for device in devices.devices()] == ["cpu"]
+
+
+def test_two_processes_are_stopped_and_one_goes_on_to_the_end(melodies, tmp_path):
+    long = config(melodies, **{"training.processes": 2, "training.steps": 120})
+    run = launcher.start(tmp_path / "run", long)
+    wait(lambda: step_of(run) >= 10)
+    assert run.held and run.state()["state"] == "running"
+    assert len(workers_of(run)) == 3  # the one above and its two
+    launcher.stop(run)
+    assert end_of(run)["state"] == "stopped"
+    reached = run.load("last")[2]["step"]
+    assert 10 <= reached < 120
+
+    launcher.resume(run, ("cpu", 1))
+    wait(lambda: step_of(run) > reached)
+    assert len(workers_of(run)) == 1
+    assert end_of(run)["state"] == "finished"
+    assert run.load("last")[2]["step"] == 120
+
+
+@pytest.mark.parametrize("victim", ["the one above", "the second"])
+def test_when_one_of_several_processes_is_killed_all_end_and_the_run_says_so(
+    melodies, tmp_path, victim
+):
+    long = config(melodies, **{"training.processes": 2, "training.steps": 100_000})
+    run = launcher.start(tmp_path / "run", long)
+    wait(lambda: step_of(run) >= 5)
+    above = os.getpgid(run.state()["pid"])
+    first = run.state()["pid"]
+    (second,) = set(workers_of(run)) - {above, first}
+    os.kill(above if victim == "the one above" else second, signal.SIGKILL)
+    wait(lambda: run.state()["state"] == "failed", seconds=5)
+    assert "resume" in end_of(run)["message"]
+    wait(lambda: not workers_of(run), seconds=5)
+
+
+def test_two_processes_are_ended_by_force_together(melodies, tmp_path):
+    long = config(melodies, **{"training.processes": 2, "training.steps": 100_000})
+    run = launcher.start(tmp_path / "run", long)
+    wait(lambda: step_of(run) >= 5)
+    launcher.kill(run)
+    wait(lambda: not run.held and not workers_of(run), seconds=5)
+    assert run.state()["state"] in ("stopped", "failed")  # asked politely first, it mostly saves
+
+
+def test_a_run_on_two_devices_waits_for_both_and_others_wait_behind_it(
+    melodies, tmp_path, monkeypatch
+):
+    tool = tmp_path / "nvidia-smi"
+    rows = [f"{n}, GPU-{n}, Small, 8192, 1024, 90" for n in range(2)]
+    tool.write_text("#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in rows))
+    tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "runs" / ".devices").mkdir(parents=True)
+    lock = tmp_path / "runs" / ".devices" / f"{socket.gethostname()}-cuda1.lock"
+    with open(lock, "a") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        places = {"both": ("cuda", 2), "one": ("cuda:0", 1)}
+        queue = []
+        for name, (device, count) in places.items():
+            where = {"training.device": device, "training.processes": count}
+            queue.append(launcher.start(tmp_path / "runs" / name, config(melodies, **where)))
+            wait(lambda: queue[-1].state().get("since"))
+        time.sleep(1.5)  # a few looks
+        assert [run.path.name for run in waiting(tmp_path / "runs", "cuda:0")] == ["both", "one"]
+        for run in queue:
+            launcher.stop(run)
+        assert {end_of(run)["state"] for run in queue} == {"stopped"}
+
+
+def workers_of(run) -> list[int]:
+    """The processes whose command line names the run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(run.path.resolve()) in (folder / "cmdline").read_text().split("\0"):
+                state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
+                found += [int(folder.name)] if state != "Z" else []
+        except OSError:  # it ended while we looked
+            continue
+    return found

@@ -22,7 +22,7 @@ FIRST = ["validation criterion", "validation f1_global"]
 COLUMNS = {
     "Run": st.column_config.TextColumn(pinned=True),
     "Progress": st.column_config.ProgressColumn(
-        format="percent", min_value=0, max_value=1, help="Steps done of all."
+        format="%d %%", min_value=0, max_value=100, help="Steps done of all."
     ),
     "Validation": st.column_config.NumberColumn(
         format="%.4g", help="The latest criterion on validation clips; stages do not compare."
@@ -65,7 +65,7 @@ def row(about: Summary) -> dict[str, Any]:
     return {
         "Run": about.name,
         "State": about.state.capitalize(),
-        "Progress": about.step / max(1, about.steps),
+        "Progress": 100 * about.step // max(1, about.steps),
         "Model": signals.variant(about),
         "Corpus": corpus,
         **latest,

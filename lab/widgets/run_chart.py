@@ -46,7 +46,7 @@ def figure(
             for number, line in enumerate(lines)
         ],
         {
-            "margin": {"l": 46, "r": 8, "t": 22, "b": 24},
+            "margin": {"l": 46, "r": 8, "t": 22, "b": 36},
             "hovermode": "x unified",
             "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "title": ""},
             "showlegend": True,
@@ -109,6 +109,7 @@ def _axes(
     if span:
         values["range"] = span
     steps = {"rangemode": "tozero", "showgrid": False, "tickformat": ",d"}
+    steps["title"] = {"text": "step", "standoff": 4, "font": {"size": 12}}
     return {"xaxis": steps, "yaxis": values}
 
 

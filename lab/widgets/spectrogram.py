@@ -31,7 +31,6 @@ class Scale(NamedTuple):
 
 def figure(log_mel: np.ndarray, scale: Scale, pitch: Pitch | None = None) -> go.Figure:
     """The picture of a natural log-mel [T, 80], with a pitch contour over it if given."""
-    import pandas  # noqa: F401 - whole: plotly looks at what another thread has half imported
     import plotly.graph_objects as go
 
     hertz = _band_hertz()

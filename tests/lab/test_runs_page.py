@@ -71,7 +71,7 @@ def test_every_run_is_a_row_and_the_filter_leaves_those_that_match(page, folder)
     assert not page.exception
     table = page.dataframe[0].value.set_index("Run")
     assert set(table.index) == {"one", "two"}
-    assert table.loc["two", "Progress"] == 0.5
+    assert table.loc["two", "Progress"] == 50
     assert table.loc["one", "Validation"] == pytest.approx(9 / 41, abs=1e-5)
     page.text_input(key="filter").set_value("stop dsae").run()
     assert list(page.dataframe[0].value["Run"]) == ["two"]

@@ -87,6 +87,16 @@ class Checkpoint:
         except (SafetensorError, OSError) as error:
             raise RavelError(self._says(f"has a damaged {path.name} ({error})")) from None
 
+    def restore(self, model: Any) -> None:
+        """Put the weights into a torch module. Raises RavelError when missing or of another one."""
+        try:
+            model.load_state_dict({name: tensor.float() for name, tensor in self.weights().items()})
+        except RuntimeError:
+            raise RavelError(
+                f"The weights of the checkpoint {self.path} do not fit its config.json: "
+                "restore the files or train the model again."
+            ) from None
+
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Lay `metrics` over what metrics.json says, section by section."""
         write_json(self.path / "metrics.json", {**self.metrics, **metrics})
@@ -114,13 +124,13 @@ def find(name: str | Path) -> Checkpoint:
     """
     whole, _, step = str(name).rpartition("@") if _SNAPSHOT.search(str(name)) else (name, "", "")
     for path in (SHIPPED / whole, Path(whole)):
-        if (path / "config.json").exists():
+        if path.is_dir() and str(whole) not in ("", "."):
             found = Checkpoint(path, int(step) if step else None)
             if step and found.snapshot not in found.snapshots:
                 kept = ", ".join(map(str, found.snapshots)) or "none"
                 raise RavelError(f"{path.name} has no snapshot of step {step}: it keeps {kept}.")
             return found
-    known = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none"
+    known = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none yet"
     raise RavelError(
         f"There is no checkpoint called {str(name)!r}: give a folder or one of those that ship "
         f"({known})."

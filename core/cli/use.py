@@ -1,4 +1,4 @@
-"""python -m core swap, encode, sample: a trained model at work."""
+"""python -m core swap, encode, sample, separate, embed: a trained model at work."""
 
 import argparse
 import itertools
@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
     _add_encode(commands)
     _add_sample(commands)
     _add_separate(commands)
+    _add_embed(commands)
 
 
 def _add_swap(commands: Any) -> None:
@@ -175,3 +176,49 @@ def run_separate(arguments: argparse.Namespace) -> None:
     for mixture in itertools.chain([first], mixtures):
         for path in separate_file(model, mixture, arguments.out):
             say(f"wrote {path}")
+
+
+def _add_embed(commands: Any) -> None:
+    embed = command(
+        commands,
+        "embed",
+        "Write embeddings of recordings: numbers that are close where sounds are alike.",
+        "python -m core embed street.wav park.wav --checkpoint scenes-encoder --out embeddings.npz",
+        run_embed,
+    )
+    embed.add_argument("files", nargs="+", metavar="FILE", help="audio files, of any length")
+    add_checkpoint(embed, "scenes-encoder")
+    embed.add_argument(
+        "--timeline", action="store_true", help="also write embeddings along each recording"
+    )
+    embed.add_argument(
+        "--hop", type=float, default=0.96, metavar="S", help="seconds between them (default: 0.96)"
+    )
+    embed.add_argument("--out", required=True, metavar="FILE", help=".npz file to write")
+
+
+def run_embed(arguments: argparse.Namespace) -> None:
+    """Embed each file, whole and if asked for along it, into one .npz."""
+    from core.audio.clip import read
+    from core.data.folder import MAX_FILE_SECONDS
+
+    find(arguments.checkpoint)  # mistakes are told before torch loads
+    check_writable(arguments.out)
+    if not 0.01 <= arguments.hop < float("inf"):
+        raise RavelError(f"--hop is {arguments.hop:g}: give 0.01 s or more.")
+    read(arguments.files[0], max_seconds=MAX_FILE_SECONDS)
+    from tqdm import tqdm
+
+    from core.contrastive.embed import load, save_embeddings
+    from core.training.distributed import pick_device
+
+    model = load(arguments.checkpoint, device=str(pick_device(arguments.device)))
+    found, timelines = {}, {}
+    for path in tqdm(dict.fromkeys(arguments.files), unit="file"):
+        clip = read(path, max_seconds=MAX_FILE_SECONDS)
+        found[path] = model.embed(clip)
+        if arguments.timeline:
+            timelines[path] = model.timeline(clip, arguments.hop)
+    save_embeddings(arguments.out, found, timelines)
+    along = ", NAME/h and NAME/times for each file" if timelines else ""
+    say(f"wrote {arguments.out}: names, h{along}")

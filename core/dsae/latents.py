@@ -136,13 +136,7 @@ def load(checkpoint: str | Path, device: str = "cpu") -> Disentangler:
         raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for swapping.")
     config = DsaeConfig.parse(found.config)
     model = Dsae(config.model)
-    try:
-        model.load_state_dict({k: v.float() for k, v in found.weights().items()})
-    except RuntimeError:
-        raise RavelError(
-            f"The weights of the checkpoint {found.path} do not fit its config.json: "
-            "restore the files or train the model again."
-        ) from None
+    found.restore(model)
     return Disentangler(model.to(device), config, found)
 
 

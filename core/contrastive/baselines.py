@@ -1,0 +1,143 @@
+"""What an embedding has to beat, measured in the same way.
+
+Statistics of the log-mel itself, the same encoder before any training, and the same encoder taught
+by the labels of the training clips.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.contrastive import probe, views
+from core.contrastive.config import ContrastiveConfig
+from core.contrastive.evaluate import Embedded
+from core.contrastive.model import Cnn14, Contrastive, SmallEncoder
+from core.training.config import merge
+from core.training.engine import train
+from core.training.run import Run
+
+CALIBRATION = 2_048  # patches that batch norm's statistics are taken of
+BATCH = 128
+
+
+def log_mel_statistics(log_mels: np.ndarray, frames: np.ndarray, training: np.ndarray) -> Embedded:
+    """Mean and deviation over time of each band [N, 2 * 64], standardised by the training clips."""
+    rows = [
+        np.concatenate([part.mean(axis=0), part.std(axis=0)])
+        for part in (
+            log_mel[:count].astype(np.float32)
+            for log_mel, count in zip(log_mels, frames, strict=True)
+        )
+    ]
+    x = np.stack(rows)
+    x = (x - x[training].mean(axis=0)) / (x[training].std(axis=0) + 1e-6)
+    return Embedded(x, np.arange(len(x)))
+
+
+def untrained(
+    config: ContrastiveConfig, log_mels: Tensor, frames: Tensor, training: np.ndarray
+) -> Cnn14 | SmallEncoder:
+    """The encoder as training would begin with it, by seed 0.
+
+    Batch norm's statistics are those of training clips: without them it would be worse than it is.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = Contrastive(config.model).encoder.to(log_mels.device)
+        patch = config.views.frames
+        clips = torch.from_numpy(np.resize(training, CALIBRATION))
+        room = (frames[clips] - patch).clamp(min=0)
+        starts = (torch.rand(CALIBRATION) * (room + 1)).long()
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # a plain mean over the batches
+    encoder.train()
+    with torch.no_grad():
+        for some in torch.arange(CALIBRATION).split(BATCH):
+            rows, first = (x[some].to(log_mels.device) for x in (clips, starts))
+            encoder(views.cut(log_mels, rows, first, patch))
+    return encoder.eval()
+
+
+def supervised(
+    config: ContrastiveConfig, views_of: views.Views, targets: Tensor, single: bool
+) -> Cnn14 | SmallEncoder:
+    """The encoder after as many steps with the labels of the training clips, and SpecAugment.
+
+    `views_of` draws from the training clips, whose labels are `targets` [N, C].
+    """
+    task = _Supervised(config, views_of, targets, single)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run.create(Path(folder) / "supervised", task.config.model_dump())
+        if train(task, run)["state"] == "stopped":
+            raise KeyboardInterrupt
+        model = task.build()
+        model.load_state_dict(run.load("last")[0])
+    return model.encoder.eval()
+
+
+class _Classifier(nn.Module):
+    def __init__(self, encoder: nn.Module, size: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.out = nn.Linear(size, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(F.relu(self.encoder(x)))
+
+
+class _Supervised:
+    """What the engine calls to teach an encoder by labels."""
+
+    def __init__(
+        self, config: ContrastiveConfig, views_of: views.Views, targets: Tensor, single: bool
+    ) -> None:
+        steps = config.training.steps
+        changes = {
+            "training.validate_every": steps,
+            "training.checkpoint_every": steps,
+            "training.patience": None,
+            "training.snapshots": (),
+            "training.processes": 1,
+            "training.device": str(views_of.frames.device),
+            "training.tensorboard": False,
+        }
+        self.config = ContrastiveConfig.parse(merge(config.model_dump(), changes))
+        self.training = self.config.training
+        self.views, self.targets, self.single = views_of, targets, single
+
+    def load(self, device: torch.device) -> int:
+        self.targets = self.targets.float().to(device)
+        return len(self.views)
+
+    def build(self) -> _Classifier:
+        encoder = Contrastive(self.config.model).encoder
+        return _Classifier(encoder, self.config.model.embedding, self.targets.shape[1])
+
+    def stage(self, step: int) -> str:
+        return "labels"
+
+    def enter(self, model: nn.Module, stage: str, fresh: bool) -> None:
+        """Everything is trained all the time."""
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.views.draw(indices)[0], self.targets[indices]
+
+    def losses(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
+        patches, targets = batch
+        loss = F.cross_entropy if self.single else F.binary_cross_entropy_with_logits
+        return {"loss": loss(model(patches), targets)}
+
+    def validate(self, model: nn.Module, stage: str) -> dict[str, float]:
+        """The held-out clips are left alone: the last state is the one that is scored."""
+        return {"criterion": 0.0}
+
+
+def embedded(encoder: nn.Module, log_mels: Tensor, frames: Tensor, patch: int) -> Embedded:
+    """Embeddings of all clips by an encoder."""
+    return Embedded(*probe.embed_patches(encoder, log_mels, frames, patch))

@@ -1,0 +1,35 @@
+"""What a card says of an encoder of scenes."""
+
+from core.cards import About
+from core.contrastive.config import ContrastiveConfig
+
+MEANINGS = {
+    "clips": "held-out clips",
+    "training_clips": "training clips",
+    "classes": "classes",
+    "qbe_chance": "query by example, mAP by chance",
+    "folds": "folds",
+    "accuracy": "accuracy of a shallow network, held-out clips",
+    "map": "mAP of a shallow network, held-out clips",
+    "qbe_map": "query by example, mAP",
+    "knn_accuracy": "accuracy of the five nearest training clips",
+    "three_shot": "accuracy of prototypes of three clips a class",
+    "folds_accuracy": "accuracy of a shallow network, each fold left out in turn",
+    "supervised": "same encoder, taught by labels",
+    "untrained": "same encoder, untrained",
+}
+
+
+def about(config: ContrastiveConfig, name: str) -> About:
+    """What an encoder of this config is, and how it is used."""
+    model, seen = config.model, config.views
+    pair = seen.pair.replace("-", " against ")
+    separators = ", ".join(f"`{separator}`" for separator in seen.separators)
+    made = "" if seen.pair == "mixture-mixture" else f" Channels are made by {separators}."
+    text = f"""An encoder of sound scenes that learnt without labels (Fonseca et al., WASPAA 2021),
+by {config.stage(0)}, from views: {pair}.{made} An embedding `h` has {model.embedding} numbers.
+
+```
+python -m core embed street.wav --checkpoint {name} --out embeddings.npz
+```"""
+    return About("audio, self-supervised-learning, embeddings", text)

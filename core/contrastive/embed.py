@@ -1,0 +1,154 @@
+"""Embeddings for everybody else: a sound of any length to a few numbers that say what it is like.
+
+model = load("scenes-encoder")
+h = model.embed(read("street.wav"))  # [D]
+h, times = model.timeline(read("street.wav"), hop_seconds=0.5)  # [T, D], [T]
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core import checkpoints
+from core.audio.clip import SAMPLE_RATE, Clip
+from core.audio.scene_mel import FRONT_END, FrontEnd, scene_frames, scene_log_mel
+from core.contrastive.config import ContrastiveConfig
+from core.contrastive.model import Cnn14, Contrastive, SmallEncoder
+from core.contrastive.probe import starts_of
+from core.errors import RavelError
+from core.files import replace
+
+BATCH = 64  # patches at a time: about a minute of sound, end to end
+
+Sound = Clip | Tensor | np.ndarray
+
+
+class Timeline(NamedTuple):
+    """Embeddings `h` [T, D] along a sound, and `times` [T], the middle of each patch in seconds."""
+
+    h: Tensor
+    times: Tensor
+
+
+class Embedder:
+    """A trained encoder, at rest. It hears mono sound at 16 kHz whose loudest sample is about 1."""
+
+    sample_rate: int = SAMPLE_RATE
+    front_end: FrontEnd = FRONT_END
+
+    def __init__(
+        self,
+        encoder: Cnn14 | SmallEncoder,
+        config: ContrastiveConfig,
+        checkpoint: checkpoints.Checkpoint,
+    ) -> None:
+        self.encoder = encoder.eval().requires_grad_(False)
+        self.config, self.checkpoint = config, checkpoint
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name, with the step if it is a snapshot."""
+        return self.checkpoint.name
+
+    @property
+    def size(self) -> int:
+        """D, how many numbers an embedding has."""
+        return self.config.model.embedding
+
+    @property
+    def patch(self) -> int:
+        """How many frames the encoder hears at a time, 10 ms each."""
+        return self.config.views.frames
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.encoder.parameters()).device
+
+    def embed(self, sound: Sound) -> Tensor:
+        """The embedding h [D] of a sound [S] of any length: the mean over patches end to end.
+
+        A sound shorter than a patch is followed by silence. Raises RavelError for another shape or
+        samples that are no numbers.
+        """
+        wave = _checked(sound)
+        total, count = torch.zeros(self.size), 0
+        for h in self._patches(wave, starts_of(scene_frames(len(wave)), self.patch)):
+            total, count = total + h.sum(dim=0), count + len(h)
+        return total / count
+
+    def embed_many(self, sounds: Iterable[Sound]) -> Tensor:
+        """Embeddings [N, D] of sounds, which are taken one at a time."""
+        return torch.stack([self.embed(sound) for sound in sounds])
+
+    def timeline(self, sound: Sound, hop_seconds: float = 0.96) -> Timeline:
+        """Embeddings of the patches inside a sound [S], one every `hop_seconds` to the next 10 ms.
+
+        Raises RavelError for a hop below 10 ms, and as `embed` does.
+        """
+        wave = _checked(sound)
+        hop = round(hop_seconds * SAMPLE_RATE / FRONT_END.hop) if hop_seconds < 1e6 else 0
+        if hop < 1:
+            raise RavelError(f"A hop of {hop_seconds:g} s is not possible: give 0.01 s or more.")
+        starts = starts_of(scene_frames(len(wave)), self.patch, hop)
+        h = torch.cat(list(self._patches(wave, starts)))
+        middle = ((self.patch - 1) * FRONT_END.hop + FRONT_END.n_fft) / 2
+        times = (torch.tensor(starts) * FRONT_END.hop + middle) / SAMPLE_RATE
+        return Timeline(h, times)
+
+    @torch.inference_mode()
+    def _patches(self, wave: Tensor, starts: Sequence[int]) -> Iterator[Tensor]:
+        """Embeddings [b, D] of the patches that begin at these frames, in bounded memory."""
+        for first in range(0, len(starts), BATCH):
+            some = starts[first : first + BATCH]
+            frames = some[-1] + self.patch - some[0]
+            size = (frames - 1) * FRONT_END.hop + FRONT_END.n_fft
+            piece = wave[some[0] * FRONT_END.hop :][:size].to(self.device)
+            log_mel = scene_log_mel(F.pad(piece, (0, size - len(piece))))
+            cut = [log_mel[start - some[0] :][: self.patch] for start in some]
+            yield self.encoder(torch.stack(cut)).cpu()
+
+
+def load(checkpoint: str | Path, device: str = "cpu") -> Embedder:
+    """An encoder by name, NAME@STEP or folder.
+
+    Raises RavelError when it is missing or damaged, or was trained on another front end.
+    """
+    found = checkpoints.find(checkpoint)
+    if found.system != "contrastive":
+        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for embeddings.")
+    config = ContrastiveConfig.parse(found.config)
+    model = Contrastive(config.model)
+    found.restore(model)
+    return Embedder(model.encoder.to(device), config, found)
+
+
+def save_embeddings(
+    path: str | Path, found: Mapping[str, Tensor], timelines: Mapping[str, Timeline] | None = None
+) -> None:
+    """Write named embeddings into one .npz: `names` [N], `h` [N, D]; of each timeline, if any,
+    `NAME/h` [T, D] and `NAME/times` [T] in seconds."""
+    arrays = {"names": np.array(list(found)), "h": torch.stack([*found.values()]).numpy()}
+    for name, (h, times) in (timelines or {}).items():
+        arrays |= {f"{name}/h": h.numpy(), f"{name}/times": times.numpy()}
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    replace(Path(path), write)
+
+
+def _checked(sound: Sound) -> Tensor:
+    wave = torch.as_tensor(sound.wave if isinstance(sound, Clip) else sound)
+    if wave.dim() != 1 or not len(wave):
+        raise RavelError(
+            f"A sound of shape {tuple(wave.shape)} was given: it must be mono, (samples,)."
+        )
+    if not torch.isfinite(wave).all():
+        raise RavelError("The sound holds samples that are no numbers: save the file again.")
+    return wave.float()

@@ -1,0 +1,73 @@
+"""A quick look at what an embedding knows, cheap enough to take while it is trained."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.contrastive import views
+
+BATCH = 256  # patches at a time
+NEIGHBOURS = 5
+
+
+def embed_all(encoder: nn.Module, log_mels: Tensor, frames: Tensor, patch: int = 96) -> np.ndarray:
+    """Embeddings [N, D] of clips [N, T, 64]: the mean over their patches."""
+    return means(*embed_patches(encoder, log_mels, frames, patch))
+
+
+@torch.no_grad()
+def embed_patches(
+    encoder: nn.Module, log_mels: Tensor, frames: Tensor, patch: int = 96
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings [P, D] of all patches of clips [N, T, 64], and which clip [P] each is of.
+
+    `frames` [N] is how much of each clip is sound. The encoder should be in evaluation mode.
+    """
+    floor = float(np.log(views.FRONT_END.epsilon))
+    log_mels = F.pad(log_mels, (0, 0, 0, max(0, patch - log_mels.shape[1])), value=floor)
+    starts = [starts_of(count, patch) for count in frames.tolist()]
+    owner = torch.repeat_interleave(torch.tensor([len(some) for some in starts]))
+    begin = torch.tensor([start for some in starts for start in some])
+    parts = []
+    for clips, first in zip(owner.split(BATCH), begin.split(BATCH), strict=True):
+        clips, first = clips.to(log_mels.device), first.to(log_mels.device)
+        parts.append(encoder(views.cut(log_mels, clips, first, patch)).float().cpu())
+    return torch.cat(parts).numpy(), owner.numpy()
+
+
+def starts_of(frames: int, patch: int, hop: int | None = None) -> Sequence[int]:
+    """Where the patches of so many frames begin: every `hop` frames, or end to end.
+
+    End to end, what is left over is taken from the end backwards; a clip shorter than a patch has
+    one all the same.
+    """
+    starts = list(range(0, max(1, frames - patch + 1), hop or patch))
+    if hop is None and starts[-1] + patch < frames:
+        starts.append(frames - patch)
+    return starts
+
+
+def means(patches: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """The mean [N, D] over each clip's patches [P, D]; `owner` [P] ascends from 0 to N - 1."""
+    first = np.searchsorted(owner, np.arange(owner[-1] + 1))
+    counts = np.bincount(owner)[:, None].astype(patches.dtype)
+    return np.add.reduceat(patches, first) / counts
+
+
+def quick(
+    train: np.ndarray, held_out: np.ndarray, labels: np.ndarray, held_out_labels: np.ndarray
+) -> dict[str, float]:
+    """Accuracy of the nearest neighbours by cosine: no training, and no setting to tune."""
+    right = neighbours(train, held_out, labels) == held_out_labels
+    return {"knn_accuracy": float(right.mean())}
+
+
+def neighbours(train: np.ndarray, held_out: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The label that most of the five nearest training clips [N, D] have, for each held-out one."""
+    count = min(NEIGHBOURS, len(train))
+    judge = KNeighborsClassifier(count, metric="cosine", algorithm="brute")
+    return judge.fit(train, labels).predict(held_out)

@@ -1,0 +1,120 @@
+"""What the engine calls to train an encoder on separated scenes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.contrastive import objective, probe, views
+from core.contrastive.config import ContrastiveConfig
+from core.contrastive.model import Contrastive
+from core.data.store import FeatureStore
+from core.errors import RavelError
+
+HELD_OUT = 256  # clips whose pairs the validation losses are of
+
+Separate = Callable[[FeatureStore, str], np.ndarray]
+
+
+class ContrastiveTask:
+    """Similarity maximisation and coincidence prediction over views of a store's clips.
+
+    `channels` makes the log-mels of a store's clips through a named separator.
+    """
+
+    def __init__(self, config: ContrastiveConfig, channels: Separate) -> None:
+        self.config = config
+        self.training = config.training
+        self.channels = channels
+
+    def load(self, device: torch.device) -> int:
+        """Make or find the views of all clips, bring them; the number of training clips."""
+        store = FeatureStore.open(self.config.data.store)
+        names = self.config.views.separators
+        if self.config.views.pair == "mixture-mixture":
+            names = ()
+        sources = [views.mixtures(store), *(self.channels(store, name) for name in names)]
+        frames = views.frames_of(store)
+        self.train, self.held_out = (
+            views.Views(
+                self.config.views, [source[rows] for source in sources], frames[rows], device
+            )
+            for rows in (store.indices("train"), store.indices("validation"))
+        )
+        if not len(self.held_out):
+            raise RavelError(f"{store.path} holds out no clips: build it with a validation split.")
+        self.labels = self._labels(store)
+        return len(self.train)
+
+    def _labels(self, store: FeatureStore) -> tuple[np.ndarray, np.ndarray] | None:
+        """Labels of training and held-out clips, for the probe alone; none without the column."""
+        column = store.labels.get(self.config.data.factor)
+        if column is None:
+            return None
+        return column[store.indices("train")], column[store.indices("validation")]
+
+    def build(self) -> Contrastive:
+        """A freshly initialised model."""
+        return Contrastive(self.config.model)
+
+    def stage(self, step: int) -> str:
+        """There is one stage, named after the objectives."""
+        return self.config.stage(step)
+
+    def enter(self, model: Contrastive, stage: str, fresh: bool) -> None:
+        """A head that no objective asks for is not trained; everything else is, all the time."""
+        weights = self.config.objective
+        for name, parameter in model.named_parameters():
+            if name.startswith("projection"):
+                parameter.requires_grad_(weights.similarity > 0)
+            if name.startswith("coincidence"):
+                parameter.requires_grad_(weights.coincidence > 0)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Two views [B, F, 64] of training clips."""
+        return self.train.draw(indices)
+
+    def losses(
+        self, model: Contrastive, batch: tuple[Tensor, Tensor], stage: str
+    ) -> dict[str, Tensor]:
+        """The proxy tasks' losses, term by term."""
+        weights = self.config.objective
+        return objective.losses(
+            model, *batch, weights.similarity, weights.coincidence, weights.temperature
+        )
+
+    def validate(self, model: Contrastive, stage: str) -> dict[str, float]:
+        """Losses, alignment and uniformity on held-out pairs, and a quick probe of h.
+
+        The criterion is the loss: no label decides which weights are kept.
+        """
+        count = min(HELD_OUT, len(self.held_out))
+        rows = torch.linspace(0, len(self.held_out) - 1, count).long()
+        a, b = self.held_out.draw(rows.to(self.held_out.frames.device))
+        figures: dict[str, list[float]] = {}
+        size = min(self.training.batch_size, count)
+        for part in zip(a.split(size), b.split(size), strict=True):
+            if len(part[0]) == size:  # the loss of a smaller batch is another thing
+                for name, value in self.losses(model, part, stage).items():
+                    figures.setdefault(name, []).append(float(value.detach()))
+        means = {name: float(np.mean(values)) for name, values in figures.items()}
+        h_a, h_b = (model.encoder(view) for view in (a, b))
+        return {
+            "criterion": means["loss"],
+            **means,
+            "alignment": float(objective.alignment(h_a, h_b)),
+            "uniformity": float(objective.uniformity(h_a)),
+            **self._probe(model),
+        }
+
+    def _probe(self, model: Contrastive) -> dict[str, float]:
+        if self.labels is None:
+            return {}
+        embedded = [
+            probe.embed_all(
+                model.encoder, part.sources[0][:, 0], part.frames, self.config.views.frames
+            )
+            for part in (self.train, self.held_out)
+        ]
+        return probe.quick(*embedded, *self.labels)

@@ -1,0 +1,264 @@
+"""Two views of a clip: separated or not, a patch of each, and each patch augmented by itself.
+
+Fonseca et al., WASPAA 2021, section 2. The separator hears the whole clip; log-mels are made once
+for each clip and channel, and patches are cut out of them. B batch, P processors (separators), M
+channels, T frames of a clip, F frames of a patch, 64 bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from core.audio.mel import HOP
+from core.audio.scene_mel import FRONT_END, scene_frames, scene_log_mel
+from core.contrastive.config import ViewsConfig
+from core.data.store import PCM, FeatureStore
+from core.errors import RavelError
+from core.files import replace
+
+if TYPE_CHECKING:
+    from core.separation.separate import Splitter
+
+QUIET = -45.0  # dB, as `level` has it: a tone 60 dB below full scale. Clips are padded with zeros
+TRIES = 4
+EMPTY = 40.0  # dB below the mixture's patch at which a channel's patch is taken for empty
+BATCH = 8  # clips separated at a time
+
+
+# Ahead of time: log-mels of clips and of their channels, kept in the store
+
+
+def mixtures(store: FeatureStore, *, progress: bool = True) -> np.ndarray:
+    """Log-mels float16 [N, 1, T, 64] of the clips of a store with audio, made once and kept."""
+    return _kept(store, "mixture", 1, lambda waves: waves[:, None], progress)
+
+
+def channels(store: FeatureStore, splitter: Splitter, *, progress: bool = True) -> np.ndarray:
+    """Log-mels float16 [N, M, T, 64] of the channels a separator makes of a store's clips.
+
+    Made once, kept in the store under the separator's digest. Raises RavelError without audio.
+    """
+    name = f"{splitter.name.replace('@', '-')}-{splitter.checkpoint.digest}"
+    return _kept(store, name, splitter.channels, splitter.batch, progress)
+
+
+def _kept(
+    store: FeatureStore, name: str, count: int, made: Callable[[Tensor], Tensor], progress: bool
+) -> np.ndarray:
+    if store.audio is None:
+        raise RavelError(
+            f"{store.path} holds log-mels only, but views are made of sound: build it again with "
+            "its audio."
+        )
+    path = store.path / "views" / f"{name}.npy"
+    shape = (len(store), count, scene_frames(store.audio.shape[1]), FRONT_END.bands)
+    if path.exists():
+        found = np.load(path, mmap_mode="r")
+        if found.shape == shape:
+            return found
+    path.parent.mkdir(exist_ok=True)
+    replace(path, lambda temporary: _fill(temporary, store, shape, made, name, progress))
+    return np.load(path, mmap_mode="r")
+
+
+def _fill(
+    path: Path,
+    store: FeatureStore,
+    shape: tuple[int, ...],
+    made: Callable[[Tensor], Tensor],
+    name: str,
+    progress: bool,
+) -> None:
+    rows = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+    starts = range(0, len(store), BATCH)
+    for start in tqdm(starts, f"views by {name}", disable=None if progress else True):
+        waves = torch.from_numpy(store.audio[start : start + BATCH].astype("float32") / PCM)
+        rows[start : start + BATCH] = features(made(waves)).cpu().numpy()
+    rows.flush()
+
+
+def frames_of(store: FeatureStore) -> np.ndarray:
+    """How many frames [N] of each clip's log-mel are sound; zeros follow in shorter ones."""
+    return np.array([scene_frames(int(length - 1) * HOP) for length in store.lengths])
+
+
+@torch.no_grad()
+def features(waves: Tensor) -> Tensor:
+    """The log-mels [..., T, 64] that encoders hear, in half precision, of waves [..., S]."""
+    return scene_log_mel(waves, FRONT_END).half()
+
+
+# On the fly: patches of views
+
+
+class Views:
+    """Pairs of augmented patches of clips, drawn anew at each call.
+
+    `sources` are log-mels [N, M, T, 64]: first of the mixtures (M = 1), then of each processor's
+    channels. `frames` [N] is how much of each clip is sound.
+    """
+
+    def __init__(
+        self,
+        config: ViewsConfig,
+        sources: Sequence[np.ndarray],
+        frames: np.ndarray,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if config.pair != "mixture-mixture" and len(sources) < 2:
+            raise RavelError("views.separators is empty: name a separator, or mix with mixtures.")
+        if sources[0].shape[2] < config.frames:
+            raise RavelError(
+                f"The clips have {sources[0].shape[2]} frames, fewer than the {config.frames} of a "
+                "patch: lower views.frames, or build the store with longer segments."
+            )
+        self.config = config
+        self.sources = [torch.from_numpy(np.array(source)).to(device) for source in sources]
+        self.frames = torch.from_numpy(frames).to(device).clamp(min=config.frames)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def draw(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Two views [B, F, 64] of the clips `indices` [B], each with its own random numbers."""
+        starts = self._starts(indices)
+        size = self.config.frames
+        whole = [cut(self.sources[0][:, 0], indices, start, size) for start in starts]
+        processor, pick = self._choices(len(indices))
+        if self.config.pair == "channel-channel":
+            whole[0] = self._channel(indices, starts[0], processor, pick, whole[0])
+        if self.config.pair != "mixture-mixture":
+            # Of two channels, the second is the next one after the first.
+            turn = int(self.config.pair == "channel-channel")
+            whole[1] = self._channel(indices, starts[1], processor, pick, whole[1], turn)
+        return self._augmented(whole[0]), self._augmented(whole[1])
+
+    def _choices(self, count: int) -> tuple[Tensor, Tensor]:
+        """The OR rule, one of the separators for each example; and which channel, from 0 to 1."""
+        device = self.frames.device
+        processor = torch.randint(max(1, len(self.sources) - 1), (count,), device=device)
+        return processor, torch.rand(count, device=device)
+
+    def _starts(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the two patches begin: anywhere in the clip, the second near the first."""
+        size = self.config.frames
+        room = (self.frames[indices] - size).clamp(min=0)
+        first = self._loud(indices, torch.zeros_like(room), room)
+        most = self.config.proximity
+        reach = room if most is None else torch.full_like(room, round(most * 100))
+        low, high = (first - reach).clamp(min=0), torch.minimum(first + reach, room)
+        return first, self._loud(indices, low, high)
+
+    def _loud(self, indices: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """A start between `low` and `high`; drawn again while the patch there is silent."""
+        mixture, size = self.sources[0][:, 0], self.config.frames
+        start = _uniform(low, high)
+        for _ in range(TRIES - 1):
+            quiet = level(cut(mixture, indices, start, size)) < QUIET
+            if not quiet.any():
+                break
+            start = torch.where(quiet, _uniform(low, high), start)
+        return start
+
+    def _channel(
+        self,
+        indices: Tensor,
+        start: Tensor,
+        processor: Tensor,
+        pick: Tensor,
+        mixture: Tensor,
+        turn: int = 0,
+    ) -> Tensor:
+        """Patches [B, F, 64] of the channel picked of each example's processor.
+
+        One that is all but empty gives way to the loudest: as a view it would tell nothing.
+        """
+        found = torch.empty_like(mixture)
+        for number, source in enumerate(self.sources[1:]):
+            mine = torch.nonzero(processor == number)[:, 0]
+            count, rows = source.shape[1], torch.arange(len(mine), device=mine.device)
+            patches = torch.stack(
+                [
+                    cut(source[:, m], indices[mine], start[mine], self.config.frames)
+                    for m in range(count)
+                ]
+            )  # [M, b, F, 64]
+            picked = ((pick[mine] * count).long() + turn) % count
+            levels = level(patches)  # [M, b]
+            empty = levels[picked, rows] < level(mixture[mine]) - EMPTY
+            picked = torch.where(empty, levels.argmax(dim=0), picked)
+            found[mine] = patches[picked, rows]
+        return found
+
+    def _augmented(self, patches: Tensor) -> Tensor:
+        c = self.config
+        if not c.specaugment:
+            return patches
+        patches = time_warp(patches, c.warp)
+        patches = masked(patches, c.freq_masks, c.freq_width, dim=2)
+        return masked(patches, c.time_masks, c.time_width, dim=1)
+
+
+def cut(source: Tensor, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
+    """Patches float32 [B, frames, 64] of log-mels [N, T, 64] from `starts` [B] on."""
+    positions = starts[:, None] + torch.arange(frames, device=starts.device)
+    positions = positions.clamp(max=source.shape[1] - 1)
+    return source[indices[:, None], positions].float()
+
+
+def level(patches: Tensor) -> Tensor:
+    """How loud patches [..., F, 64] are, in dB: the mean of the mel magnitudes, none below 0."""
+    magnitude = (patches.exp() - FRONT_END.epsilon).clamp(min=0).mean(dim=(-1, -2))
+    return 20 * torch.log10(magnitude + 1e-12)
+
+
+def time_warp(patches: Tensor, most: int) -> Tensor:
+    """Time warping of SpecAugment [B, F, 64]: a moment moved by up to `most` frames, linearly.
+
+    What is before it and what is after it are stretched to fit; each patch draws its own.
+    """
+    batch, frames, _ = patches.shape
+    most = min(most, (frames - 1) // 2)
+    if not most:
+        return patches
+    device = patches.device
+    centre = torch.randint(most, frames - most, (batch, 1), device=device).float()
+    moved = centre + torch.randint(-most, most + 1, (batch, 1), device=device)
+    moved = moved.clamp(1, frames - 2)
+    at = torch.arange(frames, device=device, dtype=torch.float32)[None]
+    before = at * centre / moved
+    after = centre + (at - moved) * (frames - 1 - centre) / (frames - 1 - moved)
+    source = torch.where(at < moved, before, after).clamp(0, frames - 1)  # [B, F]
+    low = source.floor().long()
+    high, weight = (low + 1).clamp(max=frames - 1), (source - low)[..., None]
+    rows = torch.arange(batch, device=device)[:, None]
+    return (1 - weight) * patches[rows, low] + weight * patches[rows, high]
+
+
+def masked(patches: Tensor, count: int, most: int, *, dim: int) -> Tensor:
+    """Masks of SpecAugment along frames (`dim` 1) or bands (2) of [B, F, 64].
+
+    Each is 0 to `most` wide, each patch draws its own; what is hidden becomes the patch's mean.
+    """
+    size = patches.shape[dim]
+    fill = patches.mean(dim=(1, 2), keepdim=True)
+    at = torch.arange(size, device=patches.device)
+    for _ in range(count):
+        width = torch.randint(min(most, size) + 1, (len(patches), 1), device=patches.device)
+        start = _uniform(torch.zeros_like(width), size - width)
+        hidden = (at >= start) & (at < start + width)  # [B, size]
+        hidden = hidden[:, :, None] if dim == 1 else hidden[:, None, :]
+        patches = torch.where(hidden, fill, patches)
+    return patches
+
+
+def _uniform(low: Tensor, high: Tensor) -> Tensor:
+    """Integers from `low` to `high`, both included, elementwise."""
+    return low + (torch.rand(low.shape, device=low.device) * (high - low + 1)).long()

@@ -10,6 +10,7 @@ st.navigation(
         st.Page("lab/pages/map.py", title="Map", icon=":material/scatter_plot:"),
         st.Page("lab/pages/explore.py", title="Explore", icon=":material/tune:"),
         st.Page("lab/pages/separate.py", title="Separate", icon=":material/call_split:"),
+        st.Page("lab/pages/find.py", title="Find", icon=":material/search:"),
         st.Page("lab/pages/train.py", title="Train", icon=":material/model_training:"),
         st.Page("lab/pages/runs.py", title="Runs", icon=":material/table_chart:"),
     ],

@@ -44,7 +44,8 @@ def export_run(
         about_data = Path(notes).read_text(encoding="utf-8").strip() if notes else ""
     except OSError as error:
         raise RavelError(f"The notes {notes} cannot be read: {error.strerror}.") from None
-    snapshots = {step: run.load(f"step_{step}")[0] for step in run.snapshots}
+    early = [step for step in run.snapshots if step != progress["step"]]
+    snapshots = {step: run.load(f"step_{step}")[0] for step in early}
     checkpoint = checkpoints.write(out, config.model_dump(), weights, snapshots, half=half)
     text = _card(about, config, progress, title or checkpoint.name, about_data, checkpoint)
     replace(checkpoint.path / "README.md", lambda path: path.write_text(text, encoding="utf-8"))

@@ -9,6 +9,7 @@ METHODS = {
     "pit": "by permutation invariant training, with the mixed clips as supervision",
 }
 MEANINGS = {
+    "over_nmf": "SI-SNR improvement beyond that of NMF, mixture by mixture, mean of 2 sources, dB",
     "mixtures": "held-out mixtures of two to four sources",
     "single_sources": "single sources, put in as they are",
     **{

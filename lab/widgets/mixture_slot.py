@@ -93,32 +93,38 @@ def credits() -> str:
     return f"{'; '.join(sorted(sets))}, with {scenes}; {recording.credits()}"
 
 
-def slot(key: str) -> Taken | None:
+def slot(
+    key: str,
+    title: str = "Mixture",
+    ready: Mapping[str, tuple[str, ...]] = READY,
+    taking: recording.Taking = TAKING,
+) -> Taken | None:
     """Draw the slot and return what it holds: None while empty or when that is no sound.
 
-    `key` names its place in the URL. What is wrong is said in the slot.
+    `key` names its place in the URL, `ready` are its examples: the clips in each by its title. What
+    is wrong is said in the slot.
     """
     with st.container(border=True, key=f"{key}_slot"):
-        origin = _origin(key)
+        origin = _origin(key, title)
         try:
             if origin == "Example":
-                return _ready(key)
+                return _ready(key, title, ready)
             if origin == "Mix":
                 return _mixed(key)
-            clip = recording.own(key, "Mixture", origin, TAKING)
+            clip = recording.own(key, title, origin, taking)
             return Taken(clip.name, (clip,)) if clip else None
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
             return None
 
 
-def _origin(key: str) -> str:
+def _origin(key: str, title: str) -> str:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.subheader("Mixture", anchor=False, width="content")
+        st.subheader(title, anchor=False, width="content")
         return st.segmented_control(
-            "Mixture from",
+            f"{title} from",
             FROM,
             default=FROM[0],
             required=True,
@@ -129,11 +135,13 @@ def _origin(key: str) -> str:
         )
 
 
-def _ready(key: str) -> Taken:
+def _ready(key: str, title: str, ready: Mapping[str, tuple[str, ...]]) -> Taken:
     chosen = st.selectbox(
-        "Mixture example", list(READY), key=key, bind="query-params", label_visibility="collapsed"
+        f"{title} example", list(ready), key=key, bind="query-params", label_visibility="collapsed"
     )
-    names = READY[chosen]
+    names = ready[chosen]
+    if len(names) == 1:
+        return Taken(names[0], (_clip(names[0]),))
     titles = " · ".join(str(sources()[name]["title"]) for name in names)
     st.caption(f"{titles}. Mixed here at equal levels, so that what is in it is known.")
     return _of(names, [0.0] * len(names))

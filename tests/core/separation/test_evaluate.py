@@ -15,7 +15,15 @@ from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 from core.separation import objective, report
 from core.separation.config import SeparationConfig
-from core.separation.evaluate import Figures, align, figures, joined, momi, summary
+from core.separation.evaluate import (
+    Figures,
+    align,
+    figures,
+    gained_over,
+    joined,
+    momi,
+    summary,
+)
 from core.separation.model import Separator
 
 S = 4000
@@ -267,3 +275,14 @@ def test_a_folder_that_holds_no_mixtures_is_refused(tmp_path, checkpoint):
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(RavelError, match=r"feature store|published mixtures"):
             report.on_store([str(checkpoint.path)], str(path), lambda text: None)
+
+
+def test_a_paired_gain_is_of_the_mixtures_of_two_that_both_were_measured_on():
+    gains = torch.tensor([3.0, 5.0, 9.0, 4.0, 100.0])
+    sources, counted = torch.tensor([2, 2, 3, 2, 2]), torch.tensor([2, 2, 3, 2, 0])
+    nothing = torch.zeros(5)
+    one = Figures(sources, sources, counted, nothing, gains, nothing)
+    other = Figures(sources, sources, sources, nothing, torch.ones(5), nothing)
+    found = gained_over(one, other)["over_nmf"]
+    assert found["value"] == 3.0  # of 2, 4 and 3
+    assert 2.0 <= found["low"] <= found["high"] <= 4.0

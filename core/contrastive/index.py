@@ -1,0 +1,250 @@
+"""An index of a corpus: every clip's embedding, made once and kept, and exact search by cosine.
+
+N clips, D size of an embedding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from core.errors import RavelError
+from core.files import replace
+
+if TYPE_CHECKING:
+    from core.checkpoints import Checkpoint
+    from core.contrastive.embed import Embedder
+    from core.data.store import FeatureStore
+
+FORMAT = 1
+CHUNK = 64  # clips embedded between two writes
+HOP = 256  # samples a frame of a store's log-mels
+PAIRS = 20_000  # by which it is told how near is near
+DRAWN = 5_000  # clips on a plane: more are not told apart by eye
+FILE = "index.npy"
+
+
+class Found(NamedTuple):
+    """Clips, nearest first: their numbers `rows` [K] and cosine `distances` [K], from 0 to 2."""
+
+    rows: np.ndarray
+    distances: np.ndarray
+
+
+class Plane(NamedTuple):
+    """The two widest directions `axes` [2, D] of embeddings around their `centre` [D] (PCA), the
+    share of variance along each, and the clips `rows` [P] they were measured on."""
+
+    centre: np.ndarray
+    axes: np.ndarray
+    shares: tuple[float, float]
+    rows: np.ndarray
+
+    def place(self, embeddings: np.ndarray) -> np.ndarray:
+        """Where embeddings [K, D] of any length lie on the plane: [K, 2]."""
+        return (_unit(embeddings) - self.centre) @ self.axes.T
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """`h` float32 [N, D], the embeddings of N clips, each of length 1."""
+
+    h: np.ndarray
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray) -> Index:
+        """The index of embeddings [N, D] of any length. Raises RavelError unless all are finite."""
+        return cls(_unit(embeddings))
+
+    def __len__(self) -> int:
+        return len(self.h)
+
+    def nearest(
+        self,
+        query: np.ndarray,
+        count: int = 10,
+        *,
+        among: np.ndarray | None = None,
+        without: Sequence[int] | np.ndarray = (),
+    ) -> Found:
+        """The up to `count` clips nearest to the embedding `query` [D]; of ties the first ones.
+
+        `among` bool [N] restricts the search, `without` leaves out clips by their numbers. Raises
+        RavelError when the query has another size or is not finite.
+        """
+        if np.shape(query) != self.h.shape[1:]:
+            raise RavelError(
+                f"The query has the shape {np.shape(query)}, but embeddings of this index have "
+                f"{self.h.shape[1:]}: embed it with the same encoder."
+            )
+        similarity = self.h @ _unit(np.asarray(query)[None])[0]
+        allowed = np.ones(len(self.h), bool) if among is None else np.array(among, bool)
+        allowed[np.asarray(without, int)] = False
+        rows = np.flatnonzero(allowed)
+        similarity, count = similarity[rows], max(0, min(count, len(rows)))
+        if 0 < count < len(rows):
+            least = np.partition(similarity, len(rows) - count)[len(rows) - count]
+            rows, similarity = rows[similarity >= least], similarity[similarity >= least]
+        order = np.lexsort((rows, -similarity))[:count]
+        return Found(rows[order], (1 - similarity[order]).clip(0, 2))
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """The distances of two clips drawn at random, in ascending order, up to 20,000 of them."""
+        if len(self) < 2:
+            return np.zeros(0, np.float32)
+        rng = np.random.default_rng(0)
+        one, other = rng.integers(len(self), size=(2, PAIRS))
+        one, other = one[one != other], other[one != other]
+        parts = zip(np.array_split(one, 10), np.array_split(other, 10), strict=True)
+        cosines = [np.einsum("nd,nd->n", self.h[a], self.h[b]) for a, b in parts]
+        return np.sort(1 - np.concatenate(cosines))
+
+    @cached_property
+    def plane(self) -> Plane:
+        """The plane that shows most of the clips' spread; of many, a seeded sample is measured."""
+        rows = np.arange(len(self))
+        if len(rows) > DRAWN:
+            rows = np.sort(np.random.default_rng(0).choice(rows, DRAWN, replace=False))
+        some = self.h[rows].astype(np.float64)
+        centre = some.mean(axis=0)
+        _, sizes, axes = np.linalg.svd(some - centre, full_matrices=False)
+        powers = np.zeros(2)
+        powers[: len(sizes)] = sizes[:2] ** 2
+        first, second = powers / max(float((sizes**2).sum()), 1e-12)
+        flat = np.zeros((2, some.shape[1]))
+        flat[: len(axes)] = axes[:2]
+        return Plane(centre, flat, (float(first), float(second)), rows)
+
+    def share_nearer(self, distance: float) -> float:
+        """The share of pairs of clips that are nearer to each other than this, from 0 to 1."""
+        return float(np.searchsorted(self.scale, distance) / max(1, len(self.scale)))
+
+
+def folder_of(store: FeatureStore, checkpoint: Checkpoint) -> Path:
+    """Where in a store's folder the index of its clips by this encoder is kept."""
+    audio = (store.path / "audio.npy").stat() if store.has_audio else None
+    facts = [FORMAT, checkpoint.digest, audio and [audio.st_size, audio.st_mtime_ns]]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    return store.path / "embeddings" / f"{checkpoint.name.replace('@', '-')}-{key}"
+
+
+def read(folder: Path) -> Index | None:
+    """What `build` left in a folder, mapped into memory; None when it has not finished there."""
+    found = _array(folder / FILE)
+    return None if found is None else Index(found)
+
+
+def build(
+    store: FeatureStore,
+    checkpoint: Checkpoint,
+    told: Callable[[int, int], Any] | None = None,
+) -> Index:
+    """The index of all clips of a store with audio, from its folder if it is there.
+
+    Every CHUNK is written as it is done, so a killed build goes on where it was; `told` hears of
+    clips done and clips in all. RavelError without audio, for a broken checkpoint, and where
+    nothing can be written.
+    """
+    if not store.has_audio:
+        raise RavelError(
+            f"{store.path} holds log-mels only, but an encoder hears sound: build it again with "
+            "its audio."
+        )
+    folder = folder_of(store, checkpoint)
+    found = read(folder)
+    if found is not None and len(found) == len(store):
+        return found
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = np.concatenate(list(_chunks(store, checkpoint, folder, told or _nobody)))
+        _write(folder / FILE, _unit(whole))
+    except OSError as error:
+        raise RavelError(f"{folder} cannot be written ({error.strerror}).") from error
+    for leftover in folder.glob("chunk-*.npy"):
+        leftover.unlink(missing_ok=True)
+    return Index(np.load(folder / FILE, mmap_mode="r"))
+
+
+def done(folder: Path) -> int:
+    """How many clips an unfinished build has behind it; the last chunk may have fewer."""
+    return CHUNK * sum(1 for _ in folder.glob("chunk-*.npy"))
+
+
+def wave(store: FeatureStore, row: int) -> np.ndarray:
+    """A clip's sound [S], without what pads it to the longest of its store."""
+    ends = (int(store.lengths[row]) - 1) * HOP
+    return store.clip(row).wave[: max(ends, 1)]
+
+
+def same_recording(store: FeatureStore, row: int) -> np.ndarray:
+    """The clips that are segments of the same recording as this one, itself among them."""
+    names = store.labels["name"]
+    if store.kind != "folder":
+        return np.array([row])
+    stem = str(names[row]).rpartition("-")[0]  # a segment's number ends its name
+    near = np.flatnonzero(np.char.startswith(names, f"{stem}-"))
+    return near[[str(names[i]).rpartition("-")[0] == stem for i in near]]
+
+
+def _chunks(
+    store: FeatureStore, checkpoint: Checkpoint, folder: Path, told: Callable[[int, int], Any]
+) -> Iterable[np.ndarray]:
+    model: Embedder | None = None
+    for number, first in enumerate(range(0, len(store), CHUNK)):
+        told(first, len(store))
+        path = folder / f"chunk-{number:05d}.npy"
+        rows = range(first, min(first + CHUNK, len(store)))
+        part = _array(path)
+        if part is None or len(part) != len(rows):
+            model = model or _load(checkpoint)
+            part = model.embed_many(wave(store, row) for row in rows).numpy()
+            _unit(part)  # what is not finite is found at once
+            _write(path, part)
+        yield part
+    told(len(store), len(store))
+
+
+def _load(checkpoint: Checkpoint) -> Embedder:
+    from core.contrastive import embed
+
+    step = "" if checkpoint.snapshot is None else f"@{checkpoint.snapshot}"
+    return embed.load(f"{checkpoint.path}{step}")
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Rows [N, D] at length 1, in single precision; those of zeros stay."""
+    if not np.isfinite(x).all():
+        raise RavelError(
+            "The encoder gives embeddings that are not finite: its training diverged, so choose "
+            "another."
+        )
+    x = np.asarray(x, np.float32)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+
+
+def _array(path: Path) -> np.ndarray | None:
+    try:
+        found = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):  # missing or damaged: made again
+        return None
+    return found if found.ndim == 2 and found.dtype == np.float32 else None
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            np.save(file, array)
+
+    replace(path, write)
+
+
+def _nobody(done: int, of: int) -> None:
+    """Nobody listens."""

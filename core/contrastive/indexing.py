@@ -44,7 +44,6 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print("Give a store and a checkpoint: python -m core.contrastive.indexing STORE CHECKPOINT")
         return 2
-    os.nice(10)  # whoever listens to the lab comes first
     try:
         index.build(FeatureStore.open(arguments[0]), checkpoints.find(arguments[1]))
     except RavelError as error:
@@ -54,4 +53,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # whoever listens to the lab comes first
     sys.exit(main(sys.argv[1:]))

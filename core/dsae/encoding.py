@@ -68,7 +68,6 @@ def progress(folder: Path, clips: int) -> Progress:
 def main(arguments: list[str]) -> int:
     """Encode, and say in one sentence why it failed."""
     path, checkpoint, cache, *split = arguments
-    os.nice(10)  # whoever listens to the lab comes first
     try:
         store = FeatureStore.open(path)
         found = checkpoints.find(checkpoint)
@@ -80,4 +79,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # whoever listens to the lab comes first
     sys.exit(main(sys.argv[1:]))

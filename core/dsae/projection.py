@@ -215,7 +215,6 @@ def main(arguments: list[str]) -> int:
     """Make one projection, telling its progress in a file beside it."""
     folder, space, settings = Path(arguments[0]), arguments[1], Settings(**json.loads(arguments[2]))
     path, last = _path(folder, space, settings).with_suffix(".json"), [0.0]
-    os.nice(10)  # whoever listens to the lab comes first
 
     def told(part: float) -> None:
         if time.monotonic() - last[0] > 0.5:
@@ -260,4 +259,5 @@ def _versions(method: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # whoever listens to the lab comes first
     sys.exit(main(sys.argv[1:]))

@@ -161,6 +161,10 @@ def test_new_draws_are_other_sounds(tab, address):
     open_page(tab, f"{address}?section=Draw&seconds=2", 4)
     before = sources(tab)
     tab.get_by_role("button", name="Draw again").click()
-    tab.get_by_text("Draw 4", exact=True).wait_for()
-    wait_for_players(tab, 4)
-    assert len(set(before + sources(tab))) == 8
+    tab.wait_for_function(
+        """before => {
+            const now = [...document.querySelectorAll("audio")].map(player => player.currentSrc);
+            return now.length == 4 && new Set([...before, ...now]).size == 8;
+        }""",
+        arg=before,
+    )

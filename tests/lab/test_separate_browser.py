@@ -1,6 +1,7 @@
 """The Separate page as people meet it: the real server, a real browser, sound and all."""
 
 import io
+import time
 import zipfile
 from collections.abc import Iterator
 
@@ -91,9 +92,12 @@ def expect_remix(tab: "sync_api.Page", expected: np.ndarray, gain: float) -> Non
     """The page comes to show the level of what is expected, and that is what it saves."""
     level = player.level(wav_bytes(gain * expected))
     tab.get_by_text(level, exact=True).last.wait_for()
-    tab.wait_for_timeout(500)
-    saved = soundfile.read(io.BytesIO(download(tab, "Remix")))[0]
-    assert np.abs(saved - expected).max() < 1e-6
+    deadline, off = time.monotonic() + 20, np.inf
+    while off > 1e-6 and time.monotonic() < deadline:  # the file may come after the figure
+        tab.wait_for_timeout(500)
+        saved = soundfile.read(io.BytesIO(download(tab, "Remix")))[0]
+        off = np.abs(saved - expected).max()
+    assert off < 1e-6
 
 
 def last_sound(tab: "sync_api.Page") -> str:

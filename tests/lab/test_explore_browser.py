@@ -143,7 +143,13 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
     tab.locator(".st-key-tool").get_by_text("Stretch", exact=True).click()
     tab.get_by_text("in hand").wait_for()
     wait_for_players(tab, 2)
-    press(tab, "stretch_amount", "End", 1)
+    press(tab, "stretch_amount", "End", 1)  # what is in hand already was another sound
+    tab.wait_for_function(
+        """() => {
+            const [own, edited] = [...document.querySelectorAll("audio")].map(p => p.duration);
+            return edited > 1.9 * own;
+        }"""
+    )
 
     before, after = (live.pitch(heard(tab, index)) for index in (0, 1))
     assert len(after.times) == pytest.approx(2 * len(before.times), abs=4)

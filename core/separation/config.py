@@ -97,7 +97,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "data": {"seconds": 2.5},
         "training": {
-            "steps": 10_000,
+            "steps": 28_000,
             "batch_size": 4,
             "learning_rate": 1e-3,
             "schedule": "cosine",
@@ -105,7 +105,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "gradient_clip": 5.0,
             "validate_every": 500,
             "checkpoint_every": 500,
-            "snapshots": (0, 500, 5_000, 10_000),
+            "snapshots": (0, 500, 5_000, 28_000),
         },
     },
     # For instruments playing together: their partials lie closer than 16 ms can tell apart.

@@ -25,9 +25,18 @@ class Settings(BaseModel):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Validate plain (possibly textual) values. Raises RavelError naming the first mistake."""
+        """Validate plain (possibly textual) values, laid over the defaults of this very config.
+
+        Raises RavelError naming the first mistake.
+        """
+        # A section that is given in part keeps the rest of this config's section, not of its type.
+        sections = {
+            name: field.default.model_dump()
+            for name, field in cls.model_fields.items()
+            if isinstance(field.default, BaseModel)
+        }
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(merge(sections, values))
         except ValidationError as error:
             raise RavelError(_explain(cls, error)) from None
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.contrastive.config import ContrastiveConfig
 from core.dsae.config import PRESETS, DsaeConfig, preset
 from core.errors import RavelError
 from core.training.config import flat_fields, merge
@@ -57,3 +58,9 @@ def test_merging_leaves_the_base_alone():
     base = {"training": {"steps": 1, "seed": 2}}
     assert merge(base, {"training.steps": 5}) == {"training": {"steps": 5, "seed": 2}}
     assert base == {"training": {"steps": 1, "seed": 2}}
+
+
+def test_a_section_given_in_part_keeps_the_rest_of_that_systems_defaults():
+    whole, part = ContrastiveConfig(), ContrastiveConfig.parse({"training": {"steps": 7}})
+    assert part.training == whole.training.model_copy(update={"steps": 7})
+    assert part.training.schedule == "cosine"

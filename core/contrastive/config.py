@@ -15,17 +15,9 @@ from pydantic import (
 
 from core.audio.clip import SAMPLE_RATE
 from core.audio.scene_mel import FRONT_END
-from core.training.config import Settings, TrainingConfig
+from core.training.config import Settings, TrainingConfig, listed
 
-
-def _listed(value: Any) -> Any:
-    """A list as it is typed: 'separator-scenes, separator-scenes@0'."""
-    if isinstance(value, str):
-        return tuple(value.replace(",", " ").split())
-    return () if value is None else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
 HEARD: dict[str, float] = {"sample_rate": SAMPLE_RATE, **FRONT_END._asdict()}
 

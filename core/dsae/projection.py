@@ -21,12 +21,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core.background import ROOT, Progress
 from core.dsae import maps
 from core.dsae.maps import Metric, Space
 from core.errors import RavelError
 from core.files import is_locked, write_json
 
-ROOT = Path(__file__).parent.parent.parent
 JUDGED = 2000  # points on which trust is measured: it takes the square of their number
 LEAST = 4  # points that make a map
 
@@ -59,15 +59,6 @@ class Projection:
     trustworthiness: float
     judged: int
     about: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a projection is: 'missing', 'running', 'failed' or 'done'; `part` from 0 to 1."""
-
-    state: str
-    part: float = 0.0
-    says: str = ""
 
 
 def pca(x: np.ndarray, dimensions: int) -> tuple[np.ndarray, list[float]]:

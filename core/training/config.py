@@ -80,14 +80,14 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _listed(value: Any) -> Any:
-    """A list as it is typed: '0, 500, 5000' or '0 500 5000'."""
+def listed(value: Any) -> Any:
+    """A list as it is typed, '0, 500, 5000' or '0 500 5000', for a BeforeValidator."""
     if isinstance(value, str):
         return tuple(value.replace(",", " ").split())
     return () if value is None else value
 
 
-Steps = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(_listed)]
+Steps = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(listed)]
 
 
 class TrainingConfig(Settings):

@@ -5,7 +5,7 @@ What needs torch is imported when it is asked for, so that pages and --help stay
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from core.training.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
+    from torch import Tensor
 
     from core.data.store import FeatureStore
     from core.training.engine import Task
@@ -79,15 +81,24 @@ def task(config: Config) -> Task:
         return SeparationTask(config)
     from core.contrastive.task import ContrastiveTask
 
-    return ContrastiveTask(config, _channels)
+    return ContrastiveTask(config, _channels, _untrained)
 
 
-def _channels(store: FeatureStore, name: str) -> np.ndarray:
+def _channels(store: FeatureStore, name: str, device: torch.device) -> np.ndarray:
     """The log-mels of a store's clips through a separator: what contrastive learning is handed."""
     from core.contrastive import views
     from core.separation.separate import load
 
-    return views.channels(store, load(name))
+    return views.channels(store, load(name, str(device)))
+
+
+def _untrained(seed: int, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """A separator of random weights, of the small preset, at work on waves [B, S]."""
+    from core.separation.config import SeparationConfig
+    from core.separation.separate import untrained
+
+    model = SeparationConfig.parse(preset("separation", "small")).model
+    return untrained(model, seed, device)
 
 
 def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoint:
@@ -107,6 +118,16 @@ def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoin
 def meanings_of(system: str) -> dict[str, str]:
     """What the figures in a system's metrics.json are, in words."""
     return dict(_card(system).MEANINGS)
+
+
+def maps_of(system: str) -> ModuleType:
+    """How a system's models lay out the clips of a store on a map: its `maps.py`, whose functions
+    are called alike. Separators have none."""
+    if system == "contrastive":
+        from core.contrastive import maps
+    else:
+        from core.dsae import maps
+    return maps
 
 
 def _card(system: str) -> ModuleType:

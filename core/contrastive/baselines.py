@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.contrastive import probe, views
+from core.contrastive import probe, sources, views
 from core.contrastive.config import ContrastiveConfig
 from core.contrastive.evaluate import Embedded
 from core.contrastive.model import Cnn14, Contrastive, SmallEncoder
@@ -60,7 +60,7 @@ def untrained(
     with torch.no_grad():
         for some in torch.arange(CALIBRATION).split(BATCH):
             rows, first = (x[some].to(log_mels.device) for x in (clips, starts))
-            encoder(views.cut(log_mels, rows, first, patch))
+            encoder(sources.cut(log_mels, rows, first, patch))
     return encoder.eval()
 
 

@@ -19,6 +19,8 @@ from core.training.config import Settings, TrainingConfig, listed
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
+# What may stand among the separators without having learnt anything.
+RANDOM = ("random-separator", "random-filter", "random-equaliser")
 HEARD: dict[str, float] = {"sample_rate": SAMPLE_RATE, **FRONT_END._asdict()}
 
 
@@ -41,7 +43,12 @@ class ViewsConfig(Settings):
         "mixture-channel", description="what the two views are"
     )
     separators: Names = Field(
-        ("separator-scenes",), description="separation checkpoints; one is drawn for each example"
+        ("separator-scenes",),
+        description="separation checkpoints, or random-separator, random-filter, random-equaliser; "
+        "one is drawn for each example",
+    )
+    random_pool: PositiveInt = Field(
+        1_000, description="how many random separators or filters there are; a batch draws one"
     )
     frames: int = Field(96, ge=32, description="frames of a patch, 10 ms each")
     proximity: PositiveFloat | None = Field(

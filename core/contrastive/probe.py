@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.contrastive import views
+from core.contrastive import sources, views
 
 BATCH = 256  # patches at a time
 NEIGHBOURS = 5
@@ -35,7 +35,7 @@ def embed_patches(
     parts = []
     for clips, first in zip(owner.split(BATCH), begin.split(BATCH), strict=True):
         clips, first = clips.to(log_mels.device), first.to(log_mels.device)
-        parts.append(encoder(views.cut(log_mels, clips, first, patch)).float().cpu())
+        parts.append(encoder(sources.cut(log_mels, clips, first, patch)).float().cpu())
     return torch.cat(parts).numpy(), owner.numpy()
 
 

@@ -48,22 +48,26 @@ class Corpus(NamedTuple):
         return counts if self.folds is None else {**counts, "folds": len(set(self.folds))}
 
 
-def on_store(names: Sequence[str], path: str, say: Say, supervised: bool = False) -> None:
+def on_store(
+    names: Sequence[str], path: str, say: Say, supervised: bool = False, alone: bool = False
+) -> None:
     """Score encoders and baselines on a store's held-out clips; keep it in metrics.json and card.
 
     A shallow network, neighbours and prototypes learn from its training clips. NAME@STEP is a row
     of its own beside NAME's. `supervised` also teaches an encoder of the same size by the labels,
-    which takes as long as a training. Raises RavelError for a store without labels or two splits.
+    which takes as long as a training; `alone` leaves all baselines out. Raises RavelError for a
+    store without labels or two splits.
     """
     device = pick_device("auto")
     models = [load(name, str(device)) for name in dict.fromkeys(names)]
     corpus = _corpus(FeatureStore.open(path), models[0].config.data.factor, device)
     say(f"{corpus.name}: " + ", ".join(f"{MEANINGS[k]} {v}" for k, v in corpus.counts.items()))
-    base = {"log-mel statistics": _scores(_statistics(corpus), corpus)}
+    base = {} if alone else {"log-mel statistics": _scores(_statistics(corpus), corpus)}
     for folder in dict.fromkeys(model.checkpoint.path for model in models):
         mine = [model for model in models if model.checkpoint.path == folder]
         rows = {_row(model): _scores(_by(model.encoder, model, corpus), corpus) for model in mine}
-        rows |= _same_size(mine[0], corpus, supervised) | base
+        if not alone:
+            rows |= _same_size(mine[0], corpus, supervised) | base
         _keep(Checkpoint(folder), corpus, rows)
         say(f"\n{folder.name} on {corpus.name}, value [95 % interval]")
         say(table(rows))

@@ -6,27 +6,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.contrastive import objective, probe, views
-from core.contrastive.config import ContrastiveConfig
+from core.contrastive import objective, probe, sources, views
+from core.contrastive.config import RANDOM, ContrastiveConfig
 from core.contrastive.model import Contrastive
 from core.data.store import FeatureStore
 from core.errors import RavelError
 
 HELD_OUT = 256  # clips whose pairs the validation losses are of
 
-Separate = Callable[[FeatureStore, str], np.ndarray]
+Separate = Callable[[FeatureStore, str, torch.device], np.ndarray]
+Untrained = Callable[[int, torch.device], sources.Process]
 
 
 class ContrastiveTask:
     """Similarity maximisation and coincidence prediction over views of a store's clips.
 
-    `channels` makes the log-mels of a store's clips through a named separator.
+    `channels` makes the log-mels of a store's clips through a named separator; `untrained` makes a
+    separator of random weights by its seed.
     """
 
-    def __init__(self, config: ContrastiveConfig, channels: Separate) -> None:
+    def __init__(self, config: ContrastiveConfig, channels: Separate, untrained: Untrained) -> None:
         self.config = config
         self.training = config.training
-        self.channels = channels
+        self.channels, self.untrained = channels, untrained
 
     def load(self, device: torch.device) -> int:
         """Make or find the views of all clips, bring them; the number of training clips."""
@@ -34,18 +36,35 @@ class ContrastiveTask:
         names = self.config.views.separators
         if self.config.views.pair == "mixture-mixture":
             names = ()
-        sources = [views.mixtures(store), *(self.channels(store, name) for name in names)]
-        frames = views.frames_of(store)
-        self.train, self.held_out = (
-            views.Views(
-                self.config.views, [source[rows] for source in sources], frames[rows], device
+        kept = {name: self.channels(store, name, device) for name in names if name not in RANDOM}
+        mixtures, frames = views.mixtures(store), views.frames_of(store)
+
+        def part(split: str) -> views.Views:
+            rows = store.indices(split)
+            processors = [
+                kept[name][rows] if name in kept else self._drawn(name, store.audio[rows], device)
+                for name in names
+            ]
+            return views.Views(
+                self.config.views, [mixtures[rows], *processors], frames[rows], device
             )
-            for rows in (store.indices("train"), store.indices("validation"))
-        )
+
+        self.train, self.held_out = part("train"), part("validation")
         if not len(self.held_out):
             raise RavelError(f"{store.path} holds out no clips: build it with a validation split.")
         self.labels = self._labels(store)
         return len(self.train)
+
+    def _drawn(self, name: str, waves: np.ndarray, device: torch.device) -> sources.Drawn:
+        """A random processor of the kind that is named, numbered from this run's seed on."""
+        first = self.training.seed * self.config.views.random_pool
+        make: dict[str, sources.Make] = {
+            "random-separator": lambda seed: self.untrained(seed, device),
+            "random-filter": sources.random_filter,
+            "random-equaliser": sources.random_equaliser,
+        }
+        pool = self.config.views.random_pool
+        return sources.Drawn(waves, lambda n: make[name](first + n), pool, device)
 
     def _labels(self, store: FeatureStore) -> tuple[np.ndarray, np.ndarray] | None:
         """Labels of training and held-out clips, for the probe alone; none without the column."""
@@ -112,9 +131,7 @@ class ContrastiveTask:
         if self.labels is None:
             return {}
         embedded = [
-            probe.embed_all(
-                model.encoder, part.sources[0][:, 0], part.frames, self.config.views.frames
-            )
+            probe.embed_all(model.encoder, part.mixtures, part.frames, self.config.views.frames)
             for part in (self.train, self.held_out)
         ]
         return probe.quick(*embedded, *self.labels)

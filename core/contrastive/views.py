@@ -19,6 +19,7 @@ from tqdm import tqdm
 from core.audio.mel import HOP
 from core.audio.scene_mel import FRONT_END, scene_frames, scene_log_mel
 from core.contrastive.config import ViewsConfig
+from core.contrastive.sources import Kept, Source, cut
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
 from core.files import replace
@@ -102,25 +103,30 @@ class Views:
     """Pairs of augmented patches of clips, drawn anew at each call.
 
     `sources` are log-mels [N, M, T, 64]: first of the mixtures (M = 1), then of each processor's
-    channels. `frames` [N] is how much of each clip is sound.
+    channels, or what makes them as they are drawn. `frames` [N] is how much of each clip is sound.
     """
 
     def __init__(
         self,
         config: ViewsConfig,
-        sources: Sequence[np.ndarray],
+        sources: Sequence[np.ndarray | Source],
         frames: np.ndarray,
         device: torch.device | str = "cpu",
     ) -> None:
         if config.pair != "mixture-mixture" and len(sources) < 2:
             raise RavelError("views.separators is empty: name a separator, or mix with mixtures.")
-        if sources[0].shape[2] < config.frames:
+        mixtures = sources[0]
+        if mixtures.shape[2] < config.frames:
             raise RavelError(
-                f"The clips have {sources[0].shape[2]} frames, fewer than the {config.frames} of a "
+                f"The clips have {mixtures.shape[2]} frames, fewer than the {config.frames} of a "
                 "patch: lower views.frames, or build the store with longer segments."
             )
         self.config = config
-        self.sources = [torch.from_numpy(np.array(source)).to(device) for source in sources]
+        self.mixtures = torch.from_numpy(np.array(mixtures[:, 0])).to(device)  # [N, T, 64]
+        self.processors: list[Source] = [
+            Kept(source, device) if isinstance(source, np.ndarray) else source
+            for source in sources[1:]
+        ]
         self.frames = torch.from_numpy(frames).to(device).clamp(min=config.frames)
 
     def __len__(self) -> int:
@@ -130,7 +136,7 @@ class Views:
         """Two views [B, F, 64] of the clips `indices` [B], each with its own random numbers."""
         starts = self._starts(indices)
         size = self.config.frames
-        whole = [cut(self.sources[0][:, 0], indices, start, size) for start in starts]
+        whole = [cut(self.mixtures, indices, start, size) for start in starts]
         processor, pick = self._choices(len(indices))
         if self.config.pair == "channel-channel":
             whole[0] = self._channel(indices, starts[0], processor, pick, whole[0])
@@ -143,7 +149,7 @@ class Views:
     def _choices(self, count: int) -> tuple[Tensor, Tensor]:
         """The OR rule, one of the separators for each example; and which channel, from 0 to 1."""
         device = self.frames.device
-        processor = torch.randint(max(1, len(self.sources) - 1), (count,), device=device)
+        processor = torch.randint(max(1, len(self.processors)), (count,), device=device)
         return processor, torch.rand(count, device=device)
 
     def _starts(self, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +164,7 @@ class Views:
 
     def _loud(self, indices: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """A start between `low` and `high`; drawn again while the patch there is silent."""
-        mixture, size = self.sources[0][:, 0], self.config.frames
+        mixture, size = self.mixtures, self.config.frames
         start = _uniform(low, high)
         for _ in range(TRIES - 1):
             quiet = level(cut(mixture, indices, start, size)) < QUIET
@@ -181,15 +187,12 @@ class Views:
         One that is all but empty gives way to the loudest: as a view it would tell nothing.
         """
         found = torch.empty_like(mixture)
-        for number, source in enumerate(self.sources[1:]):
+        for number, source in enumerate(self.processors):
             mine = torch.nonzero(processor == number)[:, 0]
-            count, rows = source.shape[1], torch.arange(len(mine), device=mine.device)
-            patches = torch.stack(
-                [
-                    cut(source[:, m], indices[mine], start[mine], self.config.frames)
-                    for m in range(count)
-                ]
-            )  # [M, b, F, 64]
+            if not len(mine):
+                continue
+            patches = source.patches(indices[mine], start[mine], self.config.frames)
+            count, rows = len(patches), torch.arange(len(mine), device=mine.device)
             picked = ((pick[mine] * count).long() + turn) % count
             levels = level(patches)  # [M, b]
             empty = levels[picked, rows] < level(mixture[mine]) - EMPTY
@@ -204,13 +207,6 @@ class Views:
         patches = time_warp(patches, c.warp)
         patches = masked(patches, c.freq_masks, c.freq_width, dim=2)
         return masked(patches, c.time_masks, c.time_width, dim=1)
-
-
-def cut(source: Tensor, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
-    """Patches float32 [B, frames, 64] of log-mels [N, T, 64] from `starts` [B] on."""
-    positions = starts[:, None] + torch.arange(frames, device=starts.device)
-    positions = positions.clamp(max=source.shape[1] - 1)
-    return source[indices[:, None], positions].float()
 
 
 def level(patches: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ quieter = remix(channels, [0.0, -12.0])  # the second channel 12 dB down
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from core import checkpoints
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.data.mixtures import LEVEL, rms
 from core.errors import RavelError
-from core.separation.config import SeparationConfig
+from core.separation.config import ModelConfig, SeparationConfig
 from core.separation.model import Separator
 from core.separation.objective import si_snr
 
@@ -93,10 +94,7 @@ class Splitter:
 
         What is no longer than a window and needs no joining.
         """
-        mixtures = mixtures.to(self.device, torch.float32)
-        loudness = rms(mixtures)[:, None]
-        gain = torch.where(loudness > FAINT, LEVEL / loudness.clamp(min=FAINT), 1.0)
-        return self.model(gain * mixtures) / gain[..., None]
+        return _apart(self.model, mixtures.to(self.device, torch.float32))
 
 
 def load(checkpoint: str | Path, device: str = "cpu") -> Splitter:
@@ -108,6 +106,23 @@ def load(checkpoint: str | Path, device: str = "cpu") -> Splitter:
     model = Separator(config.model)
     found.restore(model)
     return Splitter(model.to(device), config, found)
+
+
+def untrained(
+    config: ModelConfig, seed: int, device: torch.device | str = "cpu"
+) -> Callable[[Tensor], Tensor]:
+    """A separator of random weights by `seed`: mixtures [B, S] to channels [B, M, S]."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Separator(config).to(device).eval().requires_grad_(False)
+    return torch.inference_mode()(partial(_apart, model))
+
+
+def _apart(model: Separator, mixtures: Tensor) -> Tensor:
+    """Channels at their true level, of mixtures brought to the level that the model knows."""
+    loudness = rms(mixtures)[:, None]
+    gain = torch.where(loudness > FAINT, LEVEL / loudness.clamp(min=FAINT), 1.0)
+    return model(gain * mixtures) / gain[..., None]
 
 
 def separate_file(model: Splitter, mixture: Clip, out: str | Path) -> list[Path]:

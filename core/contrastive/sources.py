@@ -1,0 +1,114 @@
+"""Where the patches of a view come from: kept log-mels, or a random processor as they are drawn.
+
+N clips, B patches drawn, S samples, M channels, T frames of a clip, F frames of a patch, 64 bands.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.audio.scene_mel import FRONT_END, scene_log_mel
+from core.data.store import PCM
+
+Process = Callable[[Tensor], Tensor]  # waves [B, S] to channels [B, M, S] that add up to them
+Make = Callable[[int], Process]  # a process by its number: the same number, the same process
+
+TAPS = 256  # of a random filter: 16 ms, a window of the small separator
+FILTER_SNR = 10.5  # dB of a filtered channel to the wave, as untrained small separators have it
+KNOTS, DEPTH = 8, 1.5  # of a random equaliser: points along the bands, and how far it swings
+
+
+class Source(Protocol):
+    """What a view's patches are cut from."""
+
+    def patches(self, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
+        """Patches float32 [M, B, F, 64], one for each channel, of clips [B] from frames [B] on."""
+
+
+class Kept:
+    """Log-mels [N, M, T, 64] made ahead of time."""
+
+    def __init__(self, log_mels: np.ndarray | Tensor, device: torch.device | str) -> None:
+        self.log_mels = torch.as_tensor(np.array(log_mels)).to(device)
+
+    def patches(self, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
+        """See Source."""
+        channels = range(self.log_mels.shape[1])
+        return torch.stack([cut(self.log_mels[:, m], indices, starts, frames) for m in channels])
+
+
+class Drawn:
+    """Channels that random processes make of the patch alone, when it is drawn.
+
+    `waves` are int16 [N, S]; each call draws one of `pool` processes.
+    """
+
+    def __init__(
+        self, waves: np.ndarray, make: Make, pool: int, device: torch.device | str
+    ) -> None:
+        self.waves = torch.from_numpy(np.array(waves)).to(device)
+        self.pool, self.make = pool, lru_cache(maxsize=1)(make)
+
+    @torch.no_grad()
+    def patches(self, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
+        """See Source."""
+        process = self.make(int(torch.randint(self.pool, ())))
+        size = FRONT_END.n_fft + (frames - 1) * FRONT_END.hop
+        at = starts[:, None] * FRONT_END.hop + torch.arange(size, device=self.waves.device)
+        beyond = at >= self.waves.shape[1]
+        waves = self.waves[indices[:, None], at.clamp(max=self.waves.shape[1] - 1)].float() / PCM
+        channels = process(waves.masked_fill(beyond, 0.0))
+        return scene_log_mel(channels, FRONT_END).transpose(0, 1)
+
+
+def cut(source: Tensor, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
+    """Patches float32 [B, frames, 64] of log-mels [N, T, 64] from `starts` [B] on."""
+    positions = starts[:, None] + torch.arange(frames, device=starts.device)
+    positions = positions.clamp(max=source.shape[1] - 1)
+    return source[indices[:, None], positions].float()
+
+
+def random_filter(number: int) -> Process:
+    """Waves through a random FIR filter, and what it leaves of them.
+
+    A pulse and white noise under a Hann window: as far from the wave as an untrained separator's
+    channel is, but the same at every moment.
+    """
+    noise = _noise(number, TAPS) * torch.hann_window(TAPS)
+    noise *= 10 ** (-FILTER_SNR / 20) / noise.norm()
+    noise[TAPS // 2] += 1.0
+
+    def process(waves: Tensor) -> Tensor:
+        taps = 0.5 * noise.to(waves.device)
+        size = waves.shape[-1] + TAPS
+        spectrum = torch.fft.rfft(waves, size) * torch.fft.rfft(taps, size)
+        first = torch.fft.irfft(spectrum, size)[..., TAPS // 2 :][..., : waves.shape[-1]]
+        return torch.stack([first, waves - first], dim=1)
+
+    return process
+
+
+def random_equaliser(number: int) -> Process:
+    """Waves through a random equaliser, smooth over frequency, and what it leaves of them."""
+    knots = DEPTH * _noise(number, KNOTS)
+
+    def process(waves: Tensor) -> Tensor:
+        size = waves.shape[-1]
+        bins = size // 2 + 1
+        # Knots as far apart as octaves are on a mel-like scale: more of them where it is low.
+        place = torch.linspace(0, 1, bins, device=waves.device).sqrt() * (KNOTS - 1)
+        low = place.long().clamp(max=KNOTS - 2)
+        points = knots.to(waves.device)
+        curve = torch.sigmoid(torch.lerp(points[low], points[low + 1], place - low))
+        first = torch.fft.irfft(torch.fft.rfft(waves) * curve, size)
+        return torch.stack([first, waves - first], dim=1)
+
+    return process
+
+
+def _noise(number: int, size: int) -> Tensor:
+    return torch.randn(size, generator=torch.Generator().manual_seed(number))

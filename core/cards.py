@@ -11,14 +11,16 @@ from core.training.config import Settings
 from core.training.run import Run
 
 BEGIN, END = "<!-- scores: written by `python -m core evaluate` -->", "<!-- end of scores -->"
+SMALL = 0.01  # numbers of a list below are not shown
 
 
 class About(NamedTuple):
-    """What a system puts into its models' cards: tags of the front matter, and what it is in
-    Markdown, with an example of its use."""
+    """What a system puts into its models' cards: tags and the Hub's name of the task for the front
+    matter, and what it is in Markdown, with an example of its use."""
 
     tags: str
     text: str
+    task: str = "audio-to-audio"
 
 
 def export_run(
@@ -68,6 +70,24 @@ def refresh_scores(checkpoint: checkpoints.Checkpoint, meanings: Mapping[str, st
         replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def refresh_front(checkpoint: checkpoints.Checkpoint, about: About) -> None:
+    """Put the front matter that is written today over the one that a card begins with."""
+    path = checkpoint.path / "README.md"
+    text = path.read_text(encoding="utf-8")
+    body = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+    text = _front(about) + body
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def address(checkpoint: checkpoints.Checkpoint, name: str, new: str) -> None:
+    """Let the examples in a card load `new`, a Hub id, where they load `name`."""
+    path = checkpoint.path / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for before, after in (('load("', '")'), ("--checkpoint ", " "), ("`", "@")):
+        text = text.replace(f"{before}{name}{after}", f"{before}{new}{after}")
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def train_command(config: Settings, run: str) -> str:
     """The command that trains with this config: every setting that is not the default."""
     default, given = type(config)().model_dump(), config.model_dump()
@@ -84,7 +104,17 @@ def shown(value: Any) -> str:
     """A score with its interval, or a plain number."""
     if isinstance(value, dict):
         return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    if isinstance(value, list):
+        return _listed(value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _listed(values: list[float]) -> str:
+    """The largest of some numbers in their order, and how many small ones are left out."""
+    large = sorted((value for value in values if value >= SMALL), reverse=True)
+    left = len(values) - len(large)
+    shown = [f"{value:.2f}" for value in large]
+    return ", ".join([*shown, f"{left} below {SMALL}"] if left else shown)
 
 
 def spelt(value: Any) -> str:
@@ -106,11 +136,7 @@ def _card(
     name, steps = checkpoint.name, given["training"]["steps"]
     snapshots = ", ".join(f"`{name}@{step}`" for step in checkpoint.snapshots)
     kept = f"\nSnapshots of the same run, by their step: {snapshots}.\n" if snapshots else ""
-    return f"""---
-license: mit
-tags: [{about.tags}]
----
-# {title}
+    return f"""{_front(about)}# {title}
 
 {about.text}
 
@@ -133,6 +159,17 @@ The weights are those of step {progress["step"]:,} of {steps:,}.
 {END}
 
 Licence: MIT. The weights carry no recording.
+"""
+
+
+def _front(about: About) -> str:
+    """What the Hub reads of a card."""
+    return f"""---
+license: mit
+library_name: ravel
+pipeline_tag: {about.task}
+tags: [{about.tags}]
+---
 """
 
 

@@ -5,10 +5,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replace_field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from core import hub
 from core.errors import RavelError
 from core.files import replace, write_json
 
@@ -24,11 +26,13 @@ class Checkpoint:
 
     path: Path
     snapshot: int | None = None  # the step, or none for the final weights
+    source: str | None = None  # where it was fetched from: OWNER/NAME on the Hub, and a revision
 
     @property
     def name(self) -> str:
         """The folder's name, and of a snapshot its step: separator-scenes@500."""
-        return self.path.name if self.snapshot is None else f"{self.path.name}@{self.snapshot}"
+        name = re.sub(r"^.*?/|@.*", "", self.source) if self.source else self.path.name
+        return name if self.snapshot is None else f"{name}@{self.snapshot}"
 
     @property
     def snapshots(self) -> list[int]:
@@ -98,9 +102,21 @@ class Checkpoint:
             ) from None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        """Lay `metrics` over what metrics.json says, section by section."""
+        """Lay `metrics` over what metrics.json says, section by section.
+
+        Raises RavelError for what is a copy of the Hub's.
+        """
+        self.check_ours()
         write_json(self.path / "metrics.json", {**self.metrics, **metrics})
         self.__dict__.pop("metrics", None)
+
+    def check_ours(self) -> None:
+        """Raise RavelError if this is a copy of the Hub's, in which nothing may be written."""
+        if self.source:
+            raise RavelError(
+                f"{self.source} is on the Hub and cannot be changed here: make it a folder of your "
+                f"own, python -m core hub pull {self.source} --out FOLDER."
+            )
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -114,27 +130,36 @@ class Checkpoint:
         return value
 
     def _says(self, what: str) -> str:
+        if self.source:
+            return f"The checkpoint {self.source} {what}."
         return f"The checkpoint {self.path} {what}: restore the file or train the model again."
 
 
 def find(name: str | Path) -> Checkpoint:
-    """A checkpoint by its name among those that ship, or by its folder. Raises RavelError.
+    """A checkpoint by its name among those that ship, by its folder, or by OWNER/NAME on the Hub,
+    where OWNER/NAME@REVISION is a branch, tag or commit. Raises RavelError.
 
-    NAME@STEP is a snapshot of it.
+    NAME@STEP is a snapshot of it. What is on the Hub is fetched; a Path is never looked for there.
     """
     whole, _, step = str(name).rpartition("@") if _SNAPSHOT.search(str(name)) else (name, "", "")
     for path in (SHIPPED / whole, Path(whole)):
         if path.is_dir() and str(whole) not in ("", "."):
-            found = Checkpoint(path, int(step) if step else None)
-            if step and found.snapshot not in found.snapshots:
-                kept = ", ".join(map(str, found.snapshots)) or "none"
-                raise RavelError(f"{path.name} has no snapshot of step {step}: it keeps {kept}.")
-            return found
+            return _at(Checkpoint(path), step)
+    if isinstance(name, str) and (wanted := hub.parse(str(whole))):
+        return _at(Checkpoint(hub.fetch(wanted), source=str(wanted)), step)
     known = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none yet"
     raise RavelError(
-        f"There is no checkpoint called {str(name)!r}: give a folder or one of those that ship "
-        f"({known})."
+        f"There is no checkpoint called {str(name)!r}: give a folder, OWNER/NAME on the Hub, or "
+        f"one of those that ship ({known})."
     )
+
+
+def _at(found: Checkpoint, step: str) -> Checkpoint:
+    """A checkpoint, or the snapshot of it that `step` names. Raises RavelError."""
+    if step and int(step) not in found.snapshots:
+        kept = ", ".join(map(str, found.snapshots)) or "none"
+        raise RavelError(f"{found.name} has no snapshot of step {step}: it keeps {kept}.")
+    return replace_field(found, snapshot=int(step)) if step else found
 
 
 def list_checkpoints(system: str | None = None) -> list[Checkpoint]:

@@ -30,9 +30,9 @@ class Model(nn.Module):
 
 
 def load_model(model_file_path: str = DEFAULT) -> Model:
-    """A model by the name, folder or weights file of a checkpoint. Raises RavelError without it."""
+    """A model by the name, folder, weights file or Hub id of a checkpoint. Raises RavelError."""
     path = Path(model_file_path or DEFAULT)
-    return Model(load(path.parent if path.is_file() else path))
+    return Model(load(path.parent if path.is_file() else str(path)))
 
 
 def get_scene_embeddings(audio: Tensor, model: Model) -> Tensor:

@@ -69,6 +69,21 @@ def preset(system: str, name: str) -> dict[str, Any]:
     return PRESETS[system][name]
 
 
+def network(config: Config) -> torch.nn.Module:
+    """The network of a config, whose tensors a checkpoint holds."""
+    if config.system == "dsae":
+        from core.dsae.model import Dsae
+
+        return Dsae(config.model)
+    if config.system == "separation":
+        from core.separation.model import Separator
+
+        return Separator(config.model)
+    from core.contrastive.model import Contrastive
+
+    return Contrastive(config.model)
+
+
 def task(config: Config) -> Task:
     """What the engine trains for a config."""
     if config.system == "dsae":
@@ -113,6 +128,14 @@ def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoin
     card = _card(config.system)
     about, meanings = card.about(config, Path(out).name), meanings_of(config.system)
     return cards.export_run(run, out, about=about, config=config, meanings=meanings, **options)
+
+
+def refresh_front(checkpoint: Checkpoint) -> None:
+    """Write a card's front matter anew. Raises RavelError when the config is damaged."""
+    from core import cards
+
+    config = parse(checkpoint.config)
+    cards.refresh_front(checkpoint, _card(config.system).about(config, checkpoint.name))
 
 
 def meanings_of(system: str) -> dict[str, str]:

@@ -26,11 +26,16 @@ LEAP = -7.0  # log-probability of any other step, such as to the next note
 
 @dataclass(frozen=True)
 class Pitch:
-    """`times` [P] in s; `f0` [B, P] in Hz, in every frame; `confidence` [B, P] from 0 to 1."""
+    """`times` [P] in s; `f0` [B, P] in Hz, in every frame; `confidence` [B, P] from 0 to 1.
+
+    `embedding` [B, P, 32] by tiny, [B, P, 256] by full: the network's fifth layer, which torchcrepe
+    takes as its embedding, averaged over the eight moments of the window that it keeps apart.
+    """
 
     times: np.ndarray
     f0: np.ndarray
     confidence: np.ndarray
+    embedding: np.ndarray
 
 
 def track(
@@ -52,9 +57,12 @@ def track(
     _check(waves, capacity, hop)
     device = torch.device(device)
     size, model = batch_size or (128 if device.type == "cpu" else 2048), _model(capacity, device)
-    parts = [_decode(_activations(clips, model, hop, size)) for clips in waves.split(CLIPS)]
-    f0, confidence = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return Pitch(np.arange(f0.shape[1]) * hop / SAMPLE_RATE, f0, confidence)
+    parts = []
+    for clips in waves.split(CLIPS):
+        activation, embedding = _activations(clips, model, hop, size)
+        parts.append((*_decode(activation), embedding))
+    f0, confidence, embedding = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Pitch(np.arange(f0.shape[1]) * hop / SAMPLE_RATE, f0, confidence, embedding)
 
 
 def raw_pitch_accuracy(
@@ -115,20 +123,23 @@ def _model(capacity: Capacity, device: torch.device) -> torch.nn.Module:
 @torch.inference_mode()
 def _activations(
     waves: torch.Tensor, model: torch.nn.Module, hop: int, batch_size: int
-) -> np.ndarray:
-    """Activations [B, P, 360] of waves [B, S], by frames [N, 1024] centred on every hop."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Activations [B, P, 360] and embeddings [B, P, D] of waves [B, S], by frames [N, 1024] centred
+    on every hop."""
     padded = functional.pad(waves, (WINDOW // 2, WINDOW // 2))
     frames = padded.unfold(-1, WINDOW, hop)  # [B, P, 1024], a view
     shape, device = frames.shape[:2], next(model.parameters()).device
     index = torch.arange(shape[0] * shape[1]).split(batch_size)
     parts = [
-        _network(model, frames[i // shape[1], i % shape[1]].to(device)).cpu() for i in index
+        _network(model, frames[i // shape[1], i % shape[1]].to(device)) for i in index
     ]  # taken frame by frame: all frames at once hold every sample six times
-    return torch.cat(parts).reshape(*shape, BINS).numpy()
+    both = (torch.cat([part.cpu() for part in values]) for values in zip(*parts, strict=True))
+    activation, embedding = (values.reshape(*shape, -1).numpy() for values in both)
+    return activation, embedding
 
 
-def _network(model: torch.nn.Module, frames: torch.Tensor) -> torch.Tensor:
-    """CREPE's activations [N, 360] of frames [N, 1024].
+def _network(model: torch.nn.Module, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """CREPE's activations [N, 360] and embeddings [N, D] of frames [N, 1024].
 
     The forward pass of torchcrepe.Crepe, whose 2-D convolutions over [N, C, 1024, 1] cost three
     times as much on a CPU as the same weights over [N, C, 1024].
@@ -143,7 +154,9 @@ def _network(model: torch.nn.Module, frames: torch.Tensor) -> torch.Tensor:
             x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
         )
         x = functional.max_pool1d(x, 2)
-    return torch.sigmoid(model.classifier(x.transpose(1, 2).flatten(1)))
+        if i == 5:
+            embedding = x.mean(-1)
+    return torch.sigmoid(model.classifier(x.transpose(1, 2).flatten(1))), embedding
 
 
 def _decode(activation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,8 @@ def add_checkpoint(parser: Any, default: str = "ts-dsae-instruments") -> None:
         "--checkpoint",
         default=default,
         metavar="NAME",
-        help=f"name, NAME@STEP for a snapshot, or folder (default: {default})",
+        help="name, NAME@STEP for a snapshot, folder, or OWNER/NAME on the Hugging Face Hub "
+        f"(default: {default})",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 

@@ -182,10 +182,43 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--most", type=int, metavar="N", help="take at most N real recordings of each instrument"
     )
+    heard = evaluate.add_argument_group("what is heard", "of disentangling models, with --data")
+    heard.add_argument(
+        "--melodies",
+        type=int,
+        metavar="N",
+        default=100,
+        help="make N validation clips sound again and follow their pitch by CREPE; 0: none, and no "
+        "Fréchet audio distance (default: 100)",
+    )
+    heard.add_argument(
+        "--crepe",
+        choices=["tiny", "full"],
+        help="size of CREPE (default: full on a GPU, else tiny)",
+    )
+    heard.add_argument(
+        "--route",
+        choices=["paper", "live"],
+        default="paper",
+        help="from log-mels to sound (default: paper)",
+    )
+    heard.add_argument(
+        "--fad",
+        choices=["crepe", "vggish"],
+        default="crepe",
+        help="embedding of the Fréchet audio distance: CREPE's, which costs nothing more, or "
+        "VGGish's beside it (default: crepe)",
+    )
+    heard.add_argument(
+        "--vggish", metavar="FILE", help="VGGish's weights (default: fetched once over https)"
+    )
     evaluate.add_argument(
         "--supervised",
         action="store_true",
         help="of encoders: also train one of the same size by labels, for comparison",
+    )
+    evaluate.add_argument(
+        "--alone", action="store_true", help="of encoders: without any baseline beside them"
     )
 
 
@@ -195,7 +228,9 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         raise RavelError("There is nothing to evaluate on: give --data STORE or --real FOLDER.")
     names: dict[str, list[str]] = {}
     for name in arguments.checkpoints:
-        names.setdefault(find(name).system, []).append(name)
+        found = find(name)
+        found.check_ours()
+        names.setdefault(found.system, []).append(name)
     for system, those in names.items():
         _evaluate(system, those, arguments)
 
@@ -213,10 +248,16 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
 
         if arguments.real:
             raise RavelError(f"{names[0]} makes embeddings: score it on clips, with --data STORE.")
-        return contrastive.on_store(names, arguments.data, say, arguments.supervised)
+        return contrastive.on_store(
+            names, arguments.data, say, arguments.supervised, arguments.alone
+        )
     from core.dsae import report
 
     if arguments.data:
-        report.on_store(names, arguments.data, say)
+        wanted = arguments.fad == "vggish" or bool(arguments.vggish)
+        hearing = report.Hearing(
+            arguments.melodies, arguments.crepe, arguments.route, wanted, arguments.vggish
+        )
+        report.on_store(names, arguments.data, say, hearing)
     if arguments.real:
         report.on_recordings(names, arguments.real, arguments.judge, arguments.most, say)

@@ -32,4 +32,4 @@ by {config.stage(0)}, from views: {pair}.{made} An embedding `h` has {model.embe
 ```
 python -m core embed street.wav --checkpoint {name} --out embeddings.npz
 ```"""
-    return About("audio, self-supervised-learning, embeddings", text)
+    return About("audio, self-supervised-learning, embeddings", text, "feature-extraction")

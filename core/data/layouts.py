@@ -1,4 +1,5 @@
-"""Public corpora, read in the folders they come in: ESC, FSD50K, FUSS, Medley-solos-DB, URMP."""
+"""Public corpora, read in the folders they come in: ESC, FSD50K, FUSS, Medley-solos-DB, URMP; and
+AudioSet, whose layout is a file of its own."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ def recognise(folder: Path) -> list[Recording] | None:
 
     RavelError where a part of the corpus is missing.
     """
-    for layout in (_esc50, _esc_classes, _fsd50k, _fuss, _medley, _urmp):
+    from core.data import audioset  # which is made of what is here
+
+    for layout in (_esc50, _esc_classes, _fsd50k, audioset.layout, _fuss, _medley, urmp):
         found = layout(folder)
         if found is not None:
             return found
@@ -261,8 +264,11 @@ def _medley(folder: Path) -> list[Recording] | None:
     return _matched(folder, table, rows, found)
 
 
-def _urmp(folder: Path) -> list[Recording] | None:
-    """URMP's single parts, without its mixtures: 01_Jupiter_vn_vc/AuSep_1_vn_01_Jupiter.wav."""
+def urmp(folder: Path) -> list[Recording] | None:
+    """URMP's single parts, without its mixtures: 01_Jupiter_vn_vc/AuSep_1_vn_01_Jupiter.wav.
+
+    Labels: instrument, piece, part. None where there are none; RavelError where some are missing.
+    """
     places = ("", "*/", "*/*/")  # a piece, the pieces, or the archive with its folder Dataset
     files = [file for place in places for file in folder.glob(f"{place}AuSep_*") if is_audio(file)]
     found = {file: match for file in files if (match := URMP_PART.fullmatch(file.stem))}

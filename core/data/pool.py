@@ -8,18 +8,30 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from joblib.externals.loky import ProcessPoolExecutor
 from tqdm import tqdm
 
 from core.data import fluidsynth  # noqa: F401  first: a worker must not import soundfile before it
-from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.errors import RavelError
 
 CHUNK_CLIPS = 32
 
-Work = Callable[[Sequence[Any]], Chunk]
+Work = Callable[[Sequence[Any]], Any]  # jobs to what `Writer.write` takes
+
+
+class Writer(Protocol):
+    """What keeps the results of numbered chunks of jobs: a StoreWriter, or another of its kind."""
+
+    path: Path
+
+    def missing(self) -> list[int]: ...
+
+    def write(self, number: int, chunk: Any) -> None: ...
+
+    def finish(self) -> Any: ...
 
 
 def chunked(jobs: Sequence[Any]) -> list[Sequence[Any]]:
@@ -28,14 +40,15 @@ def chunked(jobs: Sequence[Any]) -> list[Sequence[Any]]:
 
 
 def build(
-    writer: StoreWriter,
+    writer: Writer,
     work: Work,
     chunks: Sequence[Sequence[Any]],
     *,
     workers: int | None = None,
     progress: bool = True,
-) -> FeatureStore:
-    """Runs `work` on each chunk of jobs that is missing, in `workers` processes (default: cores).
+) -> Any:
+    """Runs `work` on each chunk of jobs that is missing, in `workers` processes (default: cores),
+    and returns what the writer makes of them: the store.
 
     `work` is a function of a module (or a partial of one), as it is sent to new processes. They
     share nothing with this one, which may hold threads or be somebody's notebook.
@@ -53,7 +66,7 @@ def build(
 
 
 def _finished(
-    writer: StoreWriter,
+    writer: Writer,
     work: Work,
     chunks: Sequence[Sequence[Any]],
     missing: Sequence[int],
@@ -80,7 +93,7 @@ def _finished(
         pool.shutdown(kill_workers=True)
 
 
-def _chunk(writer: StoreWriter, number: int, work: Work, jobs: Sequence[Any]) -> int:
+def _chunk(writer: Writer, number: int, work: Work, jobs: Sequence[Any]) -> int:
     writer.write(number, work(jobs))
     return number
 

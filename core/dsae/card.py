@@ -9,17 +9,63 @@ NAMES = {
     "ts-dsae-no-swaps": "TS-DSAE without the four swap terms",
     "ts-dsae": "TS-DSAE, with constrained training, informed prior and swap terms",
 }
+FACTORS = ("instrument", "octave", "scale", "tonic")
+CLIPS = {
+    "pre": "reconstruction",
+    "global": "after a global swap",
+    "local": "after a local swap",
+    "round_trip": "round trip without the model",
+    "original": "originals",
+}
+SWAPS = ("pre", "global", "local")
+EMBEDDINGS = {"crepe_tiny": "CREPE tiny", "crepe_full": "CREPE full", "vggish": "VGGish"}
+
+
+def _by_factor(meanings: dict[str, str]) -> dict[str, str]:
+    """Figures of the model's own factor, and those of further ones."""
+    more = {f"{k}_{factor}": f"{v}, {factor}" for factor in FACTORS for k, v in meanings.items()}
+    return meanings | more
+
+
+def _heard() -> dict[str, str]:
+    """What is heard by each network: pitch, and distances by its embedding."""
+    found = {}
+    for key, by in EMBEDDINGS.items():
+        for kind, clips in CLIPS.items() if key != "vggish" else ():
+            found[f"rpa_{kind}_{key}"] = f"pitch accuracy, {clips}, by {by}"
+            found[f"rpa_{kind}_notes_{key}"] = f"pitch accuracy to the notes, {clips}, by {by}"
+        found[f"fad_{key}"] = f"FAD to originals, reconstruction, by {by}"
+        found[f"fad_round_trip_{key}"] = f"FAD to originals, {CLIPS['round_trip']}, by {by}"
+        found[f"fad_resynthesised_{key}"] = f"FAD to round trips, reconstruction, by {by}"
+        found[f"fad_frames_{key}"] = f"frames in FAD by {by}, which grows as they get fewer"
+    return found
+
+
 MEANINGS = {
     "clips": "validation clips",
     "mse": "squared error of the reconstruction, a bin",
-    "f1_pre": "macro-F1 of the reconstruction",
-    "f1_global": "macro-F1 after a global swap",
-    "f1_local": "macro-F1 after a local swap",
+    **_by_factor({f"f1_{kind}": f"macro-F1, {CLIPS[kind]}" for kind in SWAPS}),
+    **_by_factor(
+        {
+            f"judge_{kind}": f"macro-F1 by a separate judge, {CLIPS[kind]}"
+            for kind in ("original", *SWAPS)
+        }
+    ),
+    **_by_factor({"leak_z": "leak: macro-F1 of a linear probe on time-averaged z"}),
+    "leak_v_notes": "leak: R² of the notes by a linear probe on v",
+    "leak_v_pitch": "leak: R² of a clip's pitch by a linear probe on v",
+    "heard_clips": "validation clips that were listened to",
+    "route": "route from log-mels to sound",
+    "pitch_reference": "reference of pitch accuracy (raw, 50 cents)",
+    **_heard(),
     "counterfactual_error": "squared error of a swap to the true rendering, a bin",
     "counterfactual_closer": "swaps nearer to the true rendering than to the original",
     "active_v": "dimensions of v in use",
     "active_z": "dimensions of z in use",
     "kl_v": "KL of v to N(0, I), nats",
+    "kl_v_dimensions": "KL of v by dimension, nats",
+    "kl_z": "KL of z to its prior, nats a frame",
+    "kl_z_dimensions": "KL of z by dimension, nats a frame",
     "melody": "melody kept (raw pitch accuracy, CREPE tiny, 50 cents)",
     "own_encoder": "instrument by the model's own encoder (macro-F1)",
     "judge": "instrument by a judge of real and rendered sound (macro-F1)",

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import torch
 
+from core.audio import pitch, vggish
 from core.audio.clip import Clip
+from core.audio.invert import Route
 from core.audio.mel import log_mel
 from core.cards import refresh_scores, shown
 from core.data import folder
@@ -15,25 +19,75 @@ from core.dsae import evaluate, recordings
 from core.dsae.card import MEANINGS
 from core.dsae.judge import Judge
 from core.dsae.latents import load
+from core.dsae.melody import Listener, Originals
 from core.errors import RavelError
+from core.training.distributed import pick_device
 
 Say = Callable[[str], None]
 LABELS = ("violin", "trumpet")
+WIDTH = max(map(len, MEANINGS.values()))
 MOST = 200  # clips of each instrument and kind that the judges take from a store
 
 
-def on_store(names: Sequence[str], path: str, say: Say) -> None:
-    """Score checkpoints on a store's validation split; write each one's metrics.json and card."""
-    store = FeatureStore.open(path)
-    for model in [load(name) for name in names]:
-        clips = len(store.indices("validation"))
+class Hearing(NamedTuple):
+    """What is heard of a store: how many validation clips, none at 0; CREPE's capacity (none: full
+    on a GPU, else tiny); the route from log-mels to sound; whether VGGish embeds them too, and the
+    file of its weights, if they are not to be fetched."""
+
+    melodies: int = 100
+    crepe: pitch.Capacity | None = None
+    route: Route = "paper"
+    vggish: bool = False
+    weights: str | None = None
+
+
+def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None = None) -> None:
+    """Score checkpoints on a store's validation split; write each one's metrics.json and card.
+
+    What does not depend on the model, the originals' sound and the judges, is done once. Raises
+    RavelError for a store that lacks the label of a model's v, or one of the two splits.
+    """
+    device = pick_device("auto")
+    store, models = FeatureStore.open(path), [load(name, str(device)) for name in names]
+    for model in models:
+        evaluate.check(store, model.config.data.factor)
+    originals = listen(store, hearing or Hearing(), device, say)
+    judges = {f: evaluate.make_judges(store, f) for f in {m.config.data.factor for m in models}}
+    for model in models:
+        clips, factor = len(store.indices("validation")), model.config.data.factor
         say(f"scoring {model.name} on {clips:,} validation clips of {store.path.name}")
-        scores = evaluate.score(model.model, store, model.config.data.factor)
+        scores = evaluate.score(
+            model.model,
+            store,
+            factor,
+            judges=judges[factor],
+            originals=originals,
+            device=device,
+        )
         model.checkpoint.write_metrics({store.path.name: scores})
         refresh_scores(model.checkpoint, MEANINGS)
         say(f"\n{model.name} on {store.path.name}")
         for name, value in scores.items():
-            say(f"  {MEANINGS[name]:<58} {shown(value)}")
+            say(f"  {MEANINGS.get(name, name):<{WIDTH}} {shown(value)}")
+
+
+def listen(
+    store: FeatureStore, hearing: Hearing, device: torch.device, say: Say
+) -> Originals | None:
+    """The originals as they are heard; None if nothing is to be heard. Raises RavelError."""
+    if hearing.melodies < 0 or hearing.melodies == 1:
+        raise RavelError(
+            f"--melodies {hearing.melodies} is no number of clips to listen to: give 2 or more, or "
+            "0 for none."
+        )
+    if not hearing.melodies:
+        return None
+    embedding = vggish.load(hearing.weights, device) if hearing.vggish else None
+    capacity = hearing.crepe or ("tiny" if device.type == "cpu" else "full")
+    listener = Listener(capacity, hearing.route, embedding, device)
+    count = min(hearing.melodies, len(store.indices("validation")))
+    say(f"listening to {count:,} validation clips of {store.path.name} by CREPE {capacity}")
+    return Originals(store, count, listener)
 
 
 def on_recordings(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.data.store import FeatureStore
-from core.dsae import evaluate, objective, samples
+from core.dsae import evaluate, objective, samples, swaps
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae
 from core.errors import RavelError
@@ -128,11 +128,11 @@ class DsaeTask:
     def _signals(self, model: Dsae) -> dict[str, float]:
         train = spread(len(self.train), 2 * SIGNAL_CLIPS)
         held_out = spread(len(self.held_out), SIGNAL_CLIPS)
-        some = evaluate.Batch(
+        some = swaps.Batch(
             *self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()]
         )
-        learnt = evaluate.Batch(*self.train.whole(train), self.factor[train.numpy()])
-        scores = evaluate.swap_f1(model, learnt, some)
+        learnt = swaps.Batch(*self.train.whole(train), self.factor[train.numpy()])
+        scores = swaps.swap_f1(model, learnt, some)
         return scores | evaluate.active_units(model, some[:2])
 
     def samples(self, model: Dsae, folder: Path) -> None:

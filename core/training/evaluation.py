@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +37,11 @@ class Evaluation(NamedTuple):
     scores: dict[str, Any] | None = None
 
 
-def start(folder: Path, checkpoint: Path, store: str) -> None:
-    """Score a checkpoint's folder on a feature store. Raises RavelError while `folder` is used."""
+def start(folder: Path, checkpoint: Path, store: str, options: Sequence[str] = ()) -> None:
+    """Score a checkpoint's folder on a feature store, with options of the command's.
+
+    Raises RavelError while `folder` is used.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a") as lock:
         try:
@@ -46,7 +50,7 @@ def start(folder: Path, checkpoint: Path, store: str) -> None:
             raise RavelError(
                 "It is being scored already: wait until that is done, or stop it."
             ) from None
-        arguments = ["evaluate", str(checkpoint.resolve()), "--data", store]
+        arguments = ["evaluate", str(checkpoint.resolve()), "--data", store, *options]
         with open(folder / "log.txt", "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core", *arguments],

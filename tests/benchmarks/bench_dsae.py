@@ -19,7 +19,7 @@ import torch
 
 from core.data import dmelodies
 from core.data.store import FeatureStore
-from core.dsae import evaluate, objective
+from core.dsae import counterfactual, objective
 from core.dsae.config import DsaeConfig, ModelConfig, ObjectiveConfig, preset
 from core.dsae.model import Dsae
 from core.dsae.task import DsaeTask
@@ -116,7 +116,8 @@ class TimedTask(DsaeTask):
         spent = time.process_time() - self.started - self.off_clock
         before = time.process_time()
         figures = super().validate(model, stage)
-        swap = evaluate.counterfactual(model, self.store, "instrument")["counterfactual_error"]
+        scores = counterfactual.counterfactual(model, self.store, "instrument")
+        swap = scores["counterfactual_error"]
         now = {
             "mse": figures["reconstruction"],
             "f1": min(figures["f1_global"], figures["f1_local"]),

@@ -38,9 +38,10 @@ def test_network_and_frames_are_torchcrepes(examples):
     frames = torch.cat(list(torchcrepe.preprocess(wave[None], RATE, 160)))
     model = pitch._model("tiny", torch.device("cpu"))
     with torch.no_grad():
-        expected = model(frames).numpy()
-    ours = pitch._activations(wave[None], model, 160, 7)[0]  # batches that fit nothing
-    np.testing.assert_allclose(ours, expected, atol=1e-5)
+        expected, embedding = model(frames).numpy(), model.embed(frames)[..., 0].mean(-1).numpy()
+    ours, embedded = pitch._activations(wave[None], model, 160, 7)  # batches that fit nothing
+    np.testing.assert_allclose(ours[0], expected, atol=1e-5)
+    np.testing.assert_allclose(embedded[0], embedding, atol=1e-4)
 
 
 def test_path_is_the_likeliest_of_all():

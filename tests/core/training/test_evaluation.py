@@ -13,7 +13,7 @@ from core.errors import RavelError
 from core.training import evaluation
 
 
-def wait(folder, seconds=90):
+def wait(folder, seconds=300):
     deadline = time.monotonic() + seconds
     while (found := evaluation.look(folder)).state == "running":
         assert time.monotonic() < deadline, found.log

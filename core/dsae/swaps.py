@@ -1,0 +1,131 @@
+"""The paper's swaps of validation clips (section 5), and how its main metric tells their labels."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier
+from torch import Tensor
+
+from core.data.store import FeatureStore
+from core.dsae.model import Dsae
+from core.statistics import macro_f1
+
+CHUNK = 512  # clips encoded at once, to bound the memory
+
+
+class Batch(NamedTuple):
+    """Log-mels x [N, T, M], their lengths [N] or none when all are T long, and labels [N]."""
+
+    x: Tensor
+    lengths: Tensor | None
+    labels: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Batch":
+        """Some of the clips, by their numbers."""
+        index = torch.from_numpy(rows).to(self.x.device)
+        lengths = None if self.lengths is None else self.lengths[index]
+        return Batch(self.x[index], lengths, self.labels[rows])
+
+
+def read_split(
+    store: FeatureStore,
+    split: str,
+    factor: str,
+    floor: float,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """All clips of a split in memory, as the model is given them, labelled by one factor."""
+    rows = store.indices(split)
+    x = torch.from_numpy(store.log_mel[rows]).to(device).float().clamp(min=floor)
+    lengths = torch.from_numpy(store.lengths[rows].astype("int64")).to(device)
+    whole = bool((lengths == x.shape[1]).all())
+    return Batch(x, None if whole else lengths, store.labels[factor][rows])
+
+
+class Scores(NamedTuple):
+    """What a classifier says of each clip: label expected and label predicted."""
+
+    expected: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def f1(self) -> float:
+        """Macro-averaged F1."""
+        return self.f1_of(slice(None))
+
+    def f1_of(self, rows: Any) -> float:
+        """Macro-averaged F1 over some rows."""
+        return macro_f1(self.expected[rows], self.predicted[rows])
+
+
+@torch.no_grad()
+def decode_swaps(model: Dsae, clips: Batch, partner: np.ndarray) -> dict[str, Batch]:
+    """Each clip rebuilt (`pre`), with its partner's v (`global`), with its partner's z (`local`).
+
+    `partner` [N] is the number of another clip. As in the paper v goes in at its mean and z as a
+    sample; `pre` is rebuilt from samples of both. The labels are those that should be heard.
+    """
+    other = torch.from_numpy(partner).to(clips.x.device)
+    q_v = model.global_encoder(clips.x, clips.lengths)
+    v = q_v.mean
+    z = model.local_encoder(clips.x, v, clips.lengths).sample()
+    of_other = None if clips.lengths is None else clips.lengths[other]
+
+    def decode(z: Tensor, v: Tensor, lengths: Tensor | None, labels: np.ndarray) -> Batch:
+        return Batch(model.decoder(z, v, lengths), lengths, labels)
+
+    return {
+        "pre": decode(z, q_v.sample(), clips.lengths, clips.labels),
+        "global": decode(z, v[other], clips.lengths, clips.labels[partner]),
+        "local": decode(z[other], v, of_other, clips.labels),
+    }
+
+
+def swap_predictions(
+    model: Dsae, train: Batch, held_out: Batch, seed: int = 0
+) -> dict[str, Scores]:
+    """Labels told from the re-encoded v: with no swap, after a global and after a local swap.
+
+    As in the paper an LDA is fitted on posterior means of the training originals, and each
+    validation clip is paired with one of another label.
+    """
+    decoded = decode_swaps(model, held_out, other_label(held_out.labels, seed))
+    return told_by_v(model, train, decoded)
+
+
+def told_by_v(model: Dsae, train: Batch, decoded: dict[str, Batch]) -> dict[str, Scores]:
+    """What the LDA of `swap_predictions` says of decoded log-mels."""
+    of_train = mean_v(model, train.x, train.lengths).numpy()
+    says_nothing = not np.ptp(of_train, axis=0).any()  # an LDA cannot be fitted on a constant
+    classifier = DummyClassifier() if says_nothing else LinearDiscriminantAnalysis()
+    classifier.fit(of_train, train.labels)
+    return {
+        name: Scores(one.labels, classifier.predict(mean_v(model, *one[:2]).numpy()))
+        for name, one in decoded.items()
+    }
+
+
+def swap_f1(model: Dsae, train: Batch, held_out: Batch) -> dict[str, float]:
+    """`swap_predictions` as three macro-F1 scores. Needs two labels at least; else empty."""
+    if len(set(train.labels)) < 2 or len(set(held_out.labels)) < 2:
+        return {}
+    return {f"f1_{k}": s.f1 for k, s in swap_predictions(model, train, held_out).items()}
+
+
+@torch.no_grad()
+def mean_v(model: Dsae, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Posterior means of v [N, V] of log-mels [N, T, M], on the CPU; any number of clips."""
+    parts = x.split(CHUNK)
+    ends = [None] * len(parts) if lengths is None else lengths.split(CHUNK)
+    return torch.cat(
+        [model.global_encoder(*part).mean.cpu() for part in zip(parts, ends, strict=True)]
+    )
+
+
+def other_label(labels: np.ndarray, seed: int) -> np.ndarray:
+    """For each clip the index of a random clip that bears another label."""
+    rng = np.random.default_rng(seed)
+    pools = {label: np.flatnonzero(labels != label) for label in np.unique(labels)}
+    return np.array([rng.choice(pools[label]) for label in labels])

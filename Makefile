@@ -8,16 +8,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
-.PHONY: help lab test bench lint clean
+.PHONY: help lab space test bench lint clean
 
 help:
 	@echo "make lab     open the lab in a browser"
+	@echo "make space   open the demo for visitors, as a Hugging Face Space runs it"
 	@echo "make test    run the tests"
 	@echo "make bench   measure speed against baselines"
 	@echo "make lint    check style"
 
 lab: $(VENV)/.lab
 	$(BIN)/streamlit run app.py
+
+space: $(VENV)/.lab
+	$(BIN)/python lab/space.py $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)

@@ -192,7 +192,8 @@ def test_unknown_arguments_are_one_sentence_and_status_2():
 
 
 @pytest.mark.parametrize(
-    "name", ["data", "train", "export", "evaluate", "swap", "encode", "sample", "separate"]
+    "name",
+    ["data", "train", "export", "evaluate", "swap", "encode", "sample", "separate", "embed"],
 )
 def test_every_command_has_help_with_an_example(name, capsys):
     with pytest.raises(SystemExit) as leaving:

@@ -1,0 +1,267 @@
+"""Checkpoints on the Hugging Face Hub, by OWNER/NAME, OWNER/NAME@REVISION and OWNER/NAME@STEP.
+
+What is fetched lies in huggingface_hub's cache, whose copies serve while the Hub is away. Only the
+files of a checkpoint are fetched; tokens are huggingface_hub's business and are never shown.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from core.errors import RavelError
+
+if TYPE_CHECKING:
+    from core.checkpoints import Checkpoint
+
+FILES = ["config.json", "metrics.json", "README.md", "model.safetensors", "step_*.safetensors"]
+TIMEOUT = 10.0  # seconds for the Hub's first answer
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+_PART = r"[A-Za-z0-9](?:[\w.-]*\w)?"
+_ID = re.compile(rf"({_PART}/{_PART})(?:@(?!\d+$)([\w./-]+))?", re.ASCII)
+
+
+class HubId(NamedTuple):
+    """A repository, and the branch, tag or commit that is meant: none is the newest."""
+
+    repo: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+
+
+class Away(RavelError):
+    """The Hub cannot be asked just now; what was fetched before still serves."""
+
+
+def parse(name: str) -> HubId | None:
+    """The Hub id that a name spells, without its step; none where it can only be a local path."""
+    spelt = _ID.fullmatch(name)
+    if not spelt or Path(spelt[1]).parent.is_dir():  # as in checkpoints/mistyped
+        return None
+    return HubId(spelt[1], spelt[2])
+
+
+def required(name: str) -> HubId:
+    """The same for what can only be a Hub id. Raises RavelError."""
+    spelt = _ID.fullmatch(name)
+    if not spelt or "--" in name or ".." in name:
+        raise RavelError(f"{name!r} is no name on the Hub: it is OWNER/NAME, as in somebody/ravel.")
+    return HubId(spelt[1], spelt[2])
+
+
+@cache
+def fetch(wanted: HubId) -> Path:
+    """The folder of a checkpoint on the Hub, in the cache: checked, and in one piece.
+
+    Raises RavelError when there is none, it is not one of ours, or the network failed and no copy
+    is in the cache. The newest is looked for once in a process.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    silent = _silent()
+    try:
+        with asking(wanted):
+            found = HfApi().model_info(wanted.repo, revision=wanted.revision, timeout=TIMEOUT)
+            there = {file.rfilename for file in found.siblings or []}
+            _check_listing(wanted, there)
+            # By its commit, so that an older copy stays the one to use until this one is whole.
+            snapshot_download(
+                wanted.repo, revision=found.sha, allow_patterns=FILES[:1], tqdm_class=silent
+            )
+            folder = snapshot_download(wanted.repo, revision=found.sha, allow_patterns=FILES)
+            check(Path(folder), str(wanted))
+            return Path(
+                snapshot_download(
+                    wanted.repo,
+                    revision=wanted.revision,
+                    allow_patterns=FILES,
+                    tqdm_class=silent,
+                )
+            )
+    except Away:
+        kept = cached(wanted)
+        if kept is None:
+            raise
+        check(kept, str(wanted))
+        return kept
+
+
+def _silent() -> type:
+    """A progress bar that shows nothing, for what is a matter of a moment."""
+    from tqdm import tqdm
+
+    class Silent(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options | {"disable": True})
+
+    return Silent
+
+
+def cached(wanted: HubId) -> Path | None:
+    """The copy in the cache, if there is a whole one; asks no network."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            wanted.repo, revision=wanted.revision, allow_patterns=FILES, local_files_only=True
+        )
+    except OSError:
+        return None
+    return Path(folder) if (Path(folder) / "model.safetensors").exists() else None
+
+
+def check(folder: Path, called: str) -> Checkpoint:
+    """A folder as a checkpoint of ours: its config is read, and its weights fit the config.
+
+    Raises RavelError otherwise. No tensor is made, so that a config cannot ask for memory.
+    """
+    from core import systems
+    from core.checkpoints import Checkpoint
+
+    found = Checkpoint(folder, source=called)
+    try:
+        _check_weights(found, systems.parse({"system": "none", **found.config}))
+    except RavelError as error:
+        raise _not_ours(called, str(error).rstrip(".")) from None
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+        raise _not_ours(called, f"its config makes no model ({type(error).__name__})") from None
+    return found
+
+
+def _check_weights(found: Checkpoint, config: Any) -> None:
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from core import systems
+
+    with torch.device("meta"):
+        expected = {k: tuple(v.shape) for k, v in systems.network(config).state_dict().items()}
+    for path in (found.path / "model.safetensors", *sorted(found.path.glob("step_*.safetensors"))):
+        try:
+            with safe_open(path, framework="pt") as file:
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError):
+            raise RavelError(f"{path.name} is missing or damaged") from None
+        if shapes != expected:
+            raise RavelError(f"{path.name} does not fit config.json")
+
+
+def _check_listing(wanted: HubId, there: set[str]) -> None:
+    for name in ("config.json", "model.safetensors"):
+        if name not in there:
+            raise _not_ours(str(wanted), f"it has no {name}")
+
+
+def _not_ours(called: str, why: str) -> RavelError:
+    return RavelError(f"{called} is no checkpoint of Ravel's that can be used: {why}.")
+
+
+def push(
+    files: Mapping[str, Path],
+    to: str,
+    *,
+    kind: str,
+    mark: str,
+    message: str,
+    private: bool | None = None,
+    **made_with: Any,
+) -> str:
+    """Make a repository hold exactly `files`, by their paths in it, in one commit; its address.
+
+    `kind` is model or space. The repository is made, by `made_with`, where there is none. One that
+    holds other work, and so no file called `mark`, is left alone: RavelError, as for a network that
+    fails. Of a model's other files only old parts of a checkpoint are deleted.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    wanted, api = required(to), HfApi()
+    with asking(wanted, writing=True):
+        address = api.create_repo(
+            wanted.repo, repo_type=kind, private=private, exist_ok=True, **made_with
+        )
+        there = set(api.list_repo_files(wanted.repo, repo_type=kind)) - {".gitattributes"}
+        if there - {"README.md"} and mark not in there:
+            raise RavelError(f"{wanted.repo} holds something else (no {mark}): give another name.")
+        stale = there - set(files)
+        if kind == "model":
+            stale = {name for name in stale if any(fnmatch.fnmatch(name, p) for p in FILES)}
+        api.create_commit(
+            wanted.repo,
+            [CommitOperationDelete(name) for name in sorted(stale)]
+            + [CommitOperationAdd(name, path) for name, path in sorted(files.items())],
+            repo_type=kind,
+            commit_message=message,
+        )
+    return str(address)
+
+
+@contextmanager
+def asking(wanted: HubId, writing: bool = False) -> Iterator[None]:
+    """What goes wrong between here and the Hub, as one sentence: RavelError, and Away while what
+    is in the cache may serve."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # its warnings quote addresses, and ours says what happened
+    try:
+        yield
+    except RavelError:
+        raise
+    except Exception as error:
+        raise _told(error, wanted, writing) from None
+    finally:
+        logging.set_verbosity(before)
+
+
+def _told(error: Exception, wanted: HubId, writing: bool) -> RavelError:
+    from huggingface_hub import errors
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        return RavelError(f"{wanted.repo} asks for consent: give it on its page, and {LOG_IN}.")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return RavelError(f"{wanted.repo} on the Hub has no revision {wanted.revision!r}.")
+    if status in (401, 404) or isinstance(error, errors.LocalTokenNotFoundError):
+        if writing:
+            return RavelError(
+                f"The Hub does not know you as one who may write to {wanted.repo}: {LOG_IN}."
+            )
+        return RavelError(
+            f"There is neither a folder {wanted.repo} here nor a model of that name on the Hub "
+            f"that you may see: check the name, and if it is private {LOG_IN}."
+        )
+    if status in (402, 403):
+        return RavelError(
+            f"The Hub does not allow this for {wanted.repo} ({status}): check that your token may "
+            "write there, and what your plan includes."
+        )
+    if status is not None and status < 429:
+        return RavelError(f"The Hub refused what was sent for {wanted.repo} (error {status}).")
+    return _broken(error, wanted, status)
+
+
+def _broken(error: Exception, wanted: HubId, status: int | None) -> RavelError:
+    """Of what may go better another time, and of what is wrong on this side."""
+    from huggingface_hub import errors
+
+    if status is not None:
+        return Away(f"The Hub has trouble of its own (error {status}): try again later.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+        return RavelError(f"{wanted.repo} could not be kept in the Hub's cache: {error.strerror}.")
+    if isinstance(error, ValueError) and "metadata" in str(error):
+        said = " ".join(str(error).split())
+        return RavelError(f"The Hub does not take this README.md: {said[:300].rstrip('.')}.")
+    if isinstance(error, errors.HFValidationError):
+        return RavelError(f"{wanted.repo!r} is no name on the Hub: it is OWNER/NAME.")
+    return Away(
+        f"The connection to the Hub failed ({type(error).__name__}) and {wanted} is not whole in "
+        "the cache: check the network and try again."
+    )

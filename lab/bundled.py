@@ -1,0 +1,63 @@
+"""The recordings that ship: what they are, whose they are, and what is mixed of them."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent / "examples"
+SCENES = EXAMPLES / "scenes"
+READY = {  # the names of clips that no shipped model was trained on
+    "Dog in the rain": ("dog", "rain"),
+    "Rooster and ticking clock": ("rooster", "clock"),
+    "Baby, dog and waves": ("baby", "dog", "sea"),
+    "Duet of violin and trumpet": ("violin-2", "trumpet-1"),
+    "Duet of clarinet and violin": ("clarinet-1", "violin-2"),
+}
+
+
+@cache
+def instruments() -> dict[str, dict[str, str]]:
+    """The recordings of single instruments: their rows of metadata.csv by title."""
+    return {row["title"]: row for row in rows(EXAMPLES / "metadata.csv")}
+
+
+@cache
+def sources() -> dict[str, dict[str, str]]:
+    """All clips that can be mixed: their rows by name, with `path`, `what` and `credit`."""
+    scenes = [row | {"what": row["label"], "path": SCENES} for row in rows(SCENES / "metadata.csv")]
+    solos = [row | {"what": row["instrument"], "path": EXAMPLES} for row in instruments().values()]
+    known = {Path(row["file"]).stem: row for row in [*scenes, *solos]}
+    return {name: row | {"path": row["path"] / row["file"]} for name, row in known.items()}
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def is_scene(name: str) -> bool:
+    """Whether a clip is an everyday sound rather than an instrument."""
+    return "set" in sources()[name]
+
+
+def credit(name: str) -> str:
+    """Whom a clip is owed to, and under which licence."""
+    row = sources()[name]
+    if "set" not in row:
+        return row["author"]
+    return f"{row['what']} by {row['author']} ({row['licence']})"
+
+
+def instrument_credits() -> str:
+    """Whom the recordings of instruments are owed to, as their licences ask."""
+    return "; ".join(dict.fromkeys(row["author"] for row in instruments().values()))
+
+
+def credits() -> str:
+    """Whom all clips are owed to."""
+    scenes = "; ".join(credit(name) for name in sources() if is_scene(name))
+    sets = {row["set"] for row in sources().values() if "set" in row}
+    return f"{'; '.join(sorted(sets))}, with {scenes}; {instrument_credits()}"

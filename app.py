@@ -13,6 +13,7 @@ st.navigation(
         st.Page("lab/pages/find.py", title="Find", icon=":material/search:"),
         st.Page("lab/pages/train.py", title="Train", icon=":material/model_training:"),
         st.Page("lab/pages/runs.py", title="Runs", icon=":material/table_chart:"),
+        st.Page("lab/pages/results.py", title="Results", icon=":material/scoreboard:"),
     ],
     position="top",
 ).run()

@@ -30,7 +30,7 @@ def form(name: str) -> None:
     state = st.segmented_control(
         "State", states, default="best", required=True, help="Best on validation clips."
     )
-    out = st.text_input("Name", name, help="A folder under checkpoints/.").strip()
+    out = st.text_input("Name", Path(name).name, help="A folder under checkpoints/.").strip()
     title = st.text_input(
         "Title", placeholder=out, key="promote_title", help="The heading of its card."
     ).strip()

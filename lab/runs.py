@@ -82,14 +82,20 @@ def path(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """Every run, the latest made first."""
-    configs = [c for c in FOLDER.glob("*/config.json") if not c.parent.name.startswith(".")]
-    return [c.parent.name for c in sorted(configs, key=_age, reverse=True)]
+    """Every run, the latest made first; after them those of grids, called grid-scenes/NAME."""
+    found = []
+    for pattern in ("*/config.json", "grid-*/*/config.json"):
+        configs = [c for c in FOLDER.glob(pattern) if not c.parent.name.startswith(".")]
+        found += sorted(configs, key=_age, reverse=True)
+    return [config.parent.relative_to(FOLDER).as_posix() for config in found]
 
 
 def find(name: str) -> Run:
     """A run by its name. Raises RavelError when there is none, or none any more."""
-    if name not in names():
+    parts = Path(name).parts
+    fits = len(parts) == 1 or (len(parts) == 2 and parts[0].startswith("grid-"))
+    hidden = any(part.startswith(".") for part in parts)
+    if not fits or hidden or not (path(name) / "config.json").exists():
         raise RavelError(f"There is no run called {name!r}: choose another, or start a new one.")
     return Run(path(name))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -71,10 +72,10 @@ def begin(name: str, state: str, store: str) -> None:
     evaluation.start(folder(name), made, store)
 
 
-def follow(names: list[str]) -> None:
-    """How evaluations of some runs go on, and why some failed."""
-    found = {name: evaluation.look(folder(name)) for name in names}
-    going = {name for name, one in found.items() if one and one.state == "running"}
+def follow(names: list[str], where: Callable[[str], Path] = folder) -> None:
+    """How evaluations of some runs go on, and why some failed; of others by their folders."""
+    found = {name: evaluation.look(where(name)) for name in names}
+    going = {name: where(name) for name, one in found.items() if one and one.state == "running"}
     if going:
         st.fragment(_follow, run_every=LOOK_SECONDS)(going)
     for name, one in found.items():
@@ -82,18 +83,18 @@ def follow(names: list[str]) -> None:
             _failed(name, one)
 
 
-def draw(names: list[str]) -> None:
+def draw(names: list[str], where: Callable[[str], Path] = folder) -> None:
     """What some runs score, side by side."""
-    found = {name: evaluation.look(folder(name)) for name in names}
+    found = {name: evaluation.look(where(name)) for name in names}
     done = {name: one for name, one in found.items() if one and one.state == "done"}
     if done:
         st.subheader("Scores", anchor=False, help=HELP)
         st.table(table(done))
 
 
-def _follow(names: set[str]) -> None:
-    for name in sorted(names):
-        one = evaluation.look(folder(name))
+def _follow(folders: dict[str, Path]) -> None:
+    for name, where in sorted(folders.items()):
+        one = evaluation.look(where)
         if one is None or one.state != "running":
             st.rerun()
         passed = runs.duration(max(0.0, time.time() - one.started))
@@ -105,7 +106,7 @@ def _follow(names: set[str]) -> None:
                 )
                 st.button(
                     "Stop", key=f"score_stop/{name}", type="tertiary", icon=":material/stop:",
-                    on_click=evaluation.stop, args=(folder(name),),
+                    on_click=evaluation.stop, args=(where,),
                 )  # fmt: skip
             st.code(one.log or "Loading its weights and the clips.", language=None, wrap_lines=True)
 
@@ -118,12 +119,18 @@ def _failed(name: str, one: Evaluation) -> None:
 
 
 def table(done: dict[str, Evaluation]) -> pd.DataFrame:
-    """A row for each figure, a column for each run."""
+    """A line for each figure, a column for each run; and, where baselines were scored beside it,
+    for each of those."""
     from core import systems
 
-    columns = {}
+    columns: dict[str, dict[str, str]] = {}
     for name, one in done.items():
-        meanings = systems.meanings_of(runs.summary(name).system)
+        meanings = systems.meanings_of(Checkpoint(one.checkpoint).system)
         column = f"{name} on {Path(one.store).name}"
-        columns[column] = {meanings.get(k, k): shown(v) for k, v in one.scores.items()}
+        for figure, value in one.scores.items():
+            nested = isinstance(value, dict) and "value" not in value
+            rows = {f"{column}: {meanings.get(figure, figure)}": value} if nested else {}
+            for head, values in (rows or {column: {figure: value}}).items():
+                told = {meanings.get(k, k): shown(v) for k, v in values.items()}
+                columns.setdefault(head, {}).update(told)
     return pd.DataFrame(columns).fillna("–")

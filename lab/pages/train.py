@@ -1,6 +1,7 @@
 """Train: a run started from the browser, and watched."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -144,12 +145,18 @@ def check_store(store: str) -> None:
     FeatureStore.open(store)
 
 
+KINDS: dict[str, Callable[[Any], str]] = {
+    "dsae": lambda config: config.objective.variant,
+    "separation": lambda config: config.objective.method,
+    "contrastive": lambda config: "encoder",
+}
+
+
 def suggested(config: Config) -> str:
     """What a run is called that nobody names."""
     corpus = config.data.store.rstrip("/").rsplit("/", 1)[-1] or "run"
     kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in corpus).strip("-")
-    kind = getattr(config.objective, "variant", None) or config.objective.method
-    return f"{kind}-{kept or 'run'}"
+    return f"{KINDS[config.system](config)}-{kept or 'run'}"
 
 
 def new_run() -> None:

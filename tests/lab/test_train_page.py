@@ -275,6 +275,27 @@ def test_a_separator_is_trained_from_the_page_like_any_other(train, folder, tmp_
     assert train.selectbox(key="from").value == "run mixit-scenes"
 
 
+def test_an_encoder_is_trained_from_the_page_like_any_other(train, folder, tmp_path, monkeypatch):
+    store = tones.build(tmp_path / "data" / "scenes").path
+    monkeypatch.setattr(runs, "DATA", store.parent)
+    train.run()
+    train.selectbox(key="system").set_value("contrastive").run()
+    assert not train.exception and not train.error
+    pair = next(box for box in train.selectbox if box.key and box.key.endswith("views.pair"))
+    pair.set_value("mixture-mixture").run()
+    for name, value in (("model.width", "4"), ("views.frames", "32")):
+        type_in(train, name, value)
+    train.button(key="start").click().run()
+    assert not train.exception and not train.error
+    assert train.selectbox(key="run").value == "encoder-scenes"
+    run = Run(runs.path("encoder-scenes"))
+    wait(lambda: any(run.metrics("validation")))
+    train.run()
+    assert not train.exception
+    launcher.stop(run)
+    wait(lambda: not run.held)
+
+
 def test_a_run_goes_on_where_it_is_told_to(train, folder, monkeypatch):
     from lab import watch
 

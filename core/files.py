@@ -1,11 +1,14 @@
 """Files that are either old or new, never half-written."""
 
 import fcntl
+import io
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
@@ -22,6 +25,13 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, atomically."""
     text = json.dumps(value, indent=2) + "\n"
     replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays into an .npz file, atomically."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    replace(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
 
 
 def is_locked(path: Path) -> bool:

@@ -16,6 +16,7 @@ import streamlit as st
 from core.audio import clip as audio
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.checkpoints import Checkpoint
+from core.contrastive.maps import SOON
 from core.errors import RavelError
 from lab import live, maps, separation
 from lab.widgets import mixture_slot
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from core.contrastive.index import Found, Index
 
 BUNDLED = "Bundled examples"
-SOON = 128  # clips that are embedded while the page waits: starting a process takes as long
 MOST_VALUES = 500  # of a label that can be chosen from
-SEVERAL = "labels"  # the column that holds several labels of a clip, joined by commas
-FIRST = ("label", SEVERAL, "instrument")  # columns that say most of a clip
+FIRST = ("label", maps.SEVERAL, "instrument")  # columns that say most of a clip
 TOO_QUIET = 60.0  # dB below the whole: all that is left of a channel is rounding
 
 
@@ -86,16 +85,12 @@ def _choices(key: tuple[str, str, int], _corpus: Corpus) -> dict[str, list[str]]
     for column, values in labels(_corpus).items():
         if column in ("name", "split"):
             continue
-        different = sorted({part for value in np.unique(values) for part in parts(column, value)})
+        different = sorted(
+            {part for value in np.unique(values) for part in maps.parts(column, value)}
+        )
         if 1 < len(different) <= MOST_VALUES:
             found[column] = different
     return dict(sorted(found.items(), key=lambda item: item[0] not in FIRST))
-
-
-def parts(column: str, value: str) -> set[str]:
-    """The labels that a clip has in a column: one, or several in a column of several."""
-    split = str(value).split(",") if column == SEVERAL else [str(value)]
-    return {part.strip() for part in split} - {""}
 
 
 def allowed(
@@ -108,7 +103,7 @@ def allowed(
         rows &= known["split"] == split
     if column and wanted:
         values, where = np.unique(known[column], return_inverse=True)
-        rows &= np.array([bool(parts(column, value) & wanted) for value in values])[where]
+        rows &= np.array([bool(maps.parts(column, value) & wanted) for value in values])[where]
     return rows
 
 

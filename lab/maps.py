@@ -1,4 +1,4 @@
-"""What the Map page asks of core: stores, latents, projections, sounds, files to take away.
+"""What the Map page asks of core: stores, points, projections, sounds, files to take away.
 
 Everything that is slow to make lies on disk, beside the stores, and is shared by all visitors;
 what is remembered here is bounded. Torch is imported when something is asked for, not before.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import streamlit as st
 
+from core import systems
 from core.audio import clip as audio
 from core.audio.clip import Clip
 from core.checkpoints import Checkpoint
@@ -28,13 +29,17 @@ from lab import live
 if TYPE_CHECKING:
     import pandas as pd
 
+    from core.background import Progress
     from core.data.store import FeatureStore
-    from core.dsae.maps import Space, StoreLatents
-    from core.dsae.projection import Progress, Projection, Settings
+    from core.maps import Points
+    from core.projection import Projection, Settings
 
 DATA = Path(os.environ.get("RAVEL_DATA", Path(__file__).parent.parent / "data"))
 EXAMPLES = Path(__file__).parent / "examples"
-SOON = 1000  # clips that are encoded while the page waits: starting a process takes as long
+BUNDLED = ("examples", "examples-scenes")  # stores of the recordings that come with the lab
+EVERYTHING = "all"  # the splits of a store together
+SEVERAL = "labels"  # the column that holds several labels of a clip, joined by commas
+SOON: int | None = None  # clips that are encoded while the page waits; None: what the system says
 _ENCODING = threading.Lock()  # one at a time: two would write the same files
 
 
@@ -46,11 +51,16 @@ class Corpus(NamedTuple):
 
 
 class View(NamedTuple):
-    """What one map shows: clips through a checkpoint, and which of their latents."""
+    """What one map shows: clips through a checkpoint, and which of the spaces it has."""
 
     corpus: Corpus
     checkpoint: Checkpoint
-    space: Space
+    space: str
+
+    @property
+    def asked(self) -> tuple[FeatureStore, Checkpoint, Path, str | None]:
+        """What a system's `maps.py` is asked by. Raises RavelError."""
+        return open_store(self.corpus.store), self.checkpoint, DATA / "maps", self.corpus.split
 
 
 def stores() -> dict[str, Path]:
@@ -85,12 +95,26 @@ def splits(store: Path) -> dict[str, int]:
     return {str(name): int(counts[name]) for name in order}
 
 
-def build_examples() -> Path:
-    """The bundled recordings as a store, in a second or two."""
+def counted(store: Path, name: str) -> str:
+    """A split or EVERYTHING and how many clips it has: as it is offered, and in addresses."""
+    counts = splits(store)
+    return f"{name} ({counts.get(name, sum(counts.values())):,})"
+
+
+def parts(column: str, value: str) -> set[str]:
+    """The labels that a clip has in a column: one, or several in a column of several."""
+    split = str(value).split(",") if column == SEVERAL else [str(value)]
+    return {part.strip() for part in split} - {""}
+
+
+def build_examples() -> None:
+    """The bundled recordings as stores, instruments and scenes, in a second or two."""
     live._torch()
     from core.data import folder
 
-    return folder.build(EXAMPLES, DATA / "examples", workers=1, progress=False).path
+    folders = {EXAMPLES: 4.0, EXAMPLES / "scenes": 5.0}
+    for name, (path, seconds) in zip(BUNDLED, folders.items(), strict=True):
+        folder.build(path, DATA / name, seconds=seconds, workers=1, progress=False)
 
 
 def open_store(path: Path) -> FeatureStore:
@@ -107,71 +131,76 @@ def _open(path: str, changed: int) -> FeatureStore:
     return FeatureStore.open(path)
 
 
+def spaces(checkpoint: Checkpoint) -> dict[str, str]:
+    """The spaces that a model's maps can show, by what they are called."""
+    return dict(systems.maps_of(checkpoint.system).SPACES)
+
+
+def figures(view: View) -> list[str]:
+    """What is known of each point beside the labels."""
+    known = systems.maps_of(view.checkpoint.system)
+    return known.figures(view.checkpoint.config, columns(view.corpus.store), view.space)
+
+
 def folder(view: View) -> Path:
-    """Where a view's latents and projections are kept."""
-    from core.dsae import maps
-
-    store = open_store(view.corpus.store)
-    return maps.folder_of(store, view.checkpoint, DATA / "maps", view.corpus.split)
+    """Where a view's projections are kept."""
+    return systems.maps_of(view.checkpoint.system).folder_of(*view.asked)
 
 
-def latents(view: View, told: Callable[[int, int], Any] | None = None) -> StoreLatents:
-    """The latents of all clips of a view, encoded the first time. Raises RavelError."""
-    from core.dsae import maps
-
-    where = folder(view)
-    with _ENCODING:
-        if not (where / "latents.npz").exists():
-            store = open_store(view.corpus.store)
-            maps.encode_store(store, view.checkpoint, DATA / "maps", view.corpus.split, told)
-    return _latents(str(where))
+def points(view: View, told: Callable[[int, int], Any] | None = None) -> Points:
+    """All clips of a view through its model, encoded the first time. Raises RavelError."""
+    made = systems.maps_of(view.checkpoint.system)
+    if not made.is_there(*view.asked):
+        live._torch()
+        with _ENCODING:
+            made.encode_store(*view.asked, told)
+    return _points(str(folder(view)), view)
 
 
 def is_encoded(view: View) -> bool:
-    """Whether the latents of a view are there, or soon made: of few clips they are."""
-    if sum(_clips(view)) <= SOON:
-        return True
-    return (folder(view) / "latents.npz").exists()
+    """Whether what a view shows is there, or soon made: of few clips it is."""
+    made = systems.maps_of(view.checkpoint.system)
+    few = made.SOON if SOON is None else SOON
+    return _clips(view) <= few or made.is_there(*view.asked)
 
 
 def start_encoding(view: View) -> None:
     """Encode a view in a process of its own. Raises RavelError."""
-    from core.dsae import encoding
-
-    store = open_store(view.corpus.store)
-    encoding.start(store, view.checkpoint, DATA / "maps", view.corpus.split)
+    systems.maps_of(view.checkpoint.system).start(*view.asked)
 
 
 def encoded(view: View) -> Progress:
     """How far that process is."""
-    from core.dsae import encoding, maps
-
-    return encoding.progress(folder(view), min(sum(_clips(view)), maps.MAX_POINTS))
+    return systems.maps_of(view.checkpoint.system).progress(*view.asked)
 
 
-def _clips(view: View) -> list[int]:
+def _clips(view: View) -> int:
+    """How many clips are to be encoded: an encoder's index is of the whole store."""
+    part = None if view.checkpoint.system == "contrastive" else view.corpus.split
     counts = splits(view.corpus.store)
-    return [n for name, n in counts.items() if view.corpus.split in (None, name)]
+    return sum(n for name, n in counts.items() if part in (None, name))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _latents(where: str) -> StoreLatents:
-    from core.dsae import maps
-
-    found = maps.read(Path(where))
-    if found is None:
-        raise RavelError(f"{where} is damaged: delete it, and it is made again.")
-    return found
+def _points(where: str, _view: View) -> Points:
+    return systems.maps_of(_view.checkpoint.system).encode_store(*_view.asked)
 
 
 def projection(view: View, settings: Settings) -> Projection | None:
     """PCA at once; UMAP once a process has made it, None before. Raises RavelError."""
-    from core.dsae import projection
+    from core import projection
 
     where = folder(view)
     if settings.method == "PCA":
-        return projection.project(where, view.space, settings)
+        return projection.project(where, view.space, points(view).points(view.space), settings)
     return projection.read(where, view.space, settings)
+
+
+def start_projection(view: View, settings: Settings) -> None:
+    """Make a projection in a process of its own. Raises RavelError."""
+    from core import projection
+
+    projection.start(folder(view), view.space, points(view).points(view.space), settings)
 
 
 def log_mel(store: Path, row: int) -> np.ndarray:
@@ -235,11 +264,10 @@ def to_parquet(frame: pd.DataFrame, vectors: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def to_npz(names: np.ndarray, of: StoreLatents, clips: np.ndarray) -> bytes:
-    """The latents of some clips: name, row, v, z, frames, frame_z."""
+def to_npz(names: np.ndarray, of: Points, clips: np.ndarray) -> bytes:
+    """What is known of some clips: their names, and the arrays that their model has of them."""
     buffer = io.BytesIO()
-    arrays = {key: getattr(of, key)[clips] for key in ("rows", "v", "z", "frames", "frame_z")}
-    np.savez_compressed(buffer, name=names[clips].astype(str), **arrays)
+    np.savez_compressed(buffer, name=names[clips].astype(str), **of.arrays(clips))
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What the Find page draws of a search: its progress, what restricts it, the map, the clips."""
+"""What the Find page draws of a search: its progress, what restricts it, the clips."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.checkpoints import Checkpoint
-from lab import finding, live
+from lab import finding, live, maps
 from lab.finding import BUNDLED, Corpus
 from lab.widgets import found
 from lab.widgets.latent_map import plain
 from lab.widgets.mixture_slot import Taken
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from core.contrastive.index import Found, Index
 
 COUNTS = [5, 10, 20, 50]
@@ -77,22 +75,14 @@ def like(name: str) -> None:
     st.query_params["clip"] = name
 
 
-def show_plane(
-    corpus: Corpus, hits: Found, index: Index, query: np.ndarray, column: str | None
-) -> None:
-    """The query's place among the clips of the corpus."""
-    known, plane = finding.labels(corpus), index.plane
-    titles = known[column or "name"]
-
-    def dots(rows: np.ndarray) -> found.Dots:
-        return found.Dots(plane.place(index.h[rows]), titles[rows].tolist())
-
-    found.plane(dots(plane.rows), dots(hits.rows), plane.place(query[None])[0], plane.shares)
-    share = 100 * sum(plane.shares)
-    st.caption(
-        f"Principal components of the embeddings: the picture holds {share:.0f} % of how they "
-        "differ. What is found is nearest in all their dimensions, not in the picture."
-    )
+def on_map(corpus: Corpus, split: str | None, encoder: Checkpoint) -> dict[str, str]:
+    """What the Map page's address says of the corpus that is searched; of the bundled examples
+    the scenes, which are made a store."""
+    if corpus.path is None:
+        maps.build_examples()
+    store = corpus.path or maps.stores()[maps.BUNDLED[1]]
+    clips = {f"map_clips_{store.name}": maps.counted(store, split or maps.EVERYTHING)}
+    return {"map_corpus": store.name, "map_model": encoder.name} | clips
 
 
 def list_found(corpus: Corpus, hits: Found, index: Index, column: str | None) -> None:

@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
 
-from core.checkpoints import Checkpoint
 from lab import live, maps
 from lab.widgets import latent_map
-from lab.widgets.latent_map import Colour
+from lab.widgets.latent_map import CATEGORIES, OTHER, Colour
 
 if TYPE_CHECKING:
-    from core.dsae.maps import StoreLatents
-    from core.dsae.projection import Projection
+    from core.maps import Points
+    from core.projection import Projection
 
 EXCERPT = 0.6  # seconds played around a frame
+FIRST = ("instrument", "label", maps.SEVERAL)  # the columns that say most of a clip
 
 
 class Shown(NamedTuple):
     """What lies behind the points of all maps of the page, the same clips in each."""
 
     view: maps.View
-    of: StoreLatents
+    of: Points
     labels: dict[str, np.ndarray]  # of each clip [N]
     clips: np.ndarray  # of each point [P], 0 to N - 1
 
     @property
     def seconds(self) -> np.ndarray | None:
         """When in its clip each point is, or None when points are whole clips."""
-        from core.dsae.maps import HOP_SECONDS
+        return self.of.seconds(self.view.space)
 
-        return self.of.frames.ravel() * HOP_SECONDS if self.view.space == "frames" else None
+    @property
+    def vectors(self) -> np.ndarray:
+        """The points as they are, [P, D]."""
+        return self.of.points(self.view.space)
 
     def name(self, point: int) -> str:
         """What a point is called."""
         name, seconds = str(self.labels["name"][self.clips[point]]), self.seconds
         return name if seconds is None else f"{name} at {seconds[point]:.2f} s"
+
+    def what(self, point: int) -> str:
+        """What a point is, by its most telling label, and what it is called."""
+        said = (str(self.labels[key][self.clips[point]]) for key in FIRST if key in self.labels)
+        return " · ".join(part for part in (next(said, ""), self.name(point)) if part)
 
     def facts(self, point: int) -> str:
         """A point's labels in one line."""
@@ -56,59 +65,70 @@ class Shown(NamedTuple):
         return live.wav(clip)
 
 
-def colours(corpus: maps.Corpus, space: str, checkpoint: Checkpoint) -> list[str]:
-    """What points can be coloured by: labels that differ, pitch, latent dimensions."""
-    columns = maps.columns(corpus.store)
+def colours(view: maps.View) -> list[str]:
+    """What points can be coloured by: labels that differ, then what the model knows of them."""
+    columns, corpus = maps.columns(view.corpus.store), view.corpus
     some = columns["split"] == (corpus.split or columns["split"])
     found = [k for k, v in columns.items() if k != "name" and len(np.unique(v[some])) > 1]
-    found.sort(key=lambda key: (key != "instrument", len(np.unique(columns[key])) > 12))
-    if space == "frames":
-        found += ["pitch (MIDI)"] if knows_pitch(corpus) else []
-        found += ["time (s)"]
-    sizes = checkpoint.config.get("model", {})
-    kinds = ("v", "z") if space != "frames" else ("z", "v")
-    dims = [f"{k} {i + 1}" for k in kinds for i in range(int(sizes.get(f"{k}_size", 16)))]
-    return [*found, "loudest band (Hz)", *dims]
+    found.sort(key=lambda key: (key not in FIRST, len(np.unique(columns[key])) > CATEGORIES))
+    return [*found, *maps.figures(view)]
 
 
-def knows_pitch(corpus: maps.Corpus) -> bool:
-    """Whether the labels say every note: of dMelodies they do."""
-    return {"melody", "tonic", "octave", "scale"} <= set(maps.columns(corpus.store))
+def classes(corpus: maps.Corpus, column: str) -> list[str]:
+    """The labels of a column among which some have to be chosen, as they are too many to be told
+    apart by colour; none of other columns."""
+    columns = maps.columns(corpus.store)
+    if column not in columns or _numbers(columns[column]) is not None:
+        return []
+    some = columns["split"] == (corpus.split or columns["split"])
+    different = np.unique(columns[column][some])
+    found = {part for value in different for part in maps.parts(column, value)}
+    return sorted(found) if len(found) > CATEGORIES or column == maps.SEVERAL else []
 
 
-def colour_of(name: str, shown: Shown) -> Colour:
-    """The value of each point: numbers where a column holds many, else words."""
-    of, clips = shown.of, shown.clips
+def colour_of(name: str, shown: Shown, wanted: Collection[str] = ()) -> Colour:
+    """The value of each point: numbers where a column holds many, else words.
+
+    Of a column of `classes` those `wanted` keep their names, or without any the frequent ones; the
+    rest are OTHER.
+    """
     if name in shown.labels:
         values = shown.labels[name]
-        if len(np.unique(values)) > latent_map.CATEGORIES:
-            with suppress(ValueError):  # words stay words
-                values = values.astype(float)
-        return Colour(name, values[clips])
-    frames = shown.view.space == "frames"
-    if name.startswith("pitch"):
-        from core.dsae.maps import known_pitch
+        numbers = _numbers(values)
+        if numbers is not None:
+            return Colour(name, numbers[shown.clips])
+        if classes(shown.view.corpus, name):
+            return Colour(name, _named(name, values, wanted)[shown.clips], values[shown.clips])
+        return Colour(name, values[shown.clips])
+    found = shown.of.values(name, shown.view.space, shown.labels)
+    return Colour(name, np.full(len(shown.clips), np.nan) if found is None else found)
 
-        return Colour(name, known_pitch(shown.labels, of.frames).ravel())
-    if name.startswith("time"):
-        return Colour(name, shown.seconds.astype(float))
-    if name.startswith("loudest"):
-        return Colour(name, (of.frame_band.ravel() if frames else of.band).astype(float))
-    kind, number = name.split()
-    points = of.points("frames") if frames and kind == "z" else getattr(of, kind)[clips]
-    if int(number) > points.shape[1]:
-        return Colour(name, np.full(len(clips), np.nan))
-    return Colour(name, points[:, int(number) - 1].astype(float))
+
+def _numbers(values: np.ndarray) -> np.ndarray | None:
+    """A column as numbers, where it holds more than can be told apart as classes."""
+    if len(np.unique(values)) > CATEGORIES:
+        with suppress(ValueError):  # words stay words
+            return values.astype(float)
+    return None
+
+
+def _named(column: str, values: np.ndarray, wanted: Collection[str]) -> np.ndarray:
+    """The class as which each value [N] is shown: a clip of several labels by the first kept."""
+    each = [maps.parts(column, value) for value in values]
+    counts = Counter(part for parts in each for part in sorted(parts))
+    frequent = [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    kept = [name for name in wanted if name in counts] or frequent[: CATEGORIES - 1]
+    return np.array([next((name for name in kept if name in own), OTHER) for own in each])
 
 
 def load(view: maps.View) -> Shown:
-    """A view's latents, encoded with a progress bar the first time."""
+    """A view's points, encoded with a progress bar the first time."""
     bar = st.empty()
 
     def told(done: int, of: int) -> None:
         bar.progress(done / of, f"{view.checkpoint.name}: {done:,} of {of:,} clips encoded")
 
-    of = maps.latents(view, told)
+    of = maps.points(view, told)
     bar.empty()
     labels = {k: v[of.rows] for k, v in maps.columns(view.corpus.store).items()}
     return Shown(view, of, labels, of.clips(view.space))
@@ -118,6 +138,7 @@ def load(view: maps.View) -> Shown:
 def drawn(
     key: tuple,
     colour: str,
+    wanted: Sequence[str],
     axes: str,
     reach: float | None,
     _shown: Shown,
@@ -127,10 +148,11 @@ def drawn(
     names = _shown.labels["name"][_shown.clips]
     if _shown.seconds is not None:
         names = np.array([f"{n}, {s:.2f} s" for n, s in zip(names, _shown.seconds, strict=True)])
-    return latent_map.figure(_points, colour_of(colour, _shown), names, axes, reach).to_json()
+    coloured = colour_of(colour, _shown, wanted)
+    return latent_map.figure(_points, coloured, names, axes, reach).to_json()
 
 
-def reach(space: str, every: Sequence[Shown], found: Sequence[Projection]) -> float | None:
+def reach(every: Sequence[Shown], found: Sequence[Projection]) -> float | None:
     """How far the axes of maps side by side reach, the same for all, or None for as far as each
     has points.
 
@@ -138,15 +160,11 @@ def reach(space: str, every: Sequence[Shown], found: Sequence[Projection]) -> fl
     deviations of the prior N(0, I). Where no dimension of any v is in use, next to nothing is
     shown as next to nothing.
     """
-    if space != "v" or any(one.about["settings"]["method"] != "PCA" for one in found):
+    methods = {one.about["settings"]["method"] for one in found}
+    if methods != {"PCA"} or any(one.view.space != "v" for one in every):
         return None
-    least = 0.0 if any(map(in_use, every)) else 1.0
+    least = 0.0 if any(one.of.in_use for one in every) else 1.0
     return max(least, *(float(np.abs(one.points).max()) for one in found))
-
-
-def in_use(shown: Shown) -> int:
-    """How many dimensions of v carry something, by their KL to the prior."""
-    return int((shown.of.v_kl.mean(0) > 0.02).sum())
 
 
 def told_of(found: Projection, shown: Shown) -> str:
@@ -161,5 +179,14 @@ def told_of(found: Projection, shown: Shown) -> str:
             f"UMAP: {settings['neighbours']} neighbours, minimum distance "
             f"{settings['min_dist']:g}, {settings['metric']}, seed {settings['seed']}"
         )
-    used = f"; {in_use(shown)} of {shown.of.v.shape[1]} dimensions of v in use"
-    return f"{facts}, {trust}{used if shown.view.space == 'v' else ''}."
+    used = ""
+    if shown.view.space == "v":
+        used = f"; {shown.of.in_use} of {shown.vectors.shape[1]} dimensions of v in use"
+    return f"{facts}, {trust}{used}."
+
+
+def placed(made: Projection) -> str:
+    """How a query got its place on a map that was made without it."""
+    if made.about["settings"]["method"] == "PCA":
+        return "The query lies where its own principal components put it."
+    return "UMAP has no place for the query: it is marked amid its five nearest clips."

@@ -27,7 +27,6 @@ FORMAT = 1
 CHUNK = 64  # clips embedded between two writes
 HOP = 256  # samples a frame of a store's log-mels
 PAIRS = 20_000  # by which it is told how near is near
-DRAWN = 5_000  # clips on a plane: more are not told apart by eye
 FILE = "index.npy"
 
 
@@ -36,20 +35,6 @@ class Found(NamedTuple):
 
     rows: np.ndarray
     distances: np.ndarray
-
-
-class Plane(NamedTuple):
-    """The two widest directions `axes` [2, D] of embeddings around their `centre` [D] (PCA), the
-    share of variance along each, and the clips `rows` [P] they were measured on."""
-
-    centre: np.ndarray
-    axes: np.ndarray
-    shares: tuple[float, float]
-    rows: np.ndarray
-
-    def place(self, embeddings: np.ndarray) -> np.ndarray:
-        """Where embeddings [K, D] of any length lie on the plane: [K, 2]."""
-        return (_unit(embeddings) - self.centre) @ self.axes.T
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +46,7 @@ class Index:
     @classmethod
     def of(cls, embeddings: np.ndarray) -> Index:
         """The index of embeddings [N, D] of any length. Raises RavelError unless all are finite."""
-        return cls(_unit(embeddings))
+        return cls(unit(embeddings))
 
     def __len__(self) -> int:
         return len(self.h)
@@ -84,7 +69,7 @@ class Index:
                 f"The query has the shape {np.shape(query)}, but embeddings of this index have "
                 f"{self.h.shape[1:]}: embed it with the same encoder."
             )
-        similarity = self.h @ _unit(np.asarray(query)[None])[0]
+        similarity = self.h @ unit(np.asarray(query)[None])[0]
         allowed = np.ones(len(self.h), bool) if among is None else np.array(among, bool)
         allowed[np.asarray(without, int)] = False
         rows = np.flatnonzero(allowed)
@@ -106,22 +91,6 @@ class Index:
         parts = zip(np.array_split(one, 10), np.array_split(other, 10), strict=True)
         cosines = [np.einsum("nd,nd->n", self.h[a], self.h[b]) for a, b in parts]
         return np.sort(1 - np.concatenate(cosines))
-
-    @cached_property
-    def plane(self) -> Plane:
-        """The plane that shows most of the clips' spread; of many, a seeded sample is measured."""
-        rows = np.arange(len(self))
-        if len(rows) > DRAWN:
-            rows = np.sort(np.random.default_rng(0).choice(rows, DRAWN, replace=False))
-        some = self.h[rows].astype(np.float64)
-        centre = some.mean(axis=0)
-        _, sizes, axes = np.linalg.svd(some - centre, full_matrices=False)
-        powers = np.zeros(2)
-        powers[: len(sizes)] = sizes[:2] ** 2
-        first, second = powers / max(float((sizes**2).sum()), 1e-12)
-        flat = np.zeros((2, some.shape[1]))
-        flat[: len(axes)] = axes[:2]
-        return Plane(centre, flat, (float(first), float(second)), rows)
 
     def share_nearer(self, distance: float) -> float:
         """The share of pairs of clips that are nearer to each other than this, from 0 to 1."""
@@ -165,7 +134,7 @@ def build(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         whole = np.concatenate(list(_chunks(store, checkpoint, folder, told or _nobody)))
-        _write(folder / FILE, _unit(whole))
+        _write(folder / FILE, unit(whole))
     except OSError as error:
         raise RavelError(f"{folder} cannot be written ({error.strerror}).") from error
     for leftover in folder.glob("chunk-*.npy"):
@@ -206,7 +175,7 @@ def _chunks(
         if part is None or len(part) != len(rows):
             model = model or _load(checkpoint)
             part = model.embed_many(wave(store, row) for row in rows).numpy()
-            _unit(part)  # what is not finite is found at once
+            unit(part)  # what is not finite is found at once
             _write(path, part)
         yield part
     told(len(store), len(store))
@@ -219,7 +188,7 @@ def _load(checkpoint: Checkpoint) -> Embedder:
     return embed.load(f"{checkpoint.path}{step}")
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def unit(x: np.ndarray) -> np.ndarray:
     """Rows [N, D] at length 1, in single precision; those of zeros stay."""
     if not np.isfinite(x).all():
         raise RavelError(

@@ -1,39 +1,44 @@
-"""A whole store through a checkpoint: latents for a map, kept on disk, searched in their own space.
+"""A whole store through a disentangling model: its latents for a map, kept on disk.
 
 Letters: N clips, T frames, K frames kept of each clip, P points, V and Z sizes of v and z.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from core import maps
 from core.errors import RavelError
-from core.files import replace
+from core.files import write_npz
+from core.maps import MAX_POINTS, sample_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from core.background import Progress
     from core.checkpoints import Checkpoint
     from core.data.store import FeatureStore
     from core.dsae.latents import Disentangler
 
 Space = Literal["v", "z", "frames"]
-Metric = Literal["cosine", "euclidean"]
+SPACES: dict[str, Space] = {
+    "Global v": "v",
+    "Local z, mean": "z",
+    "Local z, frames": "frames",
+}
 FORMAT = 1
-MAX_POINTS = 10_000  # more are neither fluid in a browser nor told apart by eye
+SOON = 1000  # clips that are encoded while one waits: starting a process takes as long
 MAX_FRAMES = 24  # kept of each clip
 CHUNK = 256  # clips encoded between two writes
 BATCH = 32
 HOP_SECONDS = 256 / 16_000  # core.audio.mel's, which needs torch to say so
 AUDIBLE = 7.0  # nats, 30 dB: quieter frames have no say in a clip's loudest band
+PITCH, TIME, BAND = "pitch (MIDI)", "time (s)", "loudest band (Hz)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,50 @@ class StoreLatents:
         per_clip = self.frames.shape[1] if space == "frames" else 1
         return np.repeat(np.arange(len(self.rows)), per_clip)
 
+    def seconds(self, space: Space) -> np.ndarray | None:
+        """When in its clip each point is [P], or None when points are whole clips."""
+        return self.frames.ravel() * HOP_SECONDS if space == "frames" else None
+
+    def values(
+        self, name: str, space: Space, labels: Mapping[str, np.ndarray]
+    ) -> np.ndarray | None:
+        """One of `figures` for each point [P], NaN where it is not known, or None for another name;
+        `labels` are those of the clips, [N]."""
+        frames = space == "frames"
+        if name == PITCH and frames:
+            return known_pitch(labels, self.frames).ravel()
+        if name == TIME and frames:
+            return self.seconds(space).astype(float)
+        if name == BAND:
+            return (self.frame_band.ravel() if frames else self.band).astype(float)
+        kind, _, number = name.partition(" ")
+        if kind not in ("v", "z") or not number.isdigit():
+            return None
+        own = kind == "z" and frames
+        x = self.points("frames") if own else getattr(self, kind)[self.clips(space)]
+        return x[:, int(number) - 1].astype(float) if int(number) <= x.shape[1] else None
+
+    def arrays(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """What is known of some clips: rows, v, z, frames, frame_z."""
+        return {key: getattr(self, key)[clips] for key in ("rows", "v", "z", "frames", "frame_z")}
+
+    @property
+    def in_use(self) -> int:
+        """How many dimensions of v carry something, by their KL to the prior."""
+        return int((self.v_kl.mean(0) > 0.02).sum())
+
+
+def figures(config: Mapping[str, Any], columns: Mapping[str, Any], space: Space) -> list[str]:
+    """What is known of each point beside its labels, whose names are the `columns`."""
+    frames, sizes = space == "frames", config.get("model", {})
+    dims = [
+        f"{kind} {i + 1}"
+        for kind in (("z", "v") if frames else ("v", "z"))
+        for i in range(int(sizes.get(f"{kind}_size", 16)))
+    ]
+    knows_pitch = {"melody", "tonic", "octave", "scale"} <= set(columns)  # of dMelodies they do
+    return [*([PITCH] * knows_pitch + [TIME] if frames else []), BAND, *dims]
+
 
 def read(folder: Path) -> StoreLatents | None:
     """What `encode_store` left in a folder, or None when it has not finished there."""
@@ -73,9 +122,31 @@ def folder_of(
     store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None = None
 ) -> Path:
     """Where in `cache` the latents of these clips and their projections belong."""
-    facts = [FORMAT, MAX_POINTS, MAX_FRAMES, _fingerprint(store), checkpoint.digest, split]
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    return cache / f"{store.path.name}-{checkpoint.name}-{split or 'all'}-{key}"
+    return maps.folder_of(store, checkpoint, cache, split, [FORMAT, MAX_POINTS, MAX_FRAMES])
+
+
+def is_there(
+    store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None = None
+) -> bool:
+    """Whether the latents of these clips are on disk."""
+    return (folder_of(store, checkpoint, cache, split) / "latents.npz").exists()
+
+
+def start(store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None) -> None:
+    """Encode in a process of its own. Raises RavelError where nothing can be written."""
+    from core.dsae import encoding
+
+    encoding.start(store, checkpoint, cache, split)
+
+
+def progress(
+    store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None
+) -> Progress:
+    """How far that process is."""
+    from core.dsae import encoding
+
+    clips = min(len(store.indices(split)), MAX_POINTS)
+    return encoding.progress(folder_of(store, checkpoint, cache, split), clips)
 
 
 def encode_store(
@@ -102,32 +173,6 @@ def encode_store(
     for leftover in folder.glob("chunk-*.npz"):
         leftover.unlink(missing_ok=True)
     return whole
-
-
-def sample_rows(store: FeatureStore, split: str | None) -> np.ndarray:
-    """Which clips of a split are encoded: all of them up to MAX_POINTS, then a seeded sample."""
-    rows = store.indices(split)
-    if not len(rows):
-        raise RavelError(f"{store.path} has no clips in its split {split!r}: choose another.")
-    if len(rows) > MAX_POINTS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_POINTS, replace=False))
-    return rows
-
-
-def neighbours(
-    x: np.ndarray, index: int, *, count: int = 8, metric: Metric, clips: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The points nearest to one of x [P, D]: their indices and distances, nearest first.
-
-    With `clips` [P] the other points of the same clip are left out.
-    """
-    from sklearn.metrics import pairwise_distances
-
-    distances = pairwise_distances(x[index : index + 1], x, metric=metric)[0]
-    own = np.arange(len(x)) == index if clips is None else clips == clips[index]
-    others = np.flatnonzero(~own)
-    nearest = others[np.argsort(distances[others], kind="stable")[:count]]
-    return nearest, distances[nearest]
 
 
 def known_pitch(labels: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray:
@@ -242,16 +287,3 @@ def _read(path: Path) -> StoreLatents | None:
             return StoreLatents(**{field.name: file[field.name] for field in fields(StoreLatents)})
     except (OSError, KeyError, ValueError, EOFError):  # missing or damaged: made again
         return None
-
-
-def write_npz(path: Path, **arrays: np.ndarray) -> None:
-    """An .npz file that appears whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    replace(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
-
-
-def _fingerprint(store: FeatureStore) -> list[Any]:
-    mel = (store.path / "log_mel.npy").stat()
-    texts = [(store.path / name).read_bytes() for name in ("store.json", "clips.csv")]
-    return [hashlib.sha256(b"".join(texts)).hexdigest(), mel.st_size, mel.st_mtime_ns]

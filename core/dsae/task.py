@@ -128,9 +128,7 @@ class DsaeTask:
     def _signals(self, model: Dsae) -> dict[str, float]:
         train = spread(len(self.train), 2 * SIGNAL_CLIPS)
         held_out = spread(len(self.held_out), SIGNAL_CLIPS)
-        some = swaps.Batch(
-            *self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()]
-        )
+        some = swaps.Batch(*self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()])
         learnt = swaps.Batch(*self.train.whole(train), self.factor[train.numpy()])
         scores = swaps.swap_f1(model, learnt, some)
         return scores | evaluate.active_units(model, some[:2])

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from core.dsae.maps import write_npz
-from core.dsae.projection import pca
+from core.files import write_npz
+from core.projection import pca
 
 FILE = "latents.npz"
 

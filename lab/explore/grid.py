@@ -15,7 +15,7 @@ from core.audio import clip as audio
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.checkpoints import Checkpoint
 from core.errors import RavelError
-from lab import live, maps
+from lab import bundled, live, maps
 from lab.explore.live import latents
 from lab.widgets import slot, sound_table
 
@@ -113,7 +113,9 @@ def show(checkpoint: Checkpoint) -> None:
         summary.error(str(error), icon=":material/error:")
         return
     offer(tools, spots)
-    st.caption(f"Everything is played 6 dB lower than it is. Examples: {slot.credits()}.")
+    st.caption(
+        f"Everything is played 6 dB lower than it is. Examples: {bundled.instrument_credits()}."
+    )
 
 
 # -- which clips -------------------------------------------------------------------------------

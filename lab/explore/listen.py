@@ -10,7 +10,7 @@ import streamlit as st
 from core.audio.clip import Clip
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import live
+from lab import bundled, live
 from lab.explore import tally
 from lab.widgets import slot, switch
 
@@ -142,7 +142,7 @@ def prepare(checkpoint: Checkpoint) -> None:
     )
     st.caption(
         "Both are cut to one length and brought to one loudness (ITU-R BS.1770) without clipping. "
-        f"Use headphones. Examples: {slot.credits()}."
+        f"Use headphones. Examples: {bundled.instrument_credits()}."
     )
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.checkpoints import list_checkpoints
-from lab import live
+from lab import bundled, live
 from lab.explore import dials, draw, morph, track
 from lab.explore.pictures import in_words
 from lab.widgets import player, slot
@@ -131,6 +131,7 @@ with in_words():
 if section not in OWN:
     st.caption(
         "Recordings are brought to the same peak before the model hears them, and everything is "
-        f"played 6 dB lower, to leave room for what the model makes. Examples: {slot.credits()}."
+        "played 6 dB lower, to leave room for what the model makes. Examples: "
+        f"{bundled.instrument_credits()}."
     )
 player.one_at_a_time()

@@ -4,16 +4,16 @@ import streamlit as st
 
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import channels, finding, live, maps, matches, separation
+from lab import asked, bundled, channels, finding, live, maps, matches, separation
 from lab.finding import BUNDLED, Corpus, Query
 from lab.widgets import mixture_slot, player, spectrogram
 from lab.widgets.cell import Cell
 from lab.widgets.latent_map import plain
-from lab.widgets.mixture_slot import READY, Taken, sources
+from lab.widgets.mixture_slot import Taken
 from lab.widgets.slot import Taking
 
 DEFAULT, STORE, SEPARATOR = "scenes-encoder", "scenes", "separator-scenes"
-EVERYTHING, WHOLE = "all", "The whole sound"
+WHOLE = "The whole sound"
 ABOUT = (
     "An **encoder** turns a sound into an **embedding**: a few numbers that say what it is like. "
     "It learned without labels, from sounds and their separated channels. Sounds whose embeddings "
@@ -70,28 +70,21 @@ def choose_split(corpus: Corpus) -> str | None:
     everything = len(finding.labels(corpus)["name"])
     split = st.selectbox(
         "Clips",
-        [EVERYTHING, *counts],
+        [maps.EVERYTHING, *counts],
         format_func=lambda name: f"{name} ({counts.get(name, everything):,})",
         key=f"find_clips_{corpus.name if corpus.path else 'examples'}",
         bind="query-params",
         width=170,
         disabled=not counts,
     )
-    return None if split == EVERYTHING else split
-
-
-def examples() -> dict[str, tuple[str, ...]]:
-    """The examples to look for: everyday sounds, mixtures, instruments."""
-    titles = {str(row["title"]): name for name, row in sources().items()}
-    scenes = {title: (name,) for title, name in titles.items() if mixture_slot.is_scene(name)}
-    return scenes | READY | {title: (name,) for title, name in titles.items()}
+    return None if split == maps.EVERYTHING else split
 
 
 def take() -> Taken | None:
     """The sound to look for: from the slot, or a clip of a corpus that was found before."""
     name = st.query_params.get("clip")
     if name is None:
-        return mixture_slot.slot("query", "Sound", examples(), ANY)
+        return mixture_slot.slot("query", "Sound", asked.examples(), ANY)
     with st.container(border=True, key="query_slot"):
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
@@ -157,7 +150,7 @@ with right:
     detail = channels.called(taken) if taken else ""
     cell = Cell("query_cell", f"Channel {channel}" if channel else "Query", detail)
 results = st.container()
-notes = [f"Examples: {mixture_slot.credits()}."]
+notes = [f"Examples: {bundled.credits()}."]
 if list(corpora) == [BUNDLED]:
     notes.insert(0, OWN)
 st.caption(" ".join(notes))
@@ -205,9 +198,8 @@ with results:
             column, only, count = matches.restrict(corpus)
         with st.spinner("Searching"):
             index = finding.index(corpus, encoder)
-            asked = finding.embedding(encoder, query.clip)
             hits = index.nearest(
-                asked,
+                finding.embedding(encoder, query.clip),
                 count,
                 among=finding.allowed(corpus, split, column, only),
                 without=matches.own_rows(taken, corpus, channel),
@@ -215,13 +207,17 @@ with results:
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
-    on_map = tools.toggle(
-        "Map",
-        key="find_map",
-        bind="query-params",
-        width="content",
-        help="Where the sound lies among the clips of the corpus.",
-    )
+    if tools.button(
+        "Show on the map",
+        key="find_on_map",
+        icon=":material/scatter_plot:",
+        type="tertiary",
+        help="Open the Map page with the sound marked among the clips of this corpus"
+        + (", or of the bundled scenes." if corpus.path is None else "."),
+    ):
+        told = asked.hand(taken, separator, channel)
+        view = matches.on_map(corpus, split, encoder)
+        st.switch_page("lab/pages/map.py", query_params=view | told)
     tools.download_button(
         "CSV",
         lambda: maps.to_csv(finding.table(corpus, hits)),
@@ -237,6 +233,4 @@ with results:
     )
     if not len(hits.rows):
         st.info(NONE, icon=":material/filter_alt_off:")
-    if on_map:
-        matches.show_plane(corpus, hits, index, asked, column)
     matches.list_found(corpus, hits, index, column)

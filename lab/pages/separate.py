@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import channels, live, separation
+from lab import bundled, channels, live, separation
 from lab.separation import LAST
 from lab.widgets import mixture_slot, player, spectrogram
 from lab.widgets.cell import Cell
@@ -72,7 +72,7 @@ results = st.container()
 st.caption(
     "Levels are true: one gain, which brings the mixture's peak to −6 dBFS, is on all that is "
     "played, and the channels add up to the mixture. What is downloaded has the mixture's own "
-    f"level. Examples: {mixture_slot.credits()}."
+    f"level. Examples: {bundled.credits()}."
 )
 player.one_at_a_time()
 

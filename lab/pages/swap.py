@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.audio.clip import CLIP_SECONDS, Clip
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import live
+from lab import bundled, live
 from lab.widgets import player, slot, spectrogram
 from lab.widgets.cell import Cell
 
@@ -206,7 +206,7 @@ if not names:
 st.caption(
     "Levels can be compared: each recording is brought to the same peak before the model hears it, "
     "and everything is played 6 dB lower, to leave room for what the model makes. "
-    f"Examples: {slot.credits()}."
+    f"Examples: {bundled.instrument_credits()}."
 )
 player.one_at_a_time()
 

@@ -36,7 +36,7 @@ function draw(parent, state) {
     plotly.purge(graph.place);
     graph.box.remove();
   }
-  const theme = themeOf(root);
+  const theme = state.theme = themeOf(root);
   panels.forEach((panel, i) => {
     const graph = state.graphs[i] ?? (state.graphs[i] = addGraph(root, state));
     graph.title.textContent = panel.title;
@@ -48,6 +48,7 @@ function draw(parent, state) {
     graph.base = traces.length;
     graph.three = traces.some((trace) => trace.type === "scatter3d");
     graph.where = places(traces);
+    graph.opacity = traces.map((trace) => trace.opacity);
     const config = { displaylogo: false, scrollZoom: true, displayModeBar: true,
       doubleClick: "reset", modeBarButtons: graph.three ? BUTTONS.three : BUTTONS.two };
     plotly.react(graph.place, [...traces, ...overlays(graph.three, theme)], layout, config);
@@ -71,12 +72,15 @@ function addGraph(root, state) {
 function listen(graph, state) {
   graph.listens = true;
   graph.place.on("plotly_click", ({ points }) => {
+    const query = points.map((point) => point.data.meta?.queries ? point.pointNumber : -1).find((at) => at >= 0);
+    if (query !== undefined) return state.send({ query, at: Date.now() });
     const id = points.map((point) => point.customdata).find((id) => id !== undefined);
     if (id === undefined) return;
     state.data = { ...state.data, focus: id, near: [] };
     mark(state);
     state.send({ focus: id, at: Date.now() });
   });
+  graph.place.on("plotly_clickannotation", ({ index }) => state.send({ query: index, at: Date.now() }));
   graph.place.on("plotly_selected", (event) => {
     if (!event?.points || !(event.range || event.lassoPoints)) return;
     const ids = event.points.map((point) => point.customdata).filter((id) => id !== undefined);
@@ -99,14 +103,15 @@ function listen(graph, state) {
 // Show what is chosen, in focus and near it, leaving the figure itself alone.
 function mark(state) {
   const { focus, near, chosen } = state.data, some = new Set(chosen);
-  const wanted = JSON.stringify([focus, near, chosen]);
-  for (const graph of state.graphs) {
-    if (graph.marked === wanted) continue;
+  state.graphs.forEach((graph, number) => {
+    const queries = state.data.panels[number]?.queries ?? [];
+    const wanted = JSON.stringify([focus, near, chosen, queries]);
+    if (graph.marked === wanted) return;
     graph.marked = wanted;
     const base = [...Array(graph.base).keys()], all = graph.place.data;
     if (graph.shown !== JSON.stringify(chosen)) {
       graph.shown = JSON.stringify(chosen);
-      if (graph.three) plotly.restyle(graph.place, { opacity: some.size ? 0.12 : 0.85 }, base);
+      if (graph.three) plotly.restyle(graph.place, { opacity: graph.opacity.map((full) => some.size ? 0.12 : full) }, base);
       else plotly.restyle(graph.place, { selectedpoints: base.map((i) => some.size
         ? all[i].customdata.flatMap((id, at) => (some.has(id) ? [at] : [])) : null) }, base);
     }
@@ -114,8 +119,20 @@ function mark(state) {
     const points = lists.map((ids) => ids.map((id) => graph.where.get(id)).filter(Boolean));
     const change = { x: points.map((p) => p.map((q) => q[0])), y: points.map((p) => p.map((q) => q[1])) };
     if (graph.three) change.z = points.map((p) => p.map((q) => q[2]));
-    plotly.restyle(graph.place, change, [0, 1, 2].map((i) => graph.base + i));
-  }
+    change.x.push(queries.map((q) => q[1]));
+    change.y.push(queries.map((q) => q[2]));
+    change.z?.push(queries.map((q) => q[3]));
+    plotly.restyle(graph.place, change, [0, 1, 2, 3].map((i) => graph.base + i));
+    const names = queries.map((q) => q[0]);
+    plotly.restyle(graph.place, { text: [names], hovertext: [names] }, [graph.base + 3]);
+    if (!graph.three) plotly.relayout(graph.place, { annotations: queries.map((q) => label(q, state.theme)) });
+  });
+}
+
+// Words in the picture itself would lie beneath its points.
+function label([text, x, y], theme) {
+  return { text: `<b>${text}</b>`, x, y, yshift: 18, showarrow: false, borderpad: 1,
+    bgcolor: theme.background, opacity: 0.9, captureevents: true };
 }
 
 function overlays(three, theme) {
@@ -124,8 +141,11 @@ function overlays(three, theme) {
     hoverinfo: "skip", showlegend: false,
     marker: { size, symbol, color: theme.text, line: { width, color: theme.text } },
   });
+  const query = { ...ring(three ? 8 : 16, 2, "diamond"), mode: three ? "markers+text" : "markers",
+    text: [], textposition: "top center", hoverinfo: "text", meta: { queries: true } };
+  query.marker.line.color = theme.background;
   return [ring(three ? 4 : 5, 0, "circle"), ring(three ? 6 : 11, 1.5, "circle-open"),
-    ring(three ? 12 : 17, 3, "circle-open")];
+    ring(three ? 12 : 17, 3, "circle-open"), query];
 }
 
 function places(traces) {

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 CATEGORIES = 12  # as many colours as can be told apart
 OTHER, UNKNOWN = "other", "unknown"
+SHORT = 4  # entries of a legend in one row
+BELOW = 0.935  # of the height, where the map's tools end
+FAINT = 0.35  # how opaque the other classes are, lest they drown those with a colour
 CSS = """
 .maps { display: flex; flex-wrap: wrap; gap: 1rem; }
 .map { flex: 1 1 340px; min-width: 0; }
@@ -43,10 +46,12 @@ _FIGURES = st.components.v2.component(  # apart from the marks, which change wit
 
 
 class Colour(NamedTuple):
-    """What points are coloured by: `values` [P], numbers (NaN: unknown) or words, and its name."""
+    """What points are coloured by: `values` [P], numbers (NaN: unknown) or words, and its name;
+    `told` [P], what is said of each where that is more than its class."""
 
     name: str
     values: np.ndarray
+    told: np.ndarray | None = None
 
     @property
     def is_number(self) -> bool:
@@ -54,11 +59,19 @@ class Colour(NamedTuple):
         return self.values.dtype.kind == "f"
 
 
+class Query(NamedTuple):
+    """A sound that is none of the points: what it is called, and its `place`, [2 or 3]."""
+
+    name: str
+    place: Sequence[float]
+
+
 class Panel(NamedTuple):
-    """One map: a title, '' for none, and a figure of `figure` as JSON."""
+    """One map: a title, '' for none, a figure of `figure` as JSON, and queries to be marked."""
 
     title: str
     figure: str
+    queries: Sequence[Query] = ()
 
 
 class Marks(NamedTuple):
@@ -81,7 +94,7 @@ def figure(
 
     traces = (_scale if colour.is_number else _classes)(points, colour, names)
     title = {"text": f"{axes} 1"}, {"text": f"{axes} 2"}, {"text": f"{axes} 3"}
-    legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "itemsizing": "constant"}
+    legend = {"orientation": "h", "x": 0, "itemsizing": "constant", **_where(len(traces))}
     layout: dict[str, Any] = {
         "template": "none",
         "margin": {"l": 40, "r": 8, "t": 36, "b": 40},
@@ -100,21 +113,31 @@ def figure(
     return go.Figure(traces, layout)
 
 
+def _where(entries: int) -> dict[str, Any]:
+    """A short legend stands beside the map's tools; a long one, of several rows, below them."""
+    if entries <= SHORT:
+        return {"y": 1, "yanchor": "bottom"}
+    return {"y": BELOW, "yanchor": "top", "yref": "container"}
+
+
 def _classes(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
-    """A trace for each class, the frequent ones by name."""
+    """A trace for each class, OTHER the last in the legend and beneath the others."""
     values = colour.values.astype(str)
-    found, counts = np.unique(values, return_counts=True)
-    if len(found) > CATEGORIES:
-        kept = found[np.argsort(-counts, kind="stable")[: CATEGORIES - 1]]
-        values, found = np.where(np.isin(values, kept), values, OTHER), np.append(kept, OTHER)
+    found = sorted(np.unique(values).tolist(), key=lambda value: value == OTHER)
     traces = []
     for number, value in enumerate(found):
         some = np.flatnonzero(values == value)
         trace = _trace(points, some, names, f"{colour.name}: {value}" if value else UNKNOWN)
+        if colour.told is not None:  # under the pointer a class of the rest has its own name too
+            trace["hovertext"] = colour.told[some].tolist()
+            trace["hovertemplate"] = f"%{{text}}<br>{colour.name}: %{{hovertext}}<extra></extra>"
         known = value not in ("", OTHER)
+        if value == OTHER:
+            trace["opacity"] = FAINT
         traces.append(trace | {"name": value or UNKNOWN, "showlegend": True})
         traces[-1]["meta"] = {"category": number} if known else {"known": False}
-    return traces
+        traces[-1]["legendrank"] = 1000 + number
+    return sorted(traces, key=lambda trace: trace["name"] != OTHER)
 
 
 def _scale(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
@@ -163,11 +186,13 @@ def show(
     """Draw maps whose points are numbered alike, side by side where there is room.
 
     On a click, box or lasso `on_event` is called, and st.session_state[key]["event"] holds
-    {"focus": point} or {"chosen": [points]}.
+    {"focus": point}, {"query": number} or {"chosen": [points]}.
     """
     digests = [_digest(panel.figure) for panel in panels]
     titles = [panel.title for panel in panels]
-    sent = [{"title": t, "digest": d} for t, d in zip(titles, digests, strict=True)]
+    places = [[[q.name, *map(float, q.place)] for q in panel.queries] for panel in panels]
+    each = zip(titles, digests, places, strict=True)
+    sent = [{"title": title, "digest": digest, "queries": q} for title, digest, q in each]
     data = {"panels": sent, "height": height, "focus": marks.focus}
     data |= {"near": list(map(int, marks.near)), "chosen": list(map(int, marks.chosen))}
     _MAPS(key=key, data=data, on_event_change=on_event)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
 
 from core.audio.clip import Clip, read
 from core.errors import RavelError
+from lab.bundled import READY, is_scene, sources
+from lab.bundled import credit as credit
 from lab.widgets import slot as recording
 
-SCENES = recording.EXAMPLES / "scenes"
 FROM = ["Example", "Mix", "Upload", "Microphone"]
 LIVE_SECONDS = 60.0
 NOTHING = "None"
@@ -26,13 +24,6 @@ TAKING = recording.Taking(
     why="The page takes up to 60 s at a time: choose where they start. A longer recording is "
     "separated whole by `python -m core separate FILE --checkpoint NAME --out FOLDER`.",
 )
-READY = {  # the names of clips that no shipped model was trained on
-    "Dog in the rain": ("dog", "rain"),
-    "Rooster and ticking clock": ("rooster", "clock"),
-    "Baby, dog and waves": ("baby", "dog", "sea"),
-    "Duet of violin and trumpet": ("violin-2", "trumpet-1"),
-    "Duet of clarinet and violin": ("clarinet-1", "violin-2"),
-}
 DEFAULTS = ("dog", "rain", None)
 
 
@@ -54,43 +45,9 @@ class Taken(NamedTuple):
         return [clip.labels["source"] for clip in self.clips] if self.levels else []
 
 
-@cache
-def sources() -> dict[str, dict[str, str]]:
-    """The bundled clips that can be mixed: their rows by name, with `path`, `what` and `credit`."""
-    with (SCENES / "metadata.csv").open(encoding="utf-8", newline="") as file:
-        scenes = [row | {"what": row["label"], "path": SCENES} for row in csv.DictReader(file)]
-    solos = [row | {"what": row["instrument"], "path": recording.EXAMPLES} for row in _solos()]
-    rows = {Path(row["file"]).stem: row for row in [*scenes, *solos]}
-    return {name: row | {"path": row["path"] / row["file"]} for name, row in rows.items()}
-
-
-def _solos() -> list[dict[str, str]]:
-    return list(recording.examples().values())
-
-
-def is_scene(name: str) -> bool:
-    """Whether a bundled clip is an everyday sound rather than an instrument."""
-    return "set" in sources()[name]
-
-
 def first(*, scenes: bool) -> str:
     """The first of the ready mixtures that is made of everyday sounds, or of instruments."""
     return next(title for title, names in READY.items() if is_scene(names[0]) == scenes)
-
-
-def credit(name: str) -> str:
-    """Whom a bundled clip is owed to, and under which licence."""
-    row = sources()[name]
-    if "set" not in row:
-        return row["author"]
-    return f"{row['what']} by {row['author']} ({row['licence']})"
-
-
-def credits() -> str:
-    """Whom all of them are owed to."""
-    scenes = "; ".join(credit(name) for name in sources() if is_scene(name))
-    sets = {row["set"] for row in sources().values() if "set" in row}
-    return f"{'; '.join(sorted(sets))}, with {scenes}; {recording.credits()}"
 
 
 def slot(
@@ -135,16 +92,22 @@ def _origin(key: str, title: str) -> str:
         )
 
 
+def bundled(names: tuple[str, ...]) -> Taken:
+    """A bundled clip, or several of them mixed at equal levels."""
+    if len(names) == 1:
+        return Taken(names[0], (_clip(names[0]),))
+    return _of(names, [0.0] * len(names))
+
+
 def _ready(key: str, title: str, ready: Mapping[str, tuple[str, ...]]) -> Taken:
     chosen = st.selectbox(
         f"{title} example", list(ready), key=key, bind="query-params", label_visibility="collapsed"
     )
     names = ready[chosen]
-    if len(names) == 1:
-        return Taken(names[0], (_clip(names[0]),))
-    titles = " · ".join(str(sources()[name]["title"]) for name in names)
-    st.caption(f"{titles}. Mixed here at equal levels, so that what is in it is known.")
-    return _of(names, [0.0] * len(names))
+    if len(names) > 1:
+        titles = " · ".join(str(sources()[name]["title"]) for name in names)
+        st.caption(f"{titles}. Mixed here at equal levels, so that what is in it is known.")
+    return bundled(names)
 
 
 def _mixed(key: str) -> Taken | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from lab import maps
+from lab import asked, live, maps
+from lab.asked import Asked
 from lab.points import Shown
 from lab.widgets import latent_map, player, spectrogram
 from lab.widgets.cell import Cell
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_WAVS = {True: 1000, False: 60}  # in a zip: recordings; what has to be resynthesised first
+SAME = 1e-5  # cosine distance of a clip to itself, but for rounding
 THROUGH = """
 <script>
 if (!window.playThrough) {
@@ -42,6 +44,9 @@ def hear_event() -> None:
     event = latent_map.picked("map")
     if event.get("focus") is not None:
         focus_on(int(event["focus"]))
+    if event.get("query") is not None:
+        focus_on(None)
+        state.map_play_query = int(event["query"])
     if "chosen" in event:
         state.map_chosen = [int(point) for point in event["chosen"]]
 
@@ -98,6 +103,9 @@ def inspect(shown: Shown) -> None:
         seconds = (len(cell.log_mel) - 1) * 256 / 16_000
         cell.draw(spectrogram.Scale(float(cell.log_mel.max()), seconds))
         cell.play(shown.wav(point), autoplay=bool(state.pop("map_play", False)))
+    if shown.view.checkpoint.system == "contrastive":
+        find_similar(shown, point)
+        return
     with st.container(horizontal=True):
         for side in ("source", "target"):
             st.button(
@@ -114,14 +122,60 @@ def inspect(shown: Shown) -> None:
                 st.switch_page("lab/pages/swap.py", query_params=query)
 
 
+def find_similar(shown: Shown, point: int) -> None:
+    """On to the Find page with the clip in focus."""
+    store = shown.view.corpus.store.name
+    if st.button(
+        "Find similar",
+        key="map_find",
+        icon=":material/search:",
+        help="Open the Find page with this clip as what is looked for.",
+    ):
+        query = {"find_corpus": store, "encoder": shown.view.checkpoint.name}
+        query["clip"] = f"{store}/{shown.labels['name'][shown.clips[point]]}"
+        st.switch_page("lab/pages/find.py", query_params=query)
+
+
+def inspect_query(query: Asked) -> None:
+    """What was looked for on the Find page; of a channel, the whole sound beneath it."""
+    play, (*whole, last) = state.pop("map_play_query", None), query.queries.items()
+    title, one = last
+    with st.container(key="map_asked"):
+        cell = Cell("map_query_cell", title, latent_map.plain(query.name))
+        cell.log_mel = live.log_mel(one.clip)
+        cell.draw(spectrogram.Scale(float(cell.log_mel.max()), one.clip.seconds))
+        cell.play(live.wav(one.clip), autoplay=play == len(whole))
+        for number, (title, one) in enumerate(whole):
+            st.caption(f"{title}: the whole sound")
+            player.player(live.wav(one.clip), name=title, autoplay=play == number)
+    st.button(
+        "Take the query off the map",
+        key="map_forget",
+        icon=":material/close:",
+        type="tertiary",
+        on_click=asked.forget,
+    )
+
+
+def nearest(shown: Shown, query: Asked, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The clips nearest to what was looked for, and how far they are; a clip that it is itself is
+    left out."""
+    from core.projection import nearest
+
+    vector = query.vectors(shown.view.checkpoint)[-1]
+    found, distances = nearest(shown.vectors, vector, count=count + 1, metric="cosine")
+    others = distances > SAME
+    return found[others][:count], distances[others][:count]
+
+
 def list_near(shown: Shown, near: np.ndarray, distances: np.ndarray) -> None:
     """The nearest neighbours, each playable and one click from being in focus itself."""
     has_audio = maps.open_store(shown.view.corpus.store).has_audio
     for point, distance in zip(near.tolist(), distances.tolist(), strict=True):
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-                name = latent_map.plain(shown.name(point))
-                st.caption(f"**{distance:.3g}** {name}", width="stretch")
+                what = latent_map.plain(shown.what(point))
+                st.caption(f"**{distance:.3g}** {what}", width="stretch")
                 st.button(
                     "",
                     key=f"map_near_{point}",
@@ -190,19 +244,23 @@ def export(
     """Download buttons; a file is made when its button is clicked."""
     view, names = shown.view, shown.labels["name"]
     limit = MAX_WAVS[maps.open_store(view.corpus.store).has_audio]
-    vectors = shown.of.points(view.space)[chosen]
+    vectors = shown.vectors[chosen]
+    latents = view.space != "h"
     stem = f"{view.corpus.store.name}-{view.checkpoint.name}-{view.space}"
     files = {
         "CSV": (lambda: maps.to_csv(frame()), f"{stem}.csv", "Labels and places on the map."),
         "Parquet": (
             lambda: maps.to_parquet(frame(), vectors),
             f"{stem}.parquet",
-            "The same with the latents as a column `vector`, for embedding-atlas.",
+            f"The same with the {'latents' if latents else 'embeddings'} as a column `vector`, for "
+            "embedding-atlas.",
         ),
-        "Latents": (
+        "Latents" if latents else "Embeddings": (
             lambda: maps.to_npz(names, shown.of, clips),
             f"{stem}.npz",
-            "v, time-averaged z and kept frames of z of these clips, as NumPy arrays.",
+            "v, time-averaged z and kept frames of z of these clips, as NumPy arrays."
+            if latents
+            else "The embeddings of these clips at length 1, as NumPy arrays.",
         ),
         "WAVs": (
             lambda: maps.to_zip(view.corpus.store, shown.of.rows[clips]),

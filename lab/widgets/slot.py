@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,8 +11,9 @@ import streamlit as st
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.errors import RavelError
 from lab import maps
+from lab.bundled import EXAMPLES
+from lab.bundled import instruments as examples
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
 MAP = "Map"  # offered when the Map page sent a clip
@@ -30,18 +29,6 @@ class Taking(NamedTuple):
 
 
 RECORDING = Taking()
-
-
-@cache
-def examples() -> dict[str, dict[str, str]]:
-    """The bundled recordings: their rows of metadata.csv by title."""
-    with (EXAMPLES / "metadata.csv").open(encoding="utf-8", newline="") as file:
-        return {row["title"]: row for row in csv.DictReader(file)}
-
-
-def credits() -> str:
-    """Whom the bundled recordings are owed to, as their licences ask."""
-    return "; ".join(dict.fromkeys(row["author"] for row in examples().values()))
 
 
 def rendered() -> dict[str, str]:

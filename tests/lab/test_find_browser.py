@@ -113,3 +113,40 @@ def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, ad
     tab.wait_for_function("document.querySelectorAll('audio')[1].currentTime > 0")
     tab.evaluate("document.querySelectorAll('audio')[2].play()")
     tab.wait_for_function("document.querySelectorAll('audio')[1].paused")
+
+
+def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab, address):
+    tab.goto(f"{address}/find?query=Dog+in+the+rain&find_what_of_2=Channel+2")
+    tab.get_by_text("below the whole").wait_for()
+    tab.get_by_role("button", name="Show on the map").click()
+    tab.wait_for_url("**/map?**asked=Dog+in+the+rain**")
+    tab.wait_for_function(
+        """() => {
+            const graph = document.querySelector(".map .plot");
+            const query = graph?.data?.find((trace) => trace.meta?.queries);
+            const words = [...document.querySelectorAll(".map .annotation-text")]
+                .map((word) => word.textContent);
+            return query?.x.length == 2 && words.join() == "Query,Channel 2";
+        }"""
+    )
+    tab.wait_for_function("document.querySelectorAll('.st-key-map_asked audio').length == 2")
+
+    place = tab.evaluate(
+        """() => {
+            const graph = document.querySelector(".map .plot"), layout = graph._fullLayout;
+            const box = graph.getBoundingClientRect(), trace = graph.data[0];
+            const at = trace.x.indexOf(Math.max(...trace.x));
+            return [box.left + layout._size.l + layout.xaxis.d2p(trace.x[at]),
+                box.top + layout._size.t + layout.yaxis.d2p(trace.y[at])];
+        }"""
+    )
+    tab.mouse.click(*place)
+    tab.wait_for_function("document.querySelector('.st-key-map_heard audio')?.currentTime > 0")
+    tab.locator(".map .annotation-text").first.click()
+    tab.wait_for_function(
+        "[...document.querySelectorAll('.st-key-map_asked audio')].some(p => p.currentTime > 0)"
+    )
+    tab.mouse.click(*place)
+    tab.get_by_role("button", name="Find similar").click()
+    tab.wait_for_url("**/find?**clip=scenes%2F**")
+    tab.get_by_text("a clip of scenes").wait_for()

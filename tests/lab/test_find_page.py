@@ -1,8 +1,6 @@
 """The Find page, driven in process: what is found, by what, among what, and what is said."""
 
-import base64
 import io
-import json
 import shutil
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from core.background import Progress
 from core.contrastive.embed import load
 from core.contrastive.index import Index, wave
 from core.data.store import FeatureStore
-from lab import finding, maps, separation
+from lab import finding, maps, matches, separation
 from lab.live import HEADROOM
+from lab.nearness import FAR, in_words
 from lab.separation import Channels
-from lab.widgets.found import FAR, in_words
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
 
@@ -182,24 +180,18 @@ def test_the_state_of_the_page_is_in_its_address(find_page):
     assert any(m.value.startswith("**Channel 2** :gray[dog + rain]") for m in page.markdown)
 
 
-def test_the_query_has_its_place_on_a_map_of_the_corpus(find_page, store, model, index):
-    find_page.query_params["find_map"] = "true"
-    page = find_page.run()
-
-    assert not page.exception and not page.error
-    figure = json.loads(page.get("plotly_chart")[-1].proto.spec)
-    corpus, hits_, asked = figure["data"]
-    assert corpus["text"] == store.labels["label"].tolist() and len(hits_["text"]) == 10
-    place = index.plane.place(model.embed(example("dog")).numpy()[None])[0]
-    assert np.allclose(np.abs(numbers(asked["x"])), abs(place[0]), atol=1e-3)
-    assert says(page, "Principal components")
-
-
-def numbers(values: list | dict) -> np.ndarray:
-    """An array of a figure, which may be packed."""
-    if isinstance(values, list):
-        return np.array(values)
-    return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+def test_the_corpus_that_is_searched_is_what_the_map_opens_with(find_page, untrained_encoders):
+    encoder = checkpoints.find(untrained_encoders / "scenes-encoder")
+    scenes = finding.corpora()["scenes"]
+    counts = maps.splits(scenes.path)
+    assert matches.on_map(scenes, "validation", encoder) == {
+        "map_corpus": "scenes",
+        "map_model": "scenes-encoder",
+        "map_clips_scenes": f"validation ({counts['validation']})",
+    }
+    told = matches.on_map(finding.Corpus(finding.BUNDLED), None, encoder)
+    assert told["map_corpus"] == "examples-scenes"
+    assert told["map_clips_examples-scenes"] == "all (6)"
 
 
 def test_a_channel_is_looked_for_at_full_level(

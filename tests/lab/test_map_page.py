@@ -13,9 +13,10 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from core import projection
 from core.data.store import FeatureStore
 from core.dsae import maps as latent_maps
-from core.dsae import projection
+from core.maps import neighbours
 from lab import live, maps
 from lab.widgets import latent_map
 from tests.lab import tones
@@ -97,9 +98,10 @@ def test_a_point_in_focus_is_heard_seen_and_has_its_neighbours(map_page, store, 
     assert len(near) == 6 and len(map_page.get("plotly_chart")) == 1
     folder = next((maps.DATA / "maps").glob("tones-*all*"))
     points = latent_maps.read(folder).v
-    expected, distances = latent_maps.neighbours(points, 3, count=6, metric="euclidean")
+    expected, distances = neighbours(points, 3, count=6, metric="euclidean")
     assert sent(map_page)["near"] == expected.tolist()
-    assert says(map_page, f"**{distances[0]:.3g}** {store.labels['name'][expected[0]]}")
+    name, what = (store.labels[key][expected[0]] for key in ("name", "instrument"))
+    assert says(map_page, f"**{distances[0]:.3g}** {what} · {name}")
     assert map_page.query_params["clip"] == "bright-294"
 
 
@@ -109,7 +111,7 @@ def test_the_metric_of_the_neighbours_can_be_switched(map_page):
     euclidean = sent(map_page)["near"]
     map_page.segmented_control(key="map_neighbours").set_value("cosine").run()
     of = latent_maps.read(next((maps.DATA / "maps").glob("tones-*all*")))
-    expected, _ = latent_maps.neighbours(of.v, 3, count=6, metric="cosine")
+    expected, _ = neighbours(of.v, 3, count=6, metric="cosine")
     assert sent(map_page)["near"] == expected.tolist() and len(euclidean) == 6
 
 
@@ -182,7 +184,7 @@ def test_two_models_share_one_selection_in_three_dimensions(map_page):
 def test_umap_is_made_off_the_page_with_pca_shown_meanwhile(map_page, monkeypatch):
     started, state = [], {"now": projection.Progress("missing")}
 
-    def start(folder, space, settings):
+    def start(folder, space, x, settings):
         started.append(settings)
         state["now"] = projection.Progress("running", 0.4, "Laying out the points")
 
@@ -289,15 +291,6 @@ def test_an_address_that_asks_for_what_is_not_there_falls_back(map_page):
     map_page.run()
     assert not map_page.exception and not map_page.error
     assert sent(map_page)["focus"] is None
-
-
-def test_many_classes_are_shown_as_the_frequent_ones_and_the_rest():
-    values = np.array([f"class {i % 20}" for i in range(100)] + ["class 3"] * 50)
-    points, names = np.zeros((150, 2)), np.array(["x"] * 150)
-    figure = latent_map.figure(points, latent_map.Colour("kind", values), names, "PCA")
-    named = [trace.name for trace in figure.data]
-    assert len(named) == latent_map.CATEGORIES and named[-1] == "other" and "class 3" in named
-    assert sum(len(trace.customdata) for trace in figure.data) == 150
 
 
 def test_points_of_unknown_value_are_drawn_beneath_the_scale():

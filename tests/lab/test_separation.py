@@ -11,11 +11,12 @@ import soundfile
 
 from core import checkpoints
 from core.audio.clip import from_array, read
-from lab import separation
+from lab import bundled, separation
+from lab.bundled import SCENES
 from lab.channels import Work, about
 from lab.separation import LAST
 from lab.widgets import mixer, mixture_slot
-from lab.widgets.mixture_slot import SCENES, Taken, sources
+from lab.widgets.mixture_slot import Taken, sources
 from tests.lab import separators
 
 
@@ -92,7 +93,7 @@ def test_every_scene_is_listed_with_its_author_and_none_was_trained_on():
     for row in rows:
         about = soundfile.info(SCENES / row["file"])
         assert (about.samplerate, about.channels) == (16_000, 1) and about.duration <= 5
-        assert row["author"] in mixture_slot.credits()
+        assert row["author"] in bundled.credits()
 
 
 def test_ready_mixtures_are_made_of_clips_that_no_model_was_trained_on():

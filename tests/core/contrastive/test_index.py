@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
-from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from core import background, checkpoints
@@ -111,20 +110,6 @@ def test_how_near_is_told_by_pairs_of_clips(embeddings):
         assert made.share_nearer(np.quantile(pairs, share)) == pytest.approx(share, abs=0.02)
     assert made.share_nearer(-1) == 0 and made.share_nearer(3) == 1
     assert Index.of(embeddings[:1]).share_nearer(0.5) == 0
-
-
-def test_the_plane_is_that_of_principal_components(embeddings, monkeypatch):
-    made = Index.of(embeddings * np.linspace(1, 4, 24))
-    judge = PCA(2).fit(made.h)
-    expected, found = judge.transform(made.h), made.plane.place(5 * made.h)
-    assert np.allclose(np.abs(found), np.abs(expected), atol=1e-4)
-    assert np.allclose(made.plane.shares, judge.explained_variance_ratio_, atol=1e-6)
-    assert made.plane.rows.tolist() == list(range(500))
-
-    monkeypatch.setattr(index, "DRAWN", 100)
-    assert len(set(Index.of(embeddings).plane.rows)) == 100
-    alone = Index.of(embeddings[:1]).plane
-    assert np.allclose(alone.place(embeddings[:1]), 0) and alone.shares == (0, 0)
 
 
 # -- of a store

@@ -1,20 +1,17 @@
-"""Latents of a store, their projections and neighbours, against libraries and brute force."""
+"""Latents of a store for a map, against those of its clips one by one."""
 
+import hashlib
 import json
-import time
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.manifold import trustworthiness
-from sklearn.metrics.pairwise import cosine_distances
 
 from core import checkpoints
 from core.data import dmelodies
 from core.data.store import FeatureStore
-from core.dsae import latents, maps, projection
-from core.dsae.projection import Settings
+from core.dsae import latents, maps
 from core.errors import RavelError
+from core.maps import neighbours
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +82,8 @@ def test_an_interrupted_encoding_goes_on_where_it_was(store, checkpoint, tmp_pat
     monkeypatch.setattr(maps, "_encode", lambda *a: done.append(len(a[2])) or encode(*a))
     whole = maps.encode_store(store, checkpoint, tmp_path)
     assert sum(done) == len(store) - 20 and len(whole.v) == len(store)
-    assert [file.name for file in maps.folder_of(store, checkpoint, tmp_path).iterdir()] == [
-        "latents.npz"
-    ]
+    left = maps.folder_of(store, checkpoint, tmp_path).iterdir()
+    assert [file.name for file in left] == ["latents.npz"]
 
 
 def test_one_split_is_encoded_alone_and_an_empty_one_is_refused(store, checkpoint, tmp_path):
@@ -97,13 +93,6 @@ def test_one_split_is_encoded_alone_and_an_empty_one_is_refused(store, checkpoin
         maps.encode_store(store, checkpoint, tmp_path, "test")
 
 
-def test_more_clips_than_a_map_holds_are_sampled_the_same_each_time(store, monkeypatch):
-    monkeypatch.setattr(maps, "MAX_POINTS", 20)
-    rows = maps.sample_rows(store, None)
-    assert len(rows) == len(set(rows)) == 20
-    assert np.array_equal(rows, maps.sample_rows(store, None))
-
-
 def test_a_diverged_checkpoint_is_told(store, checkpoint, tmp_path):
     weights = {name: tensor * float("nan") for name, tensor in checkpoint.weights().items()}
     broken = checkpoints.write(tmp_path / "broken", checkpoint.config, weights)
@@ -111,89 +100,10 @@ def test_a_diverged_checkpoint_is_told(store, checkpoint, tmp_path):
         maps.encode_store(store, broken, tmp_path / "maps")
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_neighbours_are_those_of_brute_force(encoded, metric):
-    x = encoded.v
-    found, distances = maps.neighbours(x, 3, count=5, metric=metric)
-    if metric == "cosine":
-        every = cosine_distances(x.astype(float))[3]
-    else:
-        every = np.array([np.sqrt(sum((a - b) ** 2)) for a in x[3:4].astype(float) for b in x])
-    every[3] = np.inf
-    assert set(found) == set(np.argsort(every)[:5])
-    assert np.allclose(distances, np.sort(every)[:5], atol=1e-5)
-
-
 def test_a_frame_s_neighbours_are_of_other_clips(encoded):
     clips = encoded.clips("frames")
-    found, _ = maps.neighbours(
-        encoded.points("frames"), 30, count=10, metric="euclidean", clips=clips
-    )
+    found, _ = neighbours(encoded.points("frames"), 30, count=10, metric="euclidean", clips=clips)
     assert clips[30] not in clips[found] and len(found) == 10
-
-
-def test_pca_is_scikit_learn_s(folder, encoded):
-    made = projection.project(folder, "v", Settings("PCA", 3))
-    oracle = PCA(3, svd_solver="full").fit(encoded.v)
-    assert np.allclose(made.points, oracle.transform(encoded.v), atol=1e-5)
-    assert np.allclose(made.about["explained"], oracle.explained_variance_ratio_, atol=1e-4)
-
-
-def test_trustworthiness_is_scikit_learn_s_and_is_kept_with_the_settings(folder, encoded):
-    settings = Settings("PCA", 2, seed=5)
-    made = projection.project(folder, "z", settings)
-    assert made.trustworthiness == trustworthiness(encoded.z, made.points, n_neighbors=15)
-    kept = projection.read(folder, "z", settings)
-    assert kept.trustworthiness == made.trustworthiness and kept.judged == len(encoded.z)
-    assert kept.about["settings"]["seed"] == 5 and kept.about["versions"]["scikit-learn"]
-
-
-def test_latents_without_any_spread_still_make_a_map(encoded):
-    points, explained = projection.pca(np.ones((10, 4), dtype=np.float32), 2)
-    assert np.allclose(points, 0) and explained == [0, 0]
-    assert projection.pca(np.arange(8.0)[:, None], 3)[0].shape == (8, 3)
-
-
-def test_too_few_points_are_refused(store, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(maps, "sample_rows", lambda *_: np.arange(3))
-    maps.encode_store(store, checkpoint, tmp_path)
-    with pytest.raises(RavelError, match="needs 4 points"):
-        projection.project(maps.folder_of(store, checkpoint, tmp_path), "v", Settings())
-
-
-def test_a_damaged_file_counts_as_none(folder):
-    settings = Settings("PCA", 2, seed=9)
-    projection.project(folder, "v", settings)
-    projection._path(folder, "v", settings).write_bytes(b"half a fi")
-    assert projection.read(folder, "v", settings) is None
-    assert projection.project(folder, "v", settings).points.shape[1] == 2
-
-
-def test_umap_is_made_beside_the_caller_and_keeps_neighbours(folder, encoded):
-    settings = Settings("UMAP", neighbours=5, epochs=20)
-    assert projection.progress(folder, "v", settings).state == "missing"
-    projection.start(folder, "v", settings)
-    projection.start(folder, "v", settings)  # a second wish for the same is no second process
-    assert projection.progress(folder, "v", settings).state == "running"
-    deadline = time.monotonic() + 240
-    while projection.progress(folder, "v", settings).state == "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-    assert projection.progress(folder, "v", settings).state == "done"
-    made = projection.read(folder, "v", settings)
-    assert made.points.shape == (len(encoded.v), 2) and np.isfinite(made.points).all()
-    assert made.trustworthiness == trustworthiness(encoded.v, made.points, n_neighbors=5)
-    assert made.trustworthiness > 0.6 and made.about["settings"]["epochs"] == 20
-
-
-def test_a_process_that_fails_says_why(tmp_path):
-    settings = Settings("UMAP")
-    path = projection._path(tmp_path, "v", settings).with_suffix(".json")
-    told = projection.main([str(tmp_path), "v", json.dumps({"method": "UMAP"})])
-    assert told == 1 and path.exists()
-    progress = projection.progress(tmp_path, "v", settings)
-    assert progress.state == "failed" and "holds no latents" in progress.says
 
 
 def test_the_pitch_of_frames_is_that_of_the_notes_they_lie_in():
@@ -211,3 +121,30 @@ def test_the_frame_rate_is_that_of_the_log_mels():
     from core.audio.mel import HOP
 
     assert maps.HOP_SECONDS == HOP / SAMPLE_RATE
+
+
+def test_points_can_be_coloured_by_what_the_model_knows_of_them(store, checkpoint, encoded):
+    labels = {key: column[encoded.rows] for key, column in store.labels.items()}
+    for space in maps.SPACES.values():
+        names = maps.figures(checkpoint.config, labels, space)
+        assert len(names) == len(set(names)) > 10
+        for name in names:
+            assert len(encoded.values(name, space, labels)) == len(encoded.points(space))
+    assert np.array_equal(encoded.values("v 2", "z", labels), encoded.v[:, 1])
+    frames = encoded.values("z 3", "frames", labels)
+    assert np.array_equal(frames, encoded.frame_z.reshape(-1, encoded.z.shape[1])[:, 2])
+    assert encoded.values("pitch (MIDI)", "v", labels) is None
+    assert encoded.values("h 1", "v", labels) is None
+
+
+def test_maps_that_were_stored_before_are_found_where_they_were(store, checkpoint, cache, folder):
+    facts = [1, 10_000, 24, fingerprint(store), checkpoint.digest, None]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    assert folder == cache / f"{store.path.name}-{checkpoint.name}-all-{key}"
+    assert (folder / "latents.npz").exists()
+
+
+def fingerprint(store) -> list:
+    mel = (store.path / "log_mel.npy").stat()
+    texts = [(store.path / name).read_bytes() for name in ("store.json", "clips.csv")]
+    return [hashlib.sha256(b"".join(texts)).hexdigest(), mel.st_size, mel.st_mtime_ns]

@@ -1,6 +1,9 @@
-"""Latents on a plane or in a room: PCA at once, UMAP by a process of its own that writes to disk.
+"""Points on a plane or in a room: PCA at once, UMAP by a process of its own that writes to disk.
 
-python -m core.dsae.projection FOLDER SPACE SETTINGS is that process; `start` runs it.
+python -m core.projection FOLDER SPACE SETTINGS is that process; `start` runs it. A folder holds the
+projections of the same clips through one model, a space is which of its latents the points are.
+
+Letters: P points of D dimensions, Q queries that are not among them.
 """
 
 from __future__ import annotations
@@ -22,13 +25,14 @@ from typing import Any, Literal
 import numpy as np
 
 from core.background import ROOT, Progress
-from core.dsae import maps
-from core.dsae.maps import Metric, Space
 from core.errors import RavelError
-from core.files import is_locked, write_json
+from core.files import is_locked, replace, write_json, write_npz
 
 JUDGED = 2000  # points on which trust is measured: it takes the square of their number
 LEAST = 4  # points that make a map
+NEAREST = 5  # points between which UMAP's map has a place for what it was not made of
+
+Metric = Literal["cosine", "euclidean"]
 
 
 @dataclass(frozen=True)
@@ -122,19 +126,19 @@ def trust(x: np.ndarray, points: np.ndarray, neighbours: int) -> tuple[float, in
 
 
 def project(
-    folder: Path, space: Space, settings: Settings, told: Callable[[float], None] | None = None
+    folder: Path,
+    space: str,
+    x: np.ndarray,
+    settings: Settings,
+    told: Callable[[float], None] | None = None,
 ) -> Projection:
-    """The projection of the latents in `folder`, made and kept there if it is not there yet.
+    """The projection of the points x [P, D], made and kept in `folder` if it is not there yet.
 
-    RavelError when there are too few points or no latents.
+    RavelError when there are too few points, or nothing can be written.
     """
     found = read(folder, space, settings)
     if found:
         return found
-    latents = maps.read(folder)
-    if latents is None:
-        raise RavelError(f"{folder} holds no latents: encode the store first.")
-    x = latents.points(space)
     if len(x) < LEAST:
         raise RavelError(f"A map needs {LEAST} points or more, but there are {len(x)}.")
     about: dict[str, Any] = {"settings": asdict(settings), "versions": _versions(settings.method)}
@@ -144,11 +148,38 @@ def project(
         points = umap(x, settings, told)
     value, judged = trust(x, points, settings.neighbours)
     about |= {"trustworthiness": value, "judged": judged, "points": len(x)}
-    maps.write_npz(_path(folder, space, settings), points=points, about=np.array(json.dumps(about)))
+    _make(folder)
+    write_npz(_path(folder, space, settings), points=points, about=np.array(json.dumps(about)))
     return Projection(points, value, judged, about)
 
 
-def read(folder: Path, space: Space, settings: Settings) -> Projection | None:
+def place(x: np.ndarray, made: Projection, queries: np.ndarray) -> np.ndarray:
+    """Where `queries` [Q, D] lie on the map made of the points x [P, D]: [Q, dimensions].
+
+    On PCA's by its own axes. UMAP has none: there it is the median of the NEAREST points' places,
+    so that a far one does not pull it into the void between islands.
+    """
+    if made.about["settings"]["method"] == "PCA":
+        centre = x.mean(axis=0, dtype=float)
+        axes, *_ = np.linalg.lstsq(x - centre, made.points.astype(float), rcond=1e-6)
+        return (queries - centre) @ axes
+    metric = made.about["settings"]["metric"]
+    near = [nearest(x, query, count=NEAREST, metric=metric)[0] for query in queries]
+    return np.stack([np.median(made.points[some], axis=0) for some in near])
+
+
+def nearest(
+    x: np.ndarray, query: np.ndarray, *, count: int, metric: Metric
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points of x [P, D] nearest to `query` [D]: their indices and distances, nearest first."""
+    from sklearn.metrics import pairwise_distances
+
+    distances = pairwise_distances(query[None], x, metric=metric)[0]
+    order = np.argsort(distances, kind="stable")[:count]
+    return order, distances[order]
+
+
+def read(folder: Path, space: str, settings: Settings) -> Projection | None:
     """A finished projection, or None."""
     try:
         with np.load(_path(folder, space, settings), allow_pickle=False) as file:
@@ -161,8 +192,10 @@ def read(folder: Path, space: Space, settings: Settings) -> Projection | None:
 # -- the process beside the page ---------------------------------------------------------------
 
 
-def start(folder: Path, space: Space, settings: Settings) -> None:
-    """Make a projection in a process of its own, which outlives the caller; one at a time each."""
+def start(folder: Path, space: str, x: np.ndarray, settings: Settings) -> None:
+    """Project the points x [P, D] in a process of its own, which outlives the caller; one at a time
+    each. Raises RavelError where nothing can be written."""
+    _make(folder)
     path = _path(folder, space, settings)
     with open(path.with_suffix(".lock"), "a") as lock:
         try:
@@ -172,11 +205,12 @@ def start(folder: Path, space: Space, settings: Settings) -> None:
         if read(folder, space, settings):
             return
         write_json(path.with_suffix(".json"), {"part": 0.0, "says": "Loading UMAP"})
+        replace(path.with_suffix(".npy"), lambda temporary: _save(temporary, x))
         arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
         with open(path.with_suffix(".log"), "w") as log:
             # The child inherits the open lock: it is held as long as the child lives.
             process = subprocess.Popen(
-                [sys.executable, "-m", "core.dsae.projection", *arguments],
+                [sys.executable, "-m", "core.projection", *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -187,7 +221,7 @@ def start(folder: Path, space: Space, settings: Settings) -> None:
     threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
 
 
-def progress(folder: Path, space: Space, settings: Settings) -> Progress:
+def progress(folder: Path, space: str, settings: Settings) -> Progress:
     """How far it is, told by the files: a process that was killed has failed."""
     path = _path(folder, space, settings)
     held = is_locked(path.with_suffix(".lock"))
@@ -214,12 +248,13 @@ def main(arguments: list[str]) -> int:
 
     write_json(path, {"part": 0.0, "says": "Compiling UMAP, which takes a while the first time"})
     try:
-        project(folder, space, settings, told)
+        project(folder, space, _points(path.with_suffix(".npy")), settings, told)
     except Exception as error:  # whatever it is, the page has to say it
         says = str(error) if isinstance(error, RavelError) else f"{type(error).__name__}: {error}"
         write_json(path, {"part": 0.0, "says": "", "error": says})
         return 1
-    path.unlink(missing_ok=True)
+    for done in (path, path.with_suffix(".npy")):
+        done.unlink(missing_ok=True)
     return 0
 
 
@@ -238,7 +273,26 @@ class _Meter:
         """Nothing is held back."""
 
 
-def _path(folder: Path, space: Space, settings: Settings) -> Path:
+def _points(path: Path) -> np.ndarray:
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise RavelError(f"{path} holds no points: ask for the map again.") from error
+
+
+def _save(path: Path, x: np.ndarray) -> None:
+    with open(path, "wb") as file:  # by a name, np.save would add an ending
+        np.save(file, x)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RavelError(f"{folder} cannot be written ({error.strerror}).") from error
+
+
+def _path(folder: Path, space: str, settings: Settings) -> Path:
     return folder / f"{space}-{settings.key}.npz"
 
 

@@ -18,8 +18,8 @@ A grid is a TOML file (checkpoints/results has those of the papers' tables):
     rows = { "views.specaugment" = [false, true] }
     columns = { "views.pair" = ["mixture-mixture", "mixture-channel"] }
 
-Each combination of a table's rows and columns is trained once for each seed; one that stands in two
-tables is one run.
+Each combination of a table's rows and columns is trained once for each seed, and each of `more`, a
+list of settings that are in no row; one that stands in two tables is one run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ from core.files import replace
 from core.training.config import Settings, flat_fields, merge
 from core.training.run import Run
 
+MOST = 10_000  # runs of a grid
 CHECKPOINT = "checkpoint"  # the folder in a run's folder that its scored state is exported to
 
 
@@ -54,12 +56,27 @@ class Table(Settings):
     settings: dict[str, Any] = Field({})
     rows: dict[str, list[Any]] = Field({})
     columns: dict[str, list[Any]] = Field({})
+    more: list[dict[str, Any]] = Field([])
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        product = math.prod(map(len, [*self.rows.values(), *self.columns.values()]))
+        return product + len(self.more)
 
     def cells(self) -> Iterator[dict[str, Any]]:
-        """The settings of each cell, row by row."""
+        """The settings of each cell, row by row; then those that are in no row."""
         axes = {**self.rows, **self.columns}
         for values in itertools.product(*axes.values()):
             yield {**self.settings, **dict(zip(axes, values, strict=True))}
+        yield from ({**self.settings, **cell} for cell in self.more)
+
+    def axes(self) -> list[str]:
+        """The settings in which the cells differ; of a single cell, all that it names."""
+        cells = list(self.cells())
+        given = list(dict.fromkeys([*self.rows, *self.columns, *itertools.chain(*self.more)]))
+        of = {name: {spelt(cell.get(name)) for cell in cells} for name in given}
+        return [name for name in given if len(of[name]) > 1] or given
 
 
 class Grid(Settings):
@@ -121,9 +138,15 @@ def read(path: str | Path) -> Grid:
         raise RavelError(f"The grid {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RavelError(f"{path} is not a grid in TOML: {error}.") from None
-    grid = Grid.parse(values)
-    for planned in grid.runs():  # a mistake in any cell is told before the first is trained
-        planned.config.stage(0)
+    except RecursionError:
+        raise RavelError(f"{path} is not a grid in TOML: it is nested too deeply.") from None
+    try:
+        grid = Grid.parse(values)
+        if (cells := sum(table.size for table in grid.tables) * len(grid.seeds)) > MOST:
+            raise RavelError(f"It asks for {cells:,} runs: at most {MOST:,} are taken.")
+        grid.runs()  # a mistake in any cell is told before the first is trained
+    except RavelError as error:
+        raise RavelError(f"In the grid {path}: {error}") from None
     return grid
 
 

@@ -170,7 +170,7 @@ def folder() -> Path:
 
 def grids() -> list[Path]:
     """The grids that are kept there."""
-    return sorted(folder().glob("*.toml"))
+    return sorted(folder().glob("*.toml"), key=lambda path: path.stem)
 
 
 def read_lines(path: Path) -> list[Line]:

@@ -18,7 +18,7 @@ SIZE = "model.z_size"  # the setting that the first paper's figures are drawn ov
 SHARES = "f1_", "rpa_", "judge_"  # scores from 0 to 1 whose heights are compared
 SHARE_SPAN = (-0.04, 1.06)
 IN_A_ROW = 3  # panels, where they are not drawn over sizes
-MISSING, SEEDS, UNNAMED = "–", "Seeds", "Runs"
+MISSING, SEEDS, UNNAMED, USUAL = "–", "Seeds", "Runs", "as usual"
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class View:
     @cached_property
     def axes(self) -> list[str]:
         """The settings in which the cells differ; of a single cell, all that it names."""
-        given = {**self.table.rows, **self.table.columns}
-        return [name for name, values in given.items() if len(values) > 1] or list(given)
+        return self.table.axes()
 
     @property
     def upright(self) -> bool:
@@ -52,7 +51,7 @@ class View:
         """The settings that places stand for."""
         if self.upright:
             return [SIZE]
-        return [name for name in self.axes if name in self.table.rows] or self.axes
+        return [name for name in self.axes if name not in self.table.columns] or self.axes
 
     @cached_property
     def by(self) -> list[str]:
@@ -82,7 +81,7 @@ class View:
 
     def called(self, cell: Cell) -> str:
         """A cell in words."""
-        return words.together(cell.settings, self.axes)
+        return words.together(cell.settings, self.axes) or USUAL
 
     @cached_property
     def places(self) -> list[str]:
@@ -95,7 +94,7 @@ class View:
 
     def place(self, cell: Cell) -> str:
         """Where in the chart a cell stands."""
-        return words.together(cell.settings, self.over)
+        return words.together(cell.settings, self.over) or USUAL
 
     @cached_property
     def series(self) -> list[Series]:
@@ -166,7 +165,7 @@ class View:
         """The numbers of place and series of some settings."""
         names = [one.name for one in self.series]
         series = names.index(words.together(settings, self.by) or UNNAMED)
-        return self.places.index(words.together(settings, self.over)), series
+        return self.places.index(words.together(settings, self.over) or USUAL), series
 
     def _where_other(self, one: Published) -> tuple[int, int]:
         names = [about.name for about in self.series]
@@ -207,7 +206,11 @@ class View:
         return [*columns, SEEDS]
 
     def _row(self, cell: Cell) -> dict[str, str]:
-        row = {words.setting(name): words.value(name, cell.settings[name]) for name in self.axes}
+        row = {
+            words.setting(name): words.value(name, cell.settings[name])
+            for name in self.axes
+            if name in cell.settings
+        }
         for score in self.chosen:
             row[self.score(score)] = words.spread(cell.spread(score))
             one = results.of_cell(cell, score, self.beside)

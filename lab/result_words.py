@@ -130,7 +130,7 @@ def separator(name: str) -> str:
 
 def together(settings: Mapping[str, Any], names: Sequence[str]) -> str:
     """Some settings of a cell in one line."""
-    return ", ".join(phrase(name, settings[name]) for name in names)
+    return ", ".join(phrase(name, settings[name]) for name in names if name in settings)
 
 
 def score(name: str, meanings: Mapping[str, str]) -> str:

@@ -60,6 +60,14 @@ def test_a_cell_that_stands_in_two_tables_is_one_run_for_each_seed(tmp_path):
     assert runs[0].settings == {"model.z_size": "4", "objective.variant": "dsae"}
 
 
+def test_cells_beyond_rows_and_columns_are_run_too_and_tell_what_differs(tmp_path):
+    more = TEXT + 'more = [{{ "objective.v_gswap" = 0.0 }}]'
+    found = grid.read(written(tmp_path, text=more))
+    assert found.tables[1].axes() == ["objective.variant", "objective.v_gswap"]
+    assert [cell.get("objective.v_gswap") for cell in found.tables[1].cells()] == [None, 0.0]
+    assert "z_size-4_v_gswap-0.0_seed-0" in {run.name for run in found.runs()}
+
+
 def test_only_settings_that_vary_become_columns_and_names(tmp_path):
     one = TEXT.replace('["dsae", "ts-dsae"]', '["ts-dsae"]').replace('["dsae"]', '["ts-dsae"]')
     found = grid.read(written(tmp_path, text=one))

@@ -8,7 +8,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import checkpoints
+from core import checkpoints, results
 from core import grid as grids
 from core.training import evaluation
 from core.training.run import Run
@@ -226,6 +226,18 @@ def test_the_first_paper_s_figures_are_drawn_over_sizes(page, folder):
     assert not page.exception
     titles = [note["text"] for note in chart(page)["layout"]["annotations"]]
     assert len(titles) == 3 and all(title.startswith("Pitch accuracy") for title in titles)
+
+
+@pytest.mark.parametrize("paper", ["TS-DSAE", "Separated scenes"])
+def test_the_grids_that_ship_are_all_shown(paper):
+    shown = AppTest.from_file(APP, default_timeout=90)
+    shown.switch_page("lab/pages/results.py")
+    shown.query_params["paper"] = paper
+    shown.run()
+    assert not shown.exception and not shown.error
+    system = {"TS-DSAE": "dsae"}.get(paper, "contrastive")
+    titles = [grid.title for path in results.grids() if (grid := grids.read(path)).system == system]
+    assert titles and titles == [header.value for header in shown.header]
 
 
 def test_without_any_grid_the_page_says_so(page):

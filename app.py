@@ -1,19 +1,23 @@
-"""The lab's front door: streamlit run app.py"""
+"""The lab's front door: streamlit run app.py, or for anybody: streamlit run app.py -- --public"""
 
 import streamlit as st
 
+from lab.public import is_public
+
 st.set_page_config(page_title="Ravel", page_icon=":material/graphic_eq:", layout="wide")
 
-st.navigation(
-    [
-        st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),
-        st.Page("lab/pages/map.py", title="Map", icon=":material/scatter_plot:"),
-        st.Page("lab/pages/explore.py", title="Explore", icon=":material/tune:"),
-        st.Page("lab/pages/separate.py", title="Separate", icon=":material/call_split:"),
-        st.Page("lab/pages/find.py", title="Find", icon=":material/search:"),
+pages = [
+    st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),
+    st.Page("lab/pages/map.py", title="Map", icon=":material/scatter_plot:"),
+    st.Page("lab/pages/explore.py", title="Explore", icon=":material/tune:"),
+    st.Page("lab/pages/separate.py", title="Separate", icon=":material/call_split:"),
+    st.Page("lab/pages/find.py", title="Find", icon=":material/search:"),
+]
+if not is_public():
+    pages += [
         st.Page("lab/pages/train.py", title="Train", icon=":material/model_training:"),
         st.Page("lab/pages/runs.py", title="Runs", icon=":material/table_chart:"),
-        st.Page("lab/pages/results.py", title="Results", icon=":material/scoreboard:"),
-    ],
-    position="top",
-).run()
+    ]
+pages.append(st.Page("lab/pages/results.py", title="Results", icon=":material/scoreboard:"))
+
+st.navigation(pages, position="top").run()

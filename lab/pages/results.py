@@ -11,6 +11,7 @@ from core.grid import Table
 from core.results import Paired, Published, Results
 from lab import result_scoring, results
 from lab import result_words as words
+from lab.public import is_public
 from lab.result_view import SIZE, View, told
 from lab.widgets import dot_chart
 
@@ -139,6 +140,8 @@ def point(path: Path, view: View, key: str) -> None:
         scored = " · ".join(f"{view.score(s)} {told(line.scores.get(s))}" for s in view.chosen)
         steps = f", {line.steps:,} steps" if line.steps else ""
         st.markdown(f"**{view.called(cell)}**, seed {line.seed}{steps}  \n:gray[{scored}]")
+        if is_public():
+            return
         here = results.run_name(path, line.run)
         if here:
             st.page_link(
@@ -305,9 +308,11 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             help=PAPER,
         )
         beside = st.container(width="content")
-        result_scoring.button()
+        if not is_public():
+            result_scoring.button()
 paper = PAPERS[title]
-result_scoring.follow()
+if not is_public():
+    result_scoring.follow()
 look_again()
 
 try:

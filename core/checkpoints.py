@@ -3,18 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core import hub
 from core.errors import RavelError
 from core.files import replace, write_json
 
 Tensors = Mapping[str, Any]  # by name
+Module = TypeVar("Module")  # a torch.nn.Module
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 _SNAPSHOT = re.compile(r"@\d+$")
@@ -54,7 +56,10 @@ class Checkpoint:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What it scored; empty while it has not been evaluated."""
-        return self._json("metrics.json") if (self.path / "metrics.json").exists() else {}
+        found = self._json("metrics.json") if (self.path / "metrics.json").exists() else {}
+        if not all(isinstance(scores, dict) and _are_scores(scores) for scores in found.values()):
+            raise RavelError(self._says("has a damaged metrics.json"))
+        return found
 
     @property
     def system(self) -> str:
@@ -64,42 +69,66 @@ class Checkpoint:
     @property
     def title(self) -> str:
         """The first heading of its card, else its name."""
-        card = self.path / "README.md"
-        if card.exists():
-            for line in card.read_text(encoding="utf-8").splitlines():
-                if line.startswith("# "):
-                    return line[2:].strip()
-        return self.name
+        try:
+            card = (self.path / "README.md").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return self.name
+        heads = (line[2:].strip() for line in card.splitlines() if line.startswith("# "))
+        return next(filter(None, heads), self.name)
 
     @cached_property
     def digest(self) -> str:
         """A digest of config and weights, for caches."""
         files = [self.path / "config.json", self._weights]
-        content = b"".join(file.read_bytes() for file in files if file.exists())
+        content = b"".join(file.read_bytes() for file in files if file.is_file())
         return hashlib.sha256(content).hexdigest()[:16]
 
     def weights(self) -> dict[str, Any]:
         """The tensors by name. Raises RavelError when missing or damaged."""
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        path = self._weights
-        try:
-            return load_file(path)
-        except FileNotFoundError:
-            raise RavelError(self._says(f"has no {path.name}")) from None
-        except (SafetensorError, OSError) as error:
-            raise RavelError(self._says(f"has a damaged {path.name} ({error})")) from None
+        with self._reading():
+            return load_file(self._weights)
 
-    def restore(self, model: Any) -> None:
-        """Put the weights into a torch module. Raises RavelError when missing or of another one."""
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors' shapes by name; none is read. Raises RavelError when missing or damaged."""
+        from safetensors import safe_open
+
+        with self._reading(), safe_open(self._weights, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+    def model(self, make: Callable[[], Module]) -> Module:
+        """The torch module that `make` makes, with the weights. Raises RavelError when they are
+        missing, or are those of another one: before it is made, so a config cannot ask for memory.
+        """
+        if self.shapes() != shapes_of(make, self._says("has a config.json that makes no model")):
+            raise self._unfit()
+        made = make()
         try:
-            model.load_state_dict({name: tensor.float() for name, tensor in self.weights().items()})
+            made.load_state_dict({name: tensor.float() for name, tensor in self.weights().items()})
         except RuntimeError:
-            raise RavelError(
-                f"The weights of the checkpoint {self.path} do not fit its config.json: "
-                "restore the files or train the model again."
-            ) from None
+            raise self._unfit() from None
+        return made
+
+    def _unfit(self) -> RavelError:
+        return RavelError(
+            f"The weights of the checkpoint {self.path} do not fit its config.json: "
+            "restore the files or train the model again."
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What goes wrong with the weights' file, in words."""
+        from safetensors import SafetensorError
+
+        name = self._weights.name
+        try:
+            yield
+        except FileNotFoundError:
+            raise RavelError(self._says(f"has no {name}")) from None
+        except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            said = " ".join(str(error).split())[:120]
+            raise RavelError(self._says(f"has a damaged {name} ({said})")) from None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Lay `metrics` over what metrics.json says, section by section.
@@ -123,7 +152,7 @@ class Checkpoint:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RavelError(self._says(f"has no {name}")) from None
-        except ValueError:
+        except (OSError, ValueError, RecursionError):
             raise RavelError(self._says(f"has a damaged {name}")) from None
         if not isinstance(value, dict):
             raise RavelError(self._says(f"has a damaged {name}"))
@@ -135,6 +164,38 @@ class Checkpoint:
         return f"The checkpoint {self.path} {what}: restore the file or train the model again."
 
 
+def shapes_of(make: Callable[[], Any], fault: str) -> dict[str, tuple[int, ...]]:
+    """The shapes by name of a torch module's tensors, of which none is made.
+
+    Raises RavelError, which begins with `fault`, when there is no such module.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+        raise RavelError(f"{fault} ({type(error).__name__}).") from None
+
+
+def _are_scores(scores: Mapping[str, Any], rows: bool = True) -> bool:
+    """Numbers, lists of numbers, intervals, words; and rows of them by name."""
+    for value in scores.values():
+        if isinstance(value, dict) and "value" in value:
+            if not all(_is_number(value.get(name)) for name in ("value", "low", "high")):
+                return False
+        elif isinstance(value, dict):
+            if not rows or not _are_scores(value, rows=False):
+                return False
+        elif isinstance(value, list) and not all(map(_is_number, value)):
+            return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def find(name: str | Path) -> Checkpoint:
     """A checkpoint by its name among those that ship, by its folder, or by OWNER/NAME on the Hub,
     where OWNER/NAME@REVISION is a branch, tag or commit. Raises RavelError.
@@ -143,7 +204,7 @@ def find(name: str | Path) -> Checkpoint:
     """
     whole, _, step = str(name).rpartition("@") if _SNAPSHOT.search(str(name)) else (name, "", "")
     for path in (SHIPPED / whole, Path(whole)):
-        if path.is_dir() and str(whole) not in ("", "."):
+        if _is_folder(path) and str(whole) not in ("", "."):
             return _at(Checkpoint(path), step)
     if isinstance(name, str) and (wanted := hub.parse(str(whole))):
         return _at(Checkpoint(hub.fetch(wanted), source=str(wanted)), step)
@@ -152,6 +213,13 @@ def find(name: str | Path) -> Checkpoint:
         f"There is no checkpoint called {str(name)!r}: give a folder, OWNER/NAME on the Hub, or "
         f"one of those that ship ({known})."
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _at(found: Checkpoint, step: str) -> Checkpoint:

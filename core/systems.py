@@ -49,6 +49,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 def parse(values: Mapping[str, Any]) -> Config:
     """The config of whichever system `values` are for. Raises RavelError naming a mistake."""
+    if not isinstance(values, Mapping):
+        raise RavelError("These are no settings: expected names with values, as in config.json.")
     return schema(str(values.get("system", "dsae"))).parse(values)
 
 

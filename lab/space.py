@@ -31,7 +31,7 @@ from starlette.middleware import Middleware  # noqa: E402
 
 from lab import space_find, space_separate, space_swap  # noqa: E402
 from lab.bundled import credits  # noqa: E402
-from lab.space_gate import UPLOAD, Gate, bound_queue  # noqa: E402
+from lab.space_gate import UPLOAD, Gate, bound_queue, speak_plainly  # noqa: E402
 from lab.space_look import CSS, THEME  # noqa: E402
 
 SWEEP, AGE = 120, 1800  # every two minutes, files older than half an hour are deleted
@@ -99,6 +99,7 @@ def launch(**options: Any) -> gr.Blocks:
         space_engine.warm()  # before the process that gets the GPU is made
     demo = build()
     bound_queue(demo)
+    speak_plainly(demo)
     demo.launch(
         theme=THEME,
         css=CSS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 UPLOAD = 20 * 2**20  # bytes of a file
 BODY = UPLOAD + 2**16  # of a request: one file and what wraps it
 SPARE = 2 * 2**30  # bytes of disk that uploads must leave free
-WAITING = 24  # visitors in the queue
+WAITING = 64  # visitors in the queue: the last is served within half a minute on two cores
 SHUT = (  # of Gradio's doors, those that the demo has no use for
     "/gradio_api/proxy=",
     "/gradio_api/process_recording",
@@ -31,6 +32,10 @@ SHUT = (  # of Gradio's doors, those that the demo has no use for
 FULL = "Many visitors are here just now and the queue is full: try again in a minute."
 TOO_LARGE = f"This is too large: at most {UPLOAD >> 20} MB are taken."
 NO_ROOM = "There is no room for uploads just now: try again in some minutes."
+NOT_UNDERSTOOD = "This was not understood: see 'Use via API' at the foot of the page."
+UNANSWERED = "This could not be answered: check what was sent, or try again."
+
+logger = logging.getLogger(__name__)
 
 
 class TooLargeError(Exception):
@@ -77,6 +82,11 @@ class Gate:
         except TooLargeError:
             if not answered:
                 await refuse(send, 413, TOO_LARGE)
+        except Exception:
+            if answered:
+                raise
+            logger.warning("refused %s", scope["path"], exc_info=True)
+            await refuse(send, 400, NOT_UNDERSTOOD)
 
     def _is_full(self) -> bool:
         return shutil.disk_usage(self.uploads).free < SPARE
@@ -93,6 +103,21 @@ async def refuse(send: Send, status: int, says: str) -> None:
 def _announced(scope: Scope) -> int:
     length = dict(scope["headers"]).get(b"content-length", b"0")
     return int(length) if length.isdigit() else 0
+
+
+def speak_plainly(demo: gr.Blocks) -> None:
+    """Say in words, to the visitor, that something failed of which Gradio says nothing."""
+    process = demo.process_api
+
+    async def told(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return await process(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:  # the server's log has it
+            raise gr.Error(UNANSWERED) from error
+
+    demo.process_api = told
 
 
 def bound_queue(demo: gr.Blocks, size: int = WAITING) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -51,7 +51,9 @@ def title_of(source: Source) -> str:
 def _open(source: Source, name: str) -> soundfile.SoundFile:
     """An open sound file whose header promises something that can be read."""
     if isinstance(source, (str, os.PathLike)):
-        source = _existing_file(Path(source))
+        # What a file is called by others is not where it lies: that is not told.
+        path = Path(source)
+        source = _existing_file(path, str(path) if name == title_of(path) else name)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         source = io.BytesIO(source)
     if not isinstance(source, Path) and not source.seek(0, os.SEEK_END):
@@ -59,7 +61,7 @@ def _open(source: Source, name: str) -> soundfile.SoundFile:
     if not isinstance(source, Path):
         source.seek(0)
     try:
-        file = soundfile.SoundFile(source)
+        file = soundfile.SoundFile(source if isinstance(source, Path) else _Seekable(source))
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         raise RavelError(
             f"{name} is not a sound file that can be read: use WAV, FLAC, Ogg, MP3 or AIFF."
@@ -69,20 +71,40 @@ def _open(source: Source, name: str) -> soundfile.SoundFile:
     return file
 
 
-def _existing_file(path: Path) -> Path:
+class _Seekable:
+    """A binary file, in which a damaged header may point to before its beginning."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file does, and to the beginning where there is no such place."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, OverflowError, ValueError):  # libsndfile calls this: nothing may be raised
+            return self._file.seek(0)
+
+
+def _existing_file(path: Path, name: str) -> Path:
     try:
         if path.is_dir():
-            raise RavelError(f"{path} is a folder: give the path of one sound file in it.")
+            raise RavelError(f"{name} is a folder: give the path of one sound file in it.")
         if not path.exists():
-            raise RavelError(f"{path} does not exist: check the path.")
+            raise RavelError(f"{name} does not exist: check the path.")
         if not path.is_file():
-            raise RavelError(f"{path} is not a regular file: give the path of a sound file.")
+            raise RavelError(f"{name} is not a regular file: give the path of a sound file.")
         if not path.stat().st_size:
-            raise RavelError(f"{path} is empty (0 bytes): choose a file that holds sound.")
+            raise RavelError(f"{name} is empty (0 bytes): choose a file that holds sound.")
         with path.open("rb"):
             return path
-    except OSError as error:
-        raise RavelError(f"{path} cannot be opened ({error.strerror}).") from error
+    except RavelError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: no file can be called so
+        said = getattr(error, "strerror", None) or "no file can be called so"
+        raise RavelError(f"{name} cannot be opened ({said}).") from error
 
 
 def check_format(name: str, channels: int, sample_rate: float) -> None:
@@ -113,14 +135,15 @@ def _selection(
     """First frame and number of frames to read, by the header alone."""
     if not (math.isfinite(start) and start >= 0) or (duration is not None and not duration > 0):
         raise RavelError(f"{name}: the start must be 0 s or later and the duration above 0 s.")
-    rate, first = file.samplerate, round(start * file.samplerate)
+    rate = file.samplerate
     if not file.frames:
         raise RavelError(f"{name} holds no samples: choose a file that holds sound.")
-    if first >= file.frames:
+    if start >= file.frames / rate:
         raise RavelError(
             f"{name} has no sound at {start:g} s: it lasts {file.frames / rate:.2f} s, so choose "
             "an earlier start."
         )
+    first = min(round(start * rate), file.frames - 1)
     count = file.frames - first
     if duration is None and file.frames > UNKNOWN:
         raise RavelError(f"{name} does not say how long it is: save it again as WAV or FLAC.")
@@ -165,7 +188,8 @@ def _mono_blocks(
 
 def mean_of(block: np.ndarray, name: str) -> np.ndarray:
     """Samples [n, channels] as their float32 mean [n]."""
-    mono = block.mean(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # infinities of both signs: refused below
+        mono = block.mean(axis=1, dtype=np.float64)
     if not (np.abs(mono) <= np.finfo(np.float32).max).all():  # false for NaN too
         raise RavelError(f"{name} holds samples that are not finite numbers (NaN or infinite).")
     return mono.astype(np.float32)

@@ -15,7 +15,7 @@ from pydantic import (
 
 from core.audio.clip import SAMPLE_RATE
 from core.audio.scene_mel import FRONT_END
-from core.training.config import Settings, TrainingConfig, listed
+from core.training.config import Settings, Size, TrainingConfig, listed
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
@@ -30,10 +30,10 @@ class ModelConfig(Settings):
     encoder: Literal["cnn14", "small"] = Field(
         "cnn14", description="CNN14 of PANNs, or a strided one for CPUs"
     )
-    width: PositiveInt = Field(32, description="channels of the small encoder's first layer")
-    embedding: PositiveInt = Field(128, description="size of the embedding h")
-    head: PositiveInt = Field(512, description="width of both heads' hidden layer")
-    projection: PositiveInt = Field(128, description="size of what similarity is measured in")
+    width: Size = Field(32, description="channels of the small encoder's first layer")
+    embedding: Size = Field(128, description="size of the embedding h")
+    head: Size = Field(512, description="width of both heads' hidden layer")
+    projection: Size = Field(128, description="size of what similarity is measured in")
 
 
 class ViewsConfig(Settings):

@@ -122,8 +122,7 @@ def load(checkpoint: str | Path, device: str = "cpu") -> Embedder:
     if found.system != "contrastive":
         raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for embeddings.")
     config = ContrastiveConfig.parse(found.config)
-    model = Contrastive(config.model)
-    found.restore(model)
+    model = found.model(lambda: Contrastive(config.model))
     return Embedder(model.encoder.to(device), config, found)
 
 

@@ -16,7 +16,7 @@ from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
 from core.audio.decode import SILENCE
 from core.audio.mel import log_mel
 from core.data import pool
-from core.data.layouts import Recording, is_audio, read_table, recognise
+from core.data.layouts import Recording, is_audio, is_there, read_table, recognise
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 
@@ -199,7 +199,7 @@ def _from_table(folder: Path, table: Path) -> list[Recording]:
             f"{table} has no column 'file': expected one with each recording's path in the folder."
         )
     items = [_from_row(folder, row) for row in rows]
-    missing = [item.name for item in items if not item.path.is_file()]
+    missing = [item.name for item in items if not is_there(item.path)]
     if missing:
         raise RavelError(
             f"{table} names {len(missing)} of {len(items)} files that are not there, such as "

@@ -99,6 +99,14 @@ def read_table(table: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]
     return [{key: (value or "").strip() for key, value in row.items() if key} for row in rows]
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; none where no file could be called so."""
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
 def is_audio(path: Path) -> bool:
     """Whether the name ends as that of a sound file does."""
     return path.suffix.lower() in ENDINGS

@@ -56,15 +56,18 @@ class FeatureStore:
             raise RavelError(f"{path} is unfinished: run the same command again to continue it.")
         try:
             labels = _read_csv(path / "clips.csv")
-            log_mel = np.load(path / "log_mel.npy", mmap_mode="r")
-            lengths = np.load(path / "lengths.npy")
-            audio = np.load(path / "audio.npy", mmap_mode="r") if info["audio"] else None
+            log_mel = _read_npy(path / "log_mel.npy", mapped=True)
+            lengths = _read_npy(path / "lengths.npy")
+            audio = _read_npy(path / "audio.npy", mapped=True) if info["audio"] else None
             sizes = {len(log_mel), len(lengths), *map(len, labels.values()), info["clips"]}
+            if not isinstance(info["kind"], str) or not isinstance(info["settings"], dict):
+                raise ValueError("store.json")
             if len(sizes) != 1 or log_mel.shape[2:] != (N_MELS,):
                 raise ValueError(f"sizes {sizes}")
-        except (OSError, ValueError, KeyError, IndexError, EOFError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
+            said = " ".join(str(error).split())[:120]
             raise RavelError(
-                f"{path} is damaged ({error}): delete it and build it again."
+                f"{path} is damaged ({said}): delete it and build it again."
             ) from error
         return cls(path, info, log_mel, lengths, labels, audio)
 
@@ -252,7 +255,7 @@ def _read_info(path: Path) -> dict[str, Any] | None:
         info = json.loads((path / "store.json").read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RavelError(
             f"{path / 'store.json'} is damaged: delete {path} and build it again."
         ) from error
@@ -284,6 +287,16 @@ def _csv(rows: Sequence[Mapping[str, str]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def _read_npy(path: Path, mapped: bool = False) -> np.ndarray:
+    """An array from a .npy file. Raises OSError, or ValueError for a damaged one."""
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None)
+    except OSError:
+        raise
+    except Exception as error:  # its header is parsed as Python, and fails as Python may
+        raise ValueError(f"{path.name}: {error}") from None
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from core.training.config import Settings, TrainingConfig
+from core.training.config import Settings, Size, TrainingConfig
 
 Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae"]
 
@@ -18,13 +18,13 @@ class ModelConfig(Settings):
     decoder: Literal["framewise", "recurrent"] = Field(
         "framewise", description="an MLP on each frame, or the enriched bidirectional LSTM"
     )
-    v_size: PositiveInt = Field(16, description="size of the global latent v")
-    z_size: PositiveInt = Field(16, description="size of each local latent z")
-    hidden: PositiveInt = Field(64, description="width of encoders and decoder")
+    v_size: Size = Field(16, description="size of the global latent v")
+    z_size: Size = Field(16, description="size of each local latent z")
+    hidden: Size = Field(64, description="width of encoders and decoder")
     floor: float = Field(
         -40.0, description="log-mels below are raised to it; digital silence is at -36"
     )
-    prior_hidden: PositiveInt = Field(32, description="width of the transition prior's LSTM")
+    prior_hidden: Size = Field(32, description="width of the transition prior's LSTM")
 
 
 class ObjectiveConfig(Settings):

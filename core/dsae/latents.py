@@ -135,8 +135,7 @@ def load(checkpoint: str | Path, device: str = "cpu") -> Disentangler:
     if found.system != "dsae":
         raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for swapping.")
     config = DsaeConfig.parse(found.config)
-    model = Dsae(config.model)
-    found.restore(model)
+    model = found.model(lambda: Dsae(config.model))
     return Disentangler(model.to(device), config, found)
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from core.training.config import Settings, TrainingConfig
+from core.training.config import Settings, Size, TrainingConfig
 
 
 class ModelConfig(Settings):
@@ -14,13 +14,15 @@ class ModelConfig(Settings):
     transform: Literal["learned", "stft"] = Field(
         "learned", description="a learned basis, or masks on the short-time Fourier transform"
     )
-    window: PositiveInt = Field(40, description="samples of an analysis frame")
-    hop: PositiveInt = Field(20, description="samples between frames; what a step costs")
-    basis: PositiveInt = Field(256, description="learned basis functions, N (not for stft)")
-    bottleneck: PositiveInt = Field(256, description="width between the blocks, B")
-    hidden: PositiveInt = Field(512, description="width inside a block, H")
-    blocks: PositiveInt = Field(8, description="blocks of dilations 1, 2, 4, ... in a repeat, X")
-    repeats: PositiveInt = Field(4, description="repeats of them, R")
+    window: Size = Field(40, description="samples of an analysis frame")
+    hop: Size = Field(20, description="samples between frames; what a step costs")
+    basis: Size = Field(256, description="learned basis functions, N (not for stft)")
+    bottleneck: Size = Field(256, description="width between the blocks, B")
+    hidden: Size = Field(512, description="width inside a block, H")
+    blocks: int = Field(
+        8, ge=1, le=32, description="blocks of dilations 1, 2, 4, ... in a repeat, X"
+    )
+    repeats: int = Field(4, ge=1, le=32, description="repeats of them, R")
     skips: bool = Field(True, description="long residual connections between the repeats")
     consistency: Literal["learned", "energy", "uniform", "none"] = Field(
         "learned", description="how the channels share what is missing to the mixture"

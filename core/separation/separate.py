@@ -103,8 +103,7 @@ def load(checkpoint: str | Path, device: str = "cpu") -> Splitter:
     if found.system != "separation":
         raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for separating.")
     config = SeparationConfig.parse(found.config)
-    model = Separator(config.model)
-    found.restore(model)
+    model = found.model(lambda: Separator(config.model))
     return Splitter(model.to(device), config, found)
 
 

@@ -17,11 +17,14 @@ from pydantic import (
 
 from core.errors import RavelError
 
+DEEPEST = 16  # sections within sections
+LONGEST = 120  # characters of a mistaken value that a message quotes
+
 
 class Settings(BaseModel):
     """Base of every config: frozen, unknown names refused, errors in words a person can act on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -43,7 +46,7 @@ class Settings(BaseModel):
 
 def _explain(schema: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = _short(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
         names = list(flat_fields(schema))
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
@@ -52,7 +55,18 @@ def _explain(schema: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"The setting {name} is missing: give it a value."
     message = first["msg"].replace("Input should", "it should").removeprefix("Value error, ")
-    return f"The setting {name} cannot be {first['input']!r}: {message}."
+    return f"The setting {name} cannot be {_spelt(first['input'])}: {message}."
+
+
+def _spelt(value: Any) -> str:
+    try:
+        return _short(repr(value))
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return "that"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def flat_fields(schema: type[BaseModel], prefix: str = "") -> dict[str, Any]:
@@ -67,14 +81,26 @@ def flat_fields(schema: type[BaseModel], prefix: str = "") -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it; a dotted key reaches into a section."""
-    merged = {k: merge(v, {}) if isinstance(v, Mapping) else v for k, v in base.items()}
+    """`base` with `changes` laid over it; a dotted key reaches into a section.
+
+    Raises RavelError for sections within sections without end.
+    """
+    return _merged(base, changes, DEEPEST)
+
+
+def _merged(base: Any, changes: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    if not depth:
+        raise RavelError(f"These settings are nested more than {DEEPEST} deep: expected sections.")
+    known = base if isinstance(base, Mapping) else {}  # a section takes the place of a value
+    merged = {
+        k: _merged(v, {}, depth - 1) if isinstance(v, Mapping) else v for k, v in known.items()
+    }
     for key, value in changes.items():
         head, _, rest = key.partition(".")
         if rest:
-            merged[head] = merge(merged.get(head, {}), {rest: value})
+            merged[head] = _merged(merged.get(head), {rest: value}, depth - 1)
         elif isinstance(value, Mapping):
-            merged[head] = merge(merged.get(head, {}), value)
+            merged[head] = _merged(merged.get(head), value, depth - 1)
         else:
             merged[head] = value
     return merged
@@ -87,6 +113,7 @@ def listed(value: Any) -> Any:
     return () if value is None else value
 
 
+Size = Annotated[int, Field(ge=1, le=65_536)]  # of a part of a network
 Steps = Annotated[tuple[NonNegativeInt, ...], BeforeValidator(listed)]
 
 
@@ -112,7 +139,7 @@ class TrainingConfig(Settings):
     checkpoint_every: PositiveInt = Field(500, description="steps between saved states")
     log_every: PositiveInt = Field(10, description="steps between training records")
     snapshots: Steps = Field((), description="steps whose weights are kept for good, or none")
-    seed: int = Field(0, ge=0, description="seed of weights, order and noise")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and noise")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     processes: PositiveInt = Field(
         1, description="processes to train with, each on a GPU of its own; torchrun says it itself"

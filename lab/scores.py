@@ -47,7 +47,7 @@ def form(name: str) -> None:
     found = runs.stores()
     stores = list(dict.fromkeys([own, *found]))
     store = st.selectbox("Corpus", stores, help="On whose validation clips.")
-    st.caption("A process of its own does it, in a minute or some: this page may be closed.")
+    st.caption("A process of its own does it, which takes some minutes: this page may be closed.")
     if st.button("Score it", type="primary", key="score_yes"):
         try:
             with st.spinner("Writing its weights"):

@@ -113,7 +113,13 @@ def test_a_grid_that_is_interrupted_goes_on_and_ends_in_one_table(tmp_path, melo
     command = [sys.executable, "-m", "core", "grid", str(path), "--runs", str(runs)]
     command += ["--seeds", "0", "--only", "z_size-4", "--jobs", "1"]
     process = subprocess.Popen(
-        command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # Tests that run in the background are deaf to Ctrl-C, and so would be what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     first = Run(runs / "z_size-4_variant-dsae_seed-0")
     deadline = time.monotonic() + seconds

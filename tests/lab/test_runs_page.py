@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import checkpoints
+from core import checkpoints, systems
 from core.dsae.config import DsaeConfig
 from core.training import evaluation
 from core.training.run import Run
@@ -133,7 +133,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     page.run()
     assert not page.exception and not page.error
     told = page.table[-1].value["good on melodies"]
-    assert told["validation clips"] == "6" and "[" in told["macro-F1 after a global swap"]
+    assert told["validation clips"] == "6" and "[" in told[systems.meanings_of("dsae")["f1_global"]]
 
     dialog = ask_for_checkpoint("good")
     dialog.button(key="promote_yes").click().run()

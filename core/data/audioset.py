@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from core.data.layouts import Recording, is_audio, read_table
+from core.data.recording import Recording, is_audio, read_table
 from core.errors import RavelError
 
 TABLES = {"balanced_train": "train", "unbalanced_train": "train", "eval": "eval"}

@@ -16,7 +16,8 @@ from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
 from core.audio.decode import SILENCE
 from core.audio.mel import log_mel
 from core.data import pool
-from core.data.layouts import Recording, is_audio, is_there, read_table, recognise
+from core.data.layouts import recognise
+from core.data.recording import Recording, is_audio, is_there, read_table
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 

@@ -3,18 +3,16 @@ AudioSet, whose layout is a file of its own."""
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
-
+from core.data import audioset
+from core.data.recording import Recording, is_audio, read_table
 from core.errors import RavelError
 
-ENDINGS = {f".{name.lower()}" for name in (*soundfile.available_formats(), "aif", "oga")} - {".raw"}
 ESC50_COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 ESC_CLASS = re.compile(r"\d{3} - (.+)")
 ESC_CLIP = re.compile(r"(\d)-(\d+)-([A-Z])")
@@ -32,19 +30,6 @@ URMP_INSTRUMENTS = {
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A file of a folder. `name`: its path inside the folder. `origin`: what it was cut from; one
-    origin is never in two splits drawn at random. `may_be_silent`: a published corpus may hold
-    silent files, which are left out; in a folder of one's own they are a mistake."""
-
-    path: Path
-    name: str
-    labels: dict[str, str] = field(default_factory=dict)
-    origin: str = ""
-    may_be_silent: bool = False
-
-
-@dataclass(frozen=True)
 class Scene:
     """A published mixture with its references, which add up to it: 1 to 4 `sources`."""
 
@@ -58,8 +43,6 @@ def recognise(folder: Path) -> list[Recording] | None:
 
     RavelError where a part of the corpus is missing.
     """
-    from core.data import audioset  # which is made of what is here
-
     for layout in (_esc50, _esc_classes, _fsd50k, audioset.layout, _fuss, _medley, urmp):
         found = layout(folder)
         if found is not None:
@@ -82,34 +65,6 @@ def mixtures(folder: str | os.PathLike, split: str | None = None) -> Iterator[Sc
     if split is not None and split not in there:
         raise RavelError(f"{root} has no mixtures '{split}': choose from {', '.join(there)}.")
     return iter([scene for name in there if split in (None, name) for scene in _scenes(root, name)])
-
-
-def read_table(table: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    """A CSV's rows. RavelError when it cannot be read, or lacks one of the columns."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RavelError(f"{table} cannot be read ({error}): save it as CSV in UTF-8.") from error
-    lacking = [name for name in columns if rows and name not in rows[0]]
-    if lacking:
-        raise RavelError(
-            f"{table} has no column '{lacking[0]}': expected {', '.join(columns)}, as published."
-        )
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in rows]
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is such a file; none where no file could be called so."""
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long
-        return False
-
-
-def is_audio(path: Path) -> bool:
-    """Whether the name ends as that of a sound file does."""
-    return path.suffix.lower() in ENDINGS
 
 
 def _esc50(folder: Path) -> list[Recording] | None:

@@ -21,7 +21,8 @@ from core.audio.clip import CLIP_SAMPLES, SAMPLE_RATE, read
 from core.audio.mel import log_mel
 from core.data import layouts, pool
 from core.data.folder import MAX_FILE_SECONDS, fingerprint
-from core.data.layouts import URMP_INSTRUMENTS, Recording
+from core.data.layouts import URMP_INSTRUMENTS
+from core.data.recording import Recording
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 from core.files import write_json

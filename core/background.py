@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from core.errors import RavelError
 from core.files import is_locked
@@ -35,21 +36,29 @@ def start(folder: Path, module: str, arguments: Sequence[str]) -> None:
         with open(folder / "process.lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with open(folder / "process.log", "w") as log:
-                # The child inherits the open lock: it is held as long as the child lives.
-                process = subprocess.Popen(
-                    [sys.executable, "-m", module, *arguments],
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=(lock.fileno(),),
-                )
+                spawn(module, arguments, log, lock)
     except BlockingIOError:
         return
     except OSError as error:
         raise RavelError(f"{folder} cannot be written ({error.strerror}).") from None
+
+
+def spawn(module: str, arguments: Sequence[str], log: IO, lock: IO) -> subprocess.Popen:
+    """Run `python -m module arguments`, which prints into the open file `log`.
+
+    It inherits the open file `lock`: what is locked by it is held as long as the process lives.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=(lock.fileno(),),
+    )
     threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
+    return process
 
 
 def is_running(folder: Path) -> bool:

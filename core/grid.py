@@ -40,7 +40,7 @@ from core import systems
 from core.checkpoints import Checkpoint
 from core.errors import RavelError
 from core.files import replace
-from core.training.config import Settings, flat_fields, merge
+from core.training.config import Settings, flat_fields, flat_values, merge
 from core.training.run import Run
 
 MOST = 10_000  # runs of a grid
@@ -102,17 +102,19 @@ class Grid(Settings):
         """The settings that are not the same in all cells, by their dotted names."""
         known = {name for table in self.tables for cell in table.cells() for name in cell}
         order = [name for name in flat_fields(systems.schema(self.system)) if name in known]
-        flat = [_flat(self.config(cell, 0)) for table in self.tables for cell in table.cells()]
+        flat = [
+            flat_values(self.config(cell, 0)) for table in self.tables for cell in table.cells()
+        ]
         return [name for name in order if len({spelt(values[name]) for values in flat}) > 1]
 
     def runs(self, seeds: list[int] | None = None) -> list[Planned]:
         """Every run once, all cells of a seed before the next seed."""
-        varied, found, usual = self.varied(), {}, _flat(self.config({}, 0))
+        varied, found, usual = self.varied(), {}, flat_values(self.config({}, 0))
         for seed in seeds or self.seeds:
             for table in self.tables:
                 for cell in table.cells():
                     config = self.config(cell, seed)
-                    flat = _flat(config)
+                    flat = flat_values(config)
                     settings = {name: spelt(flat[name]) for name in varied}
                     special = {k: v for k, v in settings.items() if v != spelt(usual[k])}
                     planned = Planned(run_name(special, seed), config, settings, seed)
@@ -237,11 +239,3 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             columns[name] = json.dumps(value) if isinstance(value, list) else value
     return columns
-
-
-def _flat(config: systems.Config) -> dict[str, Any]:
-    values = config.model_dump()
-    return {
-        name: (values[name.split(".")[0]][name.split(".")[1]] if "." in name else values[name])
-        for name in flat_fields(type(config))
-    }

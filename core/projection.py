@@ -13,9 +13,7 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from core.background import ROOT, Progress
+from core.background import Progress, spawn
 from core.errors import RavelError
 from core.files import is_locked, replace, write_json, write_npz
 
@@ -208,17 +206,7 @@ def start(folder: Path, space: str, x: np.ndarray, settings: Settings) -> None:
         replace(path.with_suffix(".npy"), lambda temporary: _save(temporary, x))
         arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
         with open(path.with_suffix(".log"), "w") as log:
-            # The child inherits the open lock: it is held as long as the child lives.
-            process = subprocess.Popen(
-                [sys.executable, "-m", "core.projection", *arguments],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(lock.fileno(),),
-            )
-    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
+            spawn("core.projection", arguments, log, lock)
 
 
 def progress(folder: Path, space: str, settings: Settings) -> Progress:

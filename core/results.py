@@ -19,7 +19,7 @@ import numpy as np
 from core import checkpoints
 from core.errors import RavelError
 from core.grid import Grid, Table, spelt
-from core.training.config import flat_fields
+from core.training.config import flat_values
 
 ABOUT_RUN = ("run", "row", "seed", "steps", "cpu_seconds")
 ABOUT_PUBLISHED = ("table", "corpus", "method", "score", "note", "source")
@@ -160,7 +160,8 @@ class Results:
         configs = [self.grid.config(settings, seed) for seed in self.grid.seeds]
         names = tuple(self.planned[config.model_dump_json()] for config in configs)
         lines = tuple(line for name in names for line in self.lines if line.run == name)
-        return Cell(settings, _texts(configs[0]), names, lines)
+        texts = {name: spelt(value) for name, value in flat_values(configs[0]).items()}
+        return Cell(settings, texts, names, lines)
 
 
 def folder() -> Path:
@@ -250,16 +251,6 @@ def _by_seed(cell: Cell, score: str) -> dict[int, float]:
         for line in cell.lines
         if score in line.scores and line.seed is not None
     }
-
-
-def _texts(config: Any) -> dict[str, str]:
-    texts = {}
-    for name in flat_fields(type(config)):
-        value: Any = config
-        for part in name.split("."):
-            value = getattr(value, part)
-        texts[name] = spelt(value)
-    return texts
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """What may be set, in one schema for the command line, the lab and the checkpoint."""
 
 import difflib
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -78,6 +79,14 @@ def flat_fields(schema: type[BaseModel], prefix: str = "") -> dict[str, Any]:
         else:
             fields[f"{prefix}{name}"] = field
     return fields
+
+
+def flat_values(config: Settings) -> dict[str, Any]:
+    """The value of every leaf setting by its dotted name."""
+    return {
+        name: functools.reduce(getattr, name.split("."), config)
+        for name in flat_fields(type(config))
+    }
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

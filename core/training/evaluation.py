@@ -8,18 +8,15 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from core.background import spawn
 from core.checkpoints import Checkpoint
 from core.errors import RavelError
 from core.files import is_locked, write_json
-from core.training.launcher import ROOT
 
 TAIL = 2000  # characters of the log
 
@@ -52,18 +49,9 @@ def start(folder: Path, checkpoint: Path, store: str, options: Sequence[str] = (
             ) from None
         arguments = ["evaluate", str(checkpoint.resolve()), "--data", store, *options]
         with open(folder / "log.txt", "wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "core", *arguments],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(lock.fileno(),),  # held by whoever has it open
-            )
+            process = spawn("core", arguments, log, lock)
         job = {"checkpoint": str(checkpoint.resolve()), "store": store, "pid": process.pid}
         write_json(folder / "job.json", job | {"started": time.time()})
-    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
 
 
 def stop(folder: Path) -> None:

@@ -188,8 +188,16 @@ def _add_evaluate(commands: Any) -> None:
         type=int,
         metavar="N",
         default=100,
-        help="make N validation clips sound again and follow their pitch by CREPE; 0: none, and no "
-        "Fréchet audio distance (default: 100)",
+        help="make N validation clips sound again and follow their pitch by CREPE; 0: nothing "
+        "is heard, no Fréchet audio distance either (default: 100)",
+    )
+    heard.add_argument(
+        "--draws",
+        type=int,
+        metavar="N",
+        default=50,
+        help="make N draws from the prior sound too: are they in the corpus' scale, is the "
+        "instrument known? 0: none (default: 50)",
     )
     heard.add_argument(
         "--crepe",
@@ -256,7 +264,12 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
     if arguments.data:
         wanted = arguments.fad == "vggish" or bool(arguments.vggish)
         hearing = report.Hearing(
-            arguments.melodies, arguments.crepe, arguments.route, wanted, arguments.vggish
+            arguments.melodies,
+            arguments.draws,
+            arguments.crepe,
+            arguments.route,
+            wanted,
+            arguments.vggish,
         )
         report.on_store(names, arguments.data, say, hearing)
     if arguments.real:

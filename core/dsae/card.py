@@ -41,6 +41,40 @@ def _heard() -> dict[str, str]:
     return found
 
 
+def _swaps_of_factors() -> dict[str, str]:
+    """Swaps whose target differs in some of the factors that v carries (the paper's figure 7)."""
+    cases = {"rebuilt": "rebuilt clips told as the original's in"}
+    for moved in (("instrument",), ("octave",), ("instrument", "octave")):
+        words = f"swaps with another {' and '.join(moved)} told as the target's in"
+        cases[f"swap_{'_and_'.join(moved)}"] = words
+    told = {"instrument": "instrument", "octave": "octave", "all": "all factors"}
+    return {
+        f"{case}_told_{key}": f"{words} {what}"
+        for case, words in cases.items()
+        for key, what in told.items()
+    }
+
+
+def _drawn() -> dict[str, str]:
+    """What comes out of the prior, beside real clips that go the same way to sound."""
+    cases = {
+        "prior": "draws of v and z",
+        "prior_z": "draws of z, v of a clip",
+        "real": "real clips",
+    }
+    told = {
+        "voiced": "frames with a pitch",
+        "in_scale": "pitched frames in the scale, within 50 cents",
+        "notes": "different notes a clip",
+        "confidence": "the separate judge's confidence in an instrument",
+        "agreement": "the judge names what v tells",
+    }
+    found = {
+        f"{case}_{key}": f"{of}: {what}" for case, of in cases.items() for key, what in told.items()
+    }
+    return found | {"chance_in_scale": "any pitch in the scale's range: in the scale"}
+
+
 MEANINGS = {
     "clips": "validation clips",
     "mse": "squared error of the reconstruction, a bin",
@@ -60,6 +94,8 @@ MEANINGS = {
     **_heard(),
     "counterfactual_error": "squared error of a swap to the true rendering, a bin",
     "counterfactual_closer": "swaps nearer to the true rendering than to the original",
+    **_swaps_of_factors(),
+    **_drawn(),
     "active_v": "dimensions of v in use",
     "active_z": "dimensions of z in use",
     "kl_v": "KL of v to N(0, I), nats",

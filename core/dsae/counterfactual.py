@@ -18,7 +18,9 @@ def counterfactual(
 ) -> dict[str, Any]:
     """Swap each validation clip to another label's mean v; compare with the true rendering.
 
-    The store's `counterfactual` split holds the same melodies rendered with the other labels.
+    The store's `counterfactual` split holds the same melodies rendered with the other labels. Where
+    octaves vary too, the mean is that of the clips of the same label and octave. A rendering whose
+    label no validation clip has is left out; with fewer than two left there is no score.
     """
     floor = model.config.floor
     held_out = read_split(store, "validation", factor, floor, device)
@@ -27,12 +29,14 @@ def counterfactual(
     first = {m: i for i, m in enumerate(melody[store.indices("validation")])}
     origin = np.array([first[m] for m in melody[store.indices("counterfactual")]])
 
+    kinds, wanted = (_kinds(store, split, factor) for split in ("validation", "counterfactual"))
+    known = np.flatnonzero(np.isin(wanted, kinds))
+    if len(known) < 2:
+        return {}
+    origin, truth, wanted = origin[known], truth.take(known), wanted[known]
     q_v, q_z = model.encode(held_out.x, held_out.lengths)
-    means = {
-        label: q_v.mean[torch.from_numpy(held_out.labels == label)].mean(0)
-        for label in np.unique(held_out.labels)
-    }
-    v = torch.stack([means[label] for label in truth.labels])
+    means = {kind: q_v.mean[torch.from_numpy(kinds == kind)].mean(0) for kind in np.unique(kinds)}
+    v = torch.stack([means[kind] for kind in wanted])
     swapped = model.decoder(q_z.mean[origin], v, truth.lengths)
     to_truth = errors(swapped, truth.x, truth.lengths)
     to_original = errors(swapped, held_out.x[origin], truth.lengths)
@@ -40,6 +44,13 @@ def counterfactual(
         "counterfactual_error": interval(to_truth, np.mean),
         "counterfactual_closer": interval((to_truth < to_original).astype(float), np.mean),
     }
+
+
+def _kinds(store: FeatureStore, split: str, factor: str) -> np.ndarray:
+    """What v should know of each clip of a split, as one word: its label, with its octave."""
+    names = dict.fromkeys(name for name in (factor, "octave") if name in store.labels)
+    columns = [store.labels[name][store.indices(split)] for name in names]
+    return np.array([" ".join(words) for words in zip(*columns, strict=True)])
 
 
 def errors(x: Tensor, y: Tensor, lengths: Tensor | None) -> np.ndarray:

@@ -7,13 +7,16 @@ import numpy as np
 import torch
 
 from core.data.store import FeatureStore
-from core.dsae import factors, leak
+from core.dsae import leak
 from core.dsae.counterfactual import counterfactual, errors
+from core.dsae.factors import factor_swaps
+from core.dsae.factors import factors_of as global_factors
 from core.dsae.fad import frechet_audio_distance
 from core.dsae.judge import Judge
 from core.dsae.melody import Originals, Sound
 from core.dsae.model import Dsae, frame_mask
 from core.dsae.objective import kl, kl_standard
+from core.dsae.prior import prior_validity
 from core.dsae.swaps import Batch, Scores, decode_swaps, other_label, read_split, told_by_v
 from core.errors import RavelError
 from core.statistics import interval
@@ -34,13 +37,15 @@ def score(
     *,
     judges: Judges | None = None,
     originals: Originals | None = None,
+    draws: int = 0,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Every metric on a store's validation split: `{value, low, high}`, a count, or a list.
 
     `factor` is the label that v should carry. `judges` add what they tell of swaps; `originals`,
-    what is heard: raw pitch accuracy and Fréchet audio distance. The intervals are 95 % percentile
-    bootstraps over clips. Raises RavelError for a store without both splits.
+    what is heard: raw pitch accuracy, Fréchet audio distance, and of so many `draws` whether the
+    prior makes music. The intervals are 95 % percentile bootstraps over clips. Raises RavelError
+    for a store without both splits.
     """
     check(store, factor)
     floor = model.config.floor
@@ -62,11 +67,19 @@ def score(
         scores |= {f"f1_{k}{suffix}": f1(one) for k, one in told.items()}
         if judges and name in judges:
             scores |= judged(judges[name], {"original": parts[1], **decoded}, suffix)
+    carried = [name for name in names if name in (factor, "octave")]
+    if len(carried) > 1:
+        scores |= factor_swaps(model, store, seed, factors=carried, device=device)
     if "counterfactual" in store.labels["split"]:
         scores |= counterfactual(model, store, factor, device)
     scores |= leak.measure(model, store, train, held_out, names)
     if originals is not None:
         scores |= heard(model, held_out, originals, seed)
+        if draws and names:
+            by = originals.listener
+            scores |= prior_validity(
+                model, store, count=draws, factor=factor, seed=seed, listener=by, device=device
+            )
     return scores | usage(model, held_out)
 
 
@@ -91,7 +104,7 @@ def factors_of(store: FeatureStore, own: str) -> list[str]:
     def varies(name: str, split: str) -> bool:
         return len(set(store.labels[name][store.indices(split)])) > 1
 
-    names = dict.fromkeys([own, *factors.factors_of(store)])
+    names = dict.fromkeys([own, *global_factors(store)])
     return [name for name in names if varies(name, "train") and varies(name, "validation")]
 
 

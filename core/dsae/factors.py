@@ -8,11 +8,10 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from core.data.store import FeatureStore
 from core.dsae.model import Dsae
-from core.dsae.swaps import CHUNK, Batch, mean_v, read_split
+from core.dsae.swaps import CHUNK, Batch, label_teller, mean_v, read_split
 from core.errors import RavelError
 from core.statistics import interval
 
@@ -58,7 +57,7 @@ def factor_swaps(
         for split in ("validation", "train")
     )
     of_train = mean_v(model, train.x, train.lengths).numpy()
-    tellers = {name: LinearDiscriminantAnalysis().fit(of_train, known[name]) for name in names}
+    tellers = {name: label_teller(of_train, known[name]) for name in names}
     v = mean_v(model, held_out.x, held_out.lengths)
     scores: dict[str, Score] = {}
     with torch.random.fork_rng(devices=[]):
@@ -75,16 +74,6 @@ def factor_swaps(
             for name, hits in right.items():
                 scores[f"{_case(moved)}_told_{name}"] = interval(hits.astype(float), np.mean)
     return scores
-
-
-def meaning(key: str) -> str:
-    """What a score of `factor_swaps` is, in words."""
-    case, told = key.split("_told_")
-    what = "all factors" if told == "all" else told
-    if case == "rebuilt":
-        return f"rebuilt clips told as the original's in {what}"
-    moved = case.removeprefix("swap_").replace("_and_", " and ")
-    return f"swaps with another {moved} told as the target's in {what}"
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:

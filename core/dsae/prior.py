@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from core.audio.clip import SAMPLE_RATE
@@ -18,7 +17,7 @@ from core.data.store import FeatureStore
 from core.dsae.judge import Judge, describe
 from core.dsae.melody import HOP_SECONDS, VOICED, Listener
 from core.dsae.model import Dsae
-from core.dsae.swaps import Batch, mean_v, read_split
+from core.dsae.swaps import Batch, label_teller, mean_v, read_split
 from core.errors import RavelError
 from core.statistics import interval
 
@@ -31,14 +30,6 @@ MOST = 200  # clips of each label that the judge learns from
 
 Score = dict[str, float]  # value, low, high
 
-MEANINGS = {
-    "voiced": "share of frames that have a pitch (CREPE)",
-    "in_scale": "pitched frames within 50 cents of a note of the corpus' scale",
-    "notes": "different notes heard in a clip",
-    "confidence": "a separate judge's confidence in the likeliest instrument",
-    "agreement": "the judge names the instrument that the re-encoded v tells",
-}
-
 
 @torch.no_grad()
 def prior_validity(
@@ -46,21 +37,21 @@ def prior_validity(
     store: FeatureStore,
     *,
     count: int = 100,
-    v_from: From = "prior",
     factor: str = "instrument",
     seed: int = 0,
     listener: Listener | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, Score]:
-    """Scores `prior_NAME` of `count` draws from the prior, and `real_NAME` of as many real clips.
+    """Scores of `count` draws from the prior and of as many real clips, by what they are of.
 
-    The names are those of MEANINGS; `in_scale` only where the store knows its scales, and beside it
-    `chance_in_scale`, that of any pitch in their range, and `notes`, since one held note would be
-    in the scale too. The agreement is with what an LDA on mean v tells of the re-encoded sound, as
-    in the swap scores; of a draw of v itself it tells little, as noise fills its idle dimensions.
-    z comes from the transition prior; v from N(0, I), or with `v_from` "training" from the
+    `prior_...`: z from the transition prior, v from N(0, I). `prior_z_...`: the same z, v from the
     posterior of a random training clip, as TS-DSAE's second stage no longer pulls v to N(0, I).
-    RavelError for a store whose clips have one label only.
+    `real_...`: real clips. Of each `voiced`, the share of frames with a pitch; `in_scale`, the
+    share of those within 50 cents of a note of the corpus' scale, where the store knows it;
+    `notes`, how many a clip has, since one held note would be in the scale too; the judge's
+    `confidence`; and its `agreement` with what an LDA on mean v tells of the re-encoded sound, as
+    in the swap scores. `chance_in_scale` is that of any pitch in the scale's range. RavelError for
+    a store whose clips have one label only.
     """
     train, held_out = (
         read_split(store, split, factor, model.config.floor, device)
@@ -71,18 +62,17 @@ def prior_validity(
             f"{store.path} cannot tell whether draws are recognised: it takes two labels of "
             f"{factor}, two validation clips and two draws at least."
         )
-    _, drawn = draw(model, train, count, v_from, seed)
     few = np.linspace(0, len(held_out.x) - 1, min(count, len(held_out.x))).round().astype(int)
-    real = held_out.take(few)
-    of_v = LinearDiscriminantAnalysis()
-    of_v.fit(mean_v(model, train.x, train.lengths).numpy(), train.labels)
-    judge, notes = _judge(train, seed), scale_notes(store)
     cases = {
-        "prior": Batch(drawn, None, of_v.predict(mean_v(model, drawn, None).numpy())),
-        "real": real._replace(labels=of_v.predict(mean_v(model, *real[:2]).numpy())),
+        "prior": Batch(draw(model, train, count, "prior", seed)[1], None, train.labels[:0]),
+        "prior_z": Batch(draw(model, train, count, "training", seed)[1], None, train.labels[:0]),
+        "real": held_out.take(few),
     }
+    teller = label_teller(mean_v(model, train.x, train.lengths).numpy(), train.labels)
+    judge, notes = _judge(train, seed), scale_notes(store)
     scores: dict[str, Score] = {}
-    for name, clips in cases.items():
+    for name, case in cases.items():
+        clips = case._replace(labels=teller.predict(mean_v(model, *case[:2]).numpy()))
         found = pitches(clips, notes, listener or Listener(device=device), name)
         found |= recognised(clips, judge)
         scores |= {f"{name}_{key}": score for key, score in found.items()}
@@ -90,15 +80,6 @@ def prior_validity(
         chance = round(len(notes) / int(notes[-1] - notes[0] + 1), 4)
         scores["chance_in_scale"] = dict.fromkeys(("value", "low", "high"), chance)
     return scores
-
-
-def meaning(key: str) -> str:
-    """What a score of `prior_validity` is, in words."""
-    if key == "chance_in_scale":
-        return "share of any pitch in the scale's range that is within 50 cents of its notes"
-    case, name = key.split("_", 1)
-    of = {"prior": "draws from the prior", "real": "real clips"}[case]
-    return f"{of}: {MEANINGS[name]}"
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Scores of checkpoints on a feature store and on real recordings, printed and kept."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,11 +30,12 @@ MOST = 200  # clips of each instrument and kind that the judges take from a stor
 
 
 class Hearing(NamedTuple):
-    """What is heard of a store: how many validation clips, none at 0; CREPE's capacity (none: full
-    on a GPU, else tiny); the route from log-mels to sound; whether VGGish embeds them too, and the
-    file of its weights, if they are not to be fetched."""
+    """What is heard of a store: how many validation clips, nothing at 0; how many draws from the
+    prior; CREPE's capacity (none: full on a GPU, else tiny); the route from log-mels to sound;
+    whether VGGish embeds them too, and its weights' file, if they are not to be fetched."""
 
     melodies: int = 100
+    draws: int = 0
     crepe: pitch.Capacity | None = None
     route: Route = "paper"
     vggish: bool = False
@@ -47,12 +48,11 @@ def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None 
     What does not depend on the model, the originals' sound and the judges, is done once. Raises
     RavelError for a store that lacks the label of a model's v, or one of the two splits.
     """
-    device = pick_device("auto")
+    device, hearing = pick_device("auto"), hearing or Hearing()
     store, models = FeatureStore.open(path), [load(name, str(device)) for name in names]
     for model in models:
         evaluate.check(store, model.config.data.factor)
-    originals = listen(store, hearing or Hearing(), device, say)
-    judges = {f: evaluate.make_judges(store, f) for f in {m.config.data.factor for m in models}}
+    originals = listen(store, hearing, device, say)
     for model in models:
         clips, factor = len(store.indices("validation")), model.config.data.factor
         say(f"scoring {model.name} on {clips:,} validation clips of {store.path.name}")
@@ -60,8 +60,9 @@ def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None 
             model.model,
             store,
             factor,
-            judges=judges[factor],
+            judges=_judges(_Stamped.of(store), factor),
             originals=originals,
+            draws=hearing.draws,
             device=device,
         )
         model.checkpoint.write_metrics({store.path.name: scores})
@@ -80,8 +81,36 @@ def listen(
             f"--melodies {hearing.melodies} is no number of clips to listen to: give 2 or more, or "
             "0 for none."
         )
+    if hearing.draws < 0 or hearing.draws == 1:
+        raise RavelError(
+            f"--draws {hearing.draws} is no number of draws to listen to: give 2 or more, or 0 for "
+            "none."
+        )
     if not hearing.melodies:
         return None
+    return _originals(_Stamped.of(store), hearing, device, say)
+
+
+class _Stamped(NamedTuple):
+    """A store's folder and when it was made: whoever scores run after run does what depends on the
+    store alone once."""
+
+    path: Path
+    made: int
+
+    @classmethod
+    def of(cls, store: FeatureStore) -> "_Stamped":
+        return cls(store.path.resolve(), (store.path / "store.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _judges(stamped: _Stamped, factor: str) -> evaluate.Judges:
+    return evaluate.make_judges(FeatureStore.open(stamped.path), factor)
+
+
+@lru_cache(maxsize=1)
+def _originals(stamped: _Stamped, hearing: Hearing, device: torch.device, say: Say) -> Originals:
+    store = FeatureStore.open(stamped.path)
     embedding = vggish.load(hearing.weights, device) if hearing.vggish else None
     capacity = hearing.crepe or ("tiny" if device.type == "cpu" else "full")
     listener = Listener(capacity, hearing.route, embedding, device)

@@ -97,14 +97,17 @@ def swap_predictions(
 
 def told_by_v(model: Dsae, train: Batch, decoded: dict[str, Batch]) -> dict[str, Scores]:
     """What the LDA of `swap_predictions` says of decoded log-mels."""
-    of_train = mean_v(model, train.x, train.lengths).numpy()
-    says_nothing = not np.ptp(of_train, axis=0).any()  # an LDA cannot be fitted on a constant
-    classifier = DummyClassifier() if says_nothing else LinearDiscriminantAnalysis()
-    classifier.fit(of_train, train.labels)
+    teller = label_teller(mean_v(model, train.x, train.lengths).numpy(), train.labels)
     return {
-        name: Scores(one.labels, classifier.predict(mean_v(model, *one[:2]).numpy()))
+        name: Scores(one.labels, teller.predict(mean_v(model, *one[:2]).numpy()))
         for name, one in decoded.items()
     }
+
+
+def label_teller(v: np.ndarray, labels: np.ndarray) -> LinearDiscriminantAnalysis | DummyClassifier:
+    """An LDA fitted on posterior means v [N, V] of training originals, the paper's classifier."""
+    says_nothing = not np.ptp(v, axis=0).any()  # an LDA cannot be fitted on a constant
+    return (DummyClassifier() if says_nothing else LinearDiscriminantAnalysis()).fit(v, labels)
 
 
 def swap_f1(model: Dsae, train: Batch, held_out: Batch) -> dict[str, float]:

@@ -16,6 +16,7 @@ from tests.lab.browser import Server, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 ENDED = 5_000  # within which the page tells that a process is gone
+OPENED = 15_000  # within which a dialog is there
 
 pytestmark = needs_chromium
 
@@ -127,6 +128,19 @@ def test_when_lab_and_worker_are_killed_together_the_truth_is_told(tab, lab):
     tab.get_by_text("resume it to continue").wait_for()
 
 
+def open_dialog(tab: "sync_api.Page", button: str) -> "sync_api.Locator":
+    """Press a button that opens a dialog: again, as by hand, if the live page was just redrawn."""
+    dialog = tab.get_by_role("dialog")
+    for _ in range(5):
+        tab.get_by_role("button", name=button).first.click()
+        try:
+            dialog.wait_for(timeout=OPENED)
+            return dialog
+        except sync_api.TimeoutError:
+            continue
+    raise AssertionError(f"{button} opened no dialog")
+
+
 def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
     run = start(lab, "stuck")
     worker = run.state()["pid"]
@@ -136,10 +150,10 @@ def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
     state(tab, "Stopping")
     tab.get_by_text("Asked to stop: it finishes its step").wait_for()
     tab.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-    tab.get_by_role("button", name="End it now").click()
-    tab.get_by_role("dialog").get_by_text("loses what it learnt").wait_for()
+    dialog = open_dialog(tab, "End it now")
+    dialog.get_by_text("loses what it learnt").wait_for()
     assert run.held
-    tab.get_by_role("dialog").get_by_role("button", name="End it now").click()
+    dialog.get_by_role("button", name="End it now").click()
     state(tab, "Failed")
     assert not run.held
     tab.get_by_role("button", name="Resume").wait_for()
@@ -157,8 +171,8 @@ def test_a_run_is_made_a_checkpoint_and_heard_on_the_swap_page(tab, lab):
     run.save("best", model, torch.optim.Adam(model.parameters()), progress)
     run.write_state(state="finished", step=9)
     tab.goto(f"{lab.address}/runs?runs=good")
-    tab.get_by_role("button", name="Make good a checkpoint").click()
-    tab.get_by_role("button", name="Make checkpoint").click()
+    dialog = open_dialog(tab, "Make good a checkpoint")
+    dialog.get_by_role("button", name="Make checkpoint").click()
     tab.get_by_text("The checkpoint good is made").wait_for()
     tab.get_by_role("link", name="Hear it on Swap").click()
     tab.wait_for_function("[...document.querySelectorAll('audio')].some(p => p.duration > 0)")

@@ -10,6 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from core import statistics
 from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae import factors
+from core.dsae.card import MEANINGS
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae, Gaussian
 from core.errors import RavelError
@@ -184,10 +185,11 @@ def test_the_scores_of_a_real_network_are_those_of_swapping_by_hand(store):
     assert found["swap_octave_told_octave"] == pytest.approx(np.mean(hits), abs=1e-4)
 
 
-def test_every_score_has_its_words():
-    assert factors.meaning("swap_instrument_and_octave_told_octave") == (
+def test_every_score_has_its_words(store):
+    torch.manual_seed(0)
+    model = Dsae(DsaeConfig.parse({"model": {"hidden": 8}}).model).eval()
+    names = factors.factor_swaps(model, store, factors=["instrument", "octave"])
+    assert len({MEANINGS[name] for name in names}) == len(names) == 12
+    assert MEANINGS["swap_instrument_and_octave_told_octave"] == (
         "swaps with another instrument and octave told as the target's in octave"
-    )
-    assert factors.meaning("rebuilt_told_all") == (
-        "rebuilt clips told as the original's in all factors"
     )

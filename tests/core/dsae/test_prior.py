@@ -11,6 +11,7 @@ from core import statistics
 from core.audio.mel import log_mel
 from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae import prior
+from core.dsae.card import MEANINGS
 from core.dsae.config import DsaeConfig
 from core.dsae.judge import Judge
 from core.dsae.melody import Listener
@@ -81,6 +82,7 @@ def test_a_model_that_draws_real_clips_scores_as_real_clips_do(store):
     assert found["prior_in_scale"] > 0.9
     assert found["prior_notes"] >= 5
     assert found["prior_agreement"] == found["real_agreement"] == 1.0
+    assert found["prior_z_agreement"] == 1.0
     assert found["chance_in_scale"] == pytest.approx(9 / 15)
 
 
@@ -171,6 +173,6 @@ def test_a_store_of_one_label_is_told_in_a_sentence(store):
         prior.prior_validity(model_of(store, tone), store, factor="scale")
 
 
-def test_every_score_has_its_words():
-    names = [f"{case}_{name}" for case in ("prior", "real") for name in prior.MEANINGS]
-    assert len({prior.meaning(name) for name in [*names, "chance_in_scale"]}) == 11
+def test_every_score_has_its_words(store):
+    names = scores_of(model_of(store, real_clips(store)), store)
+    assert len({MEANINGS[name] for name in names}) == len(names) == 16

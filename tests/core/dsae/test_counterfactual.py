@@ -57,10 +57,6 @@ def test_a_rendering_that_no_validation_clip_is_like_is_left_out(tmp_path):
     kinds = [("Violin", "4"), ("Trumpet", "5")] * 3
     other = [("Trumpet", "4"), ("Violin", "5")] * 3
     assert counterfactual(perfect(), stored(tmp_path / "none", kinds, other), "instrument") == {}
-    found = counterfactual(
-        perfect(),
-        stored(tmp_path / "one", kinds, [("Trumpet", "4"), ("Violin", "4")]),
-        "instrument",
-    )
-    # The one that is left is the other melody's, of which the octave is now wrong by 10 in a band.
+    some = stored(tmp_path / "some", kinds, [("Trumpet", "4"), ("Violin", "4"), ("Trumpet", "5")])
+    found = counterfactual(perfect(), some, "instrument")
     assert found["counterfactual_error"]["value"] == pytest.approx(0.0, abs=1e-4)

@@ -57,6 +57,7 @@ class Table(Settings):
     rows: dict[str, list[Any]] = Field({})
     columns: dict[str, list[Any]] = Field({})
     more: list[dict[str, Any]] = Field([])
+    scores: list[str] = Field([])  # those that it is about, as the lab draws them first
 
     @property
     def size(self) -> int:

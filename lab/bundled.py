@@ -24,6 +24,12 @@ def instruments() -> dict[str, dict[str, str]]:
 
 
 @cache
+def octaves() -> dict[str, dict[str, str]]:
+    """Melodies in two octaves by two instruments: their rows of metadata.csv by name."""
+    return {Path(row["file"]).stem: row for row in rows(EXAMPLES / "octaves" / "metadata.csv")}
+
+
+@cache
 def sources() -> dict[str, dict[str, str]]:
     """All clips that can be mixed: their rows by name, with `path`, `what` and `credit`."""
     scenes = [row | {"what": row["label"], "path": SCENES} for row in rows(SCENES / "metadata.csv")]

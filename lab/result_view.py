@@ -113,7 +113,8 @@ class View:
     def chart(self) -> Chart:
         """The table drawn."""
         along = words.setting(SIZE)
-        return Chart(self.panels(), self.places, self.series, self.upright, along)
+        drawn = [row for row in self.panels() if any(panel.groups for panel in row)]
+        return Chart(drawn, self.places, self.series, self.upright, along)
 
     def panels(self) -> list[list[Panel]]:
         """Rows of panels: this project's scores, and the published ones below or behind them."""

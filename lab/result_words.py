@@ -85,7 +85,7 @@ HELP = {
 USUAL = {"contrastive": ("map", "qbe_map"), "dsae": ("f1_pre", "f1_global", "f1_local")}
 FIGURES = {  # the scores that a figure of the first paper draws, by how their names begin
     "Figure 3": ("f1_pre", "f1_global", "f1_local"),
-    "Figure 4": ("fad_vggish", "fad_crepe_full", "fad_crepe_tiny"),
+    "Figure 4": ("fad_vggish", "fad_crepe", "fad_resynthesised"),
     "Figure 5": ("rpa_pre", "rpa_global", "rpa_local"),
 }
 BASELINES = {
@@ -149,11 +149,15 @@ def default_scores(system: str, there: Sequence[str]) -> list[str]:
     return [name for name in USUAL.get(system, ()) if name in there] or list(there[:2])
 
 
+def first(there: Sequence[str], start: str) -> str:
+    """The first score that begins so, or nothing."""
+    return next((name for name in there if name.startswith(start)), "")
+
+
 def figures(there: Sequence[str]) -> dict[str, list[str]]:
     """The figures of the first paper whose scores were measured, with their scores."""
     found = {
-        figure: [next((n for n in there if n.startswith(start)), "") for start in starts]
-        for figure, starts in FIGURES.items()
+        figure: [first(there, start) for start in starts] for figure, starts in FIGURES.items()
     }
     return {figure: list(filter(None, names)) for figure, names in found.items() if any(names)}
 

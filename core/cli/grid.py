@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -111,11 +110,18 @@ class _Job:
         if not (self.path / "config.json").exists():
             return Run.create(self.path, self.values)
         run = Run.open(self.path)
-        if run.config != json.loads(json.dumps(self.values)):
+        if not self._is_of(run):
             raise RavelError(
                 f"{self.path} was made with other settings: delete it, or choose another --runs."
             )
         return run
+
+    def _is_of(self, run: Run) -> bool:
+        """Whether it has these settings; one that is newer than the run has its default there."""
+        try:
+            return systems.parse(run.config).model_dump() == self.values
+        except RavelError:
+            return False
 
     def _train(self, run: Run) -> bool:
         from core.training.engine import train

@@ -9,7 +9,7 @@ from core import results as found
 from core.errors import RavelError
 from core.grid import Table
 from core.results import Paired, Published, Results
-from lab import result_scoring, results
+from lab import result_factors, result_scoring, results
 from lab import result_words as words
 from lab.public import is_public
 from lab.result_view import SIZE, View, told
@@ -63,7 +63,7 @@ def table(path: Path, whole: Results, one: Table, known: list[Published]) -> Non
     view = View(whole, one, chosen, known, meanings)
     chart(view, key)
     for claim in found.claims(system):
-        if claim.table.casefold() == figure.casefold():
+        if claim.table.casefold() in (figure.casefold(), one.name.casefold()):
             st.caption(f"Published, {claim.corpus}: {claim.claim} ({claim.source})")
     point(path, view, key)
     below(view, key)
@@ -73,7 +73,8 @@ def choose_figure(system: str, one: Table, there: list[str], key: str) -> tuple[
     """Which figure of the first paper is redone, if one is, and the scores it draws."""
     known = words.figures(there) if SIZE in one.rows else {}
     if not known:
-        return "", words.default_scores(system, there)
+        asked = [name for name in one.scores if name in there]
+        return "", (asked or words.default_scores(system, there))[:MOST_SCORES]
     figure = next(iter(known))
     if len(known) > 1:
         figure = st.segmented_control(
@@ -338,4 +339,6 @@ if not shown:
         "checkpoints/results and run it with `python -m core grid`.",
         icon=":material/hourglass_empty:",
     )
+if paper == "dsae":
+    result_factors.draw(found.claims(paper))
 all_published(paper)

@@ -167,3 +167,15 @@ def test_a_run_with_other_settings_in_its_place_is_not_overwritten(tmp_path, mel
     assert "failed" in said and "made with other settings" in said
     assert not path.with_suffix(".csv").exists()
     assert json.loads((runs / name / "config.json").read_text()) == {"system": "dsae"}
+
+
+def test_a_run_from_before_a_setting_was_there_is_continued(tmp_path, melodies, capsys):
+    path, runs = written(tmp_path, melodies), tmp_path / "runs"
+    planned = grid.read(path).runs()[0]
+    older = planned.config.model_dump()
+    del older["training"]["amsgrad"]
+    run = Run.create(runs / planned.name, older)
+    run.write_state(state="finished", step=0)
+    options = ["--runs", str(runs), "--only", planned.name, "--jobs", "1", "--part", "train"]
+    assert main(["grid", str(path), *options]) == 0
+    assert f"{planned.name}: trained" in capsys.readouterr().out

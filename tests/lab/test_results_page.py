@@ -209,6 +209,28 @@ def test_the_scores_that_are_drawn_can_be_chosen(scenes):
     assert not scenes.exception and not scenes.get("plotly_chart")
 
 
+def test_a_table_draws_first_the_scores_that_it_is_about(page, folder):
+    named = DSAE.replace('name = "models"', 'name = "figure 6"\nscores = ["rpa_pre_crepe_tiny"]')
+    named = named.replace("model.z_size", "model.v_size")
+    write(folder, "dsae", named, lambda settings, seed: {"f1_pre": 1.0, "rpa_pre_crepe_tiny": 0.9})
+    claim = "table,corpus,claim,source\nfigure 6,URMP,It rebuilds better.,the paper\n"
+    (folder / "published" / "dsae-claims.csv").write_text(claim)
+    page.run()
+    assert not page.exception
+    assert page.multiselect(key="scores_dsae_figure_6").value == ["rpa_pre_crepe_tiny"]
+    assert any("It rebuilds better" in caption.value for caption in page.caption)
+
+
+def test_figures_that_are_published_only_stand_without_an_empty_band_above(page, folder):
+    (folder / "dsae.toml").write_text(DSAE)
+    (folder / "published" / "dsae-f1.csv").write_text(OF_MODELS)
+    page.run()
+    assert not page.exception
+    drawn = chart(page)
+    tops = [axis["domain"][1] for name, axis in drawn["layout"].items() if name.startswith("yaxis")]
+    assert tops and set(tops) == {1}
+
+
 def test_the_first_paper_s_figures_are_drawn_over_sizes(page, folder):
     write(folder, "dsae", DSAE, model)
     (folder / "published" / "dsae-f1.csv").write_text(OF_MODELS)

@@ -76,8 +76,8 @@ def listening(system: str) -> list[str]:
         "Listen too",
         value=True,
         key="results_listen",
-        help="Makes a hundred clips sound again for pitch accuracy and Fréchet audio distance. "
-        "Without it the other scores are there in a minute.",
+        help="Makes a hundred clips sound again for pitch accuracy and Fréchet audio distance, and "
+        "fifty draws from the prior. Without it the other scores are there in a minute.",
     )
     return [] if heard else ["--melodies", "0"]
 

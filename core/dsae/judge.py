@@ -24,12 +24,13 @@ class Judge:
         self.forest = RandomForestClassifier(
             500, min_samples_leaf=2, class_weight="balanced", random_state=seed
         )
-        self.forest.fit(np.stack([describe(clip) for clip in clips]), labels)
+        # As numbers: scikit-learn's balanced weights cannot do with labels such as "4" and "5".
+        self.labels, numbers = np.unique(np.asarray(labels), return_inverse=True)
+        self.forest.fit(np.stack([describe(clip) for clip in clips]), numbers)
 
     def tell(self, clips: Clips, among: Sequence[str]) -> np.ndarray:
         """The likeliest of some labels for each clip."""
-        known = list(self.forest.classes_)
-        columns = [known.index(label) for label in among]
+        columns = [list(self.labels).index(label) for label in among]
         likely = self.forest.predict_proba(np.stack([describe(clip) for clip in clips]))
         return np.array(among)[likely[:, columns].argmax(1)]
 

@@ -154,7 +154,7 @@ def different(midi: np.ndarray) -> int:
 def recognised(clips: Batch, judge: Judge) -> dict[str, Score]:
     """`confidence` of the judge, and its `agreement` with the clips' labels."""
     likely = judge.forest.predict_proba(np.stack([describe(clip) for clip in _cut(clips)]))
-    named = judge.forest.classes_[likely.argmax(1)]
+    named = judge.labels[likely.argmax(1)]
     return {
         "confidence": interval(likely.max(1), np.mean),
         "agreement": interval((named == clips.labels).astype(float), np.mean),

@@ -11,6 +11,7 @@ from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae import evaluate, swaps
 from core.dsae.card import MEANINGS
 from core.dsae.config import ModelConfig
+from core.dsae.judge import Judge
 from core.dsae.model import Gaussian
 from core.errors import RavelError
 
@@ -207,6 +208,14 @@ def test_a_store_that_cannot_be_scored_is_named_with_what_it_lacks(store, tmp_pa
     writer.write(0, Chunk([row("train", 1, "Violin")], [clip(1, "Violin")]))
     with pytest.raises(RavelError, match="1 training and 0 validation clips"):
         evaluate.score(perfect(), writer.finish(), "instrument")
+
+
+def test_a_judge_tells_octaves_whose_labels_are_digits(store):
+    """scikit-learn's balanced forest takes no such labels as they are."""
+    rows = store.indices("train")
+    clips = [store.log_mel[row].astype(np.float32) for row in rows]
+    octaves = ["4" if name == "Violin" else "5" for name in store.labels["instrument"][rows]]
+    assert Judge(clips, octaves).tell(clips, ["5", "4"]).tolist() == octaves
 
 
 def test_every_figure_has_a_meaning(store, judges):

@@ -35,6 +35,7 @@ CASES = {  # as they begin in the scores, and as they are told
     "swap_instrument_and_octave": "Both others",
 }
 TOLD = {"instrument": "Instrument", "octave": "Octave", "all": "Both"}
+JUDGED = {"instrument": "judge_global", "octave": "judge_global_octave"}
 SCORED = f"{list(CASES)[-1]}_told_all"
 SPAN = (-0.04, 1.06)
 ABOUT = (
@@ -67,6 +68,14 @@ def draw(claims: list[Claim]) -> None:
     dot_chart.show(
         shares(found), key=f"factors_{name}", alt="Swaps told as the target's, by what differs"
     )
+    judged = [
+        f"{factor} {found[key]['value']:.3f}" for factor, key in JUDGED.items() if key in found
+    ]
+    if judged:
+        st.caption(
+            "That is the model's own encoder's word. A judge that never saw the model, taught by "
+            f"log-mels, says after global swaps (macro-F1): {', '.join(judged)}."
+        )
     st.download_button(
         "CSV",
         lambda: frame(found).to_csv(index=False).encode(),

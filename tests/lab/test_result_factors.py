@@ -33,7 +33,9 @@ def page(untrained, tmp_path, monkeypatch):
     """The page with a checkpoint that has the scores, and one that has not."""
     shutil.copytree(untrained / "ts-dsae-instruments", tmp_path / "two-factors")
     shutil.copytree(untrained / "dsae-dmelodies", tmp_path / "one-factor")
-    checkpoints.find(tmp_path / "two-factors").write_metrics({"octaves": {"clips": 9, **scored()}})
+    judged = {"judge_global_octave": {"value": 0.4, "low": 0.3, "high": 0.5}}
+    metrics = {"octaves": {"clips": 9, **judged, **scored()}}
+    checkpoints.find(tmp_path / "two-factors").write_metrics(metrics)
     checkpoints.find(tmp_path / "one-factor").write_metrics({"dmelodies": {"clips": 9}})
     (tmp_path / "results").mkdir()
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
@@ -44,6 +46,7 @@ def test_the_shares_of_every_case_are_drawn_with_their_intervals(page):
     page.run()
     assert not page.exception
     assert "**two-factors** on octaves" in " ".join(caption.value for caption in page.caption)
+    assert any("octave 0.400" in caption.value for caption in page.caption)
     drawn = json.loads(page.get("plotly_chart")[0].proto.spec)
     places = drawn["layout"]["yaxis"]["ticktext"]
     dots = {trace["name"]: trace for trace in drawn["data"] if "customdata" in trace}

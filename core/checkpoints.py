@@ -63,7 +63,7 @@ class Checkpoint:
 
     @property
     def system(self) -> str:
-        """Which of the systems it belongs to: dsae, separation or contrastive."""
+        """Which of the systems it belongs to: dsae, separation, contrastive or vocoder."""
         return str(self.config.get("system", "unknown"))
 
     @property

@@ -19,6 +19,8 @@ from core.errors import RavelError
 from core.separation.config import PRESETS as SEPARATION_PRESETS
 from core.separation.config import SeparationConfig
 from core.training.run import Run
+from core.vocoder.config import PRESETS as VOCODER_PRESETS
+from core.vocoder.config import VocoderConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,23 +29,27 @@ if TYPE_CHECKING:
 
     from core.data.store import FeatureStore
     from core.training.engine import Task
+    from core.vocoder.evaluate import Pairs
 
-Config = DsaeConfig | SeparationConfig | ContrastiveConfig
+Config = DsaeConfig | SeparationConfig | ContrastiveConfig | VocoderConfig
 
 TITLES = {
     "dsae": "TS-DSAE and its baselines",
     "separation": "MixIT separator (TDCN++)",
     "contrastive": "Encoder of separated scenes",
+    "vocoder": "Vocoder: log-mels to sound",
 }
 SCHEMAS: dict[str, type[Config]] = {
     "dsae": DsaeConfig,
     "separation": SeparationConfig,
     "contrastive": ContrastiveConfig,
+    "vocoder": VocoderConfig,
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "dsae": DSAE_PRESETS,
     "separation": SEPARATION_PRESETS,
     "contrastive": CONTRASTIVE_PRESETS,
+    "vocoder": VOCODER_PRESETS,
 }
 
 
@@ -81,6 +87,10 @@ def network(config: Config) -> torch.nn.Module:
         from core.separation.model import Separator
 
         return Separator(config.model)
+    if config.system == "vocoder":
+        from core.audio.vocoder import Vocoder
+
+        return Vocoder(**config.model.model_dump())
     from core.contrastive.model import Contrastive
 
     return Contrastive(config.model)
@@ -96,6 +106,10 @@ def task(config: Config) -> Task:
         from core.separation.task import SeparationTask
 
         return SeparationTask(config)
+    if config.system == "vocoder":
+        from core.vocoder.task import VocoderTask
+
+        return VocoderTask(config, _rebuilt)
     from core.contrastive.task import ContrastiveTask
 
     return ContrastiveTask(config, _channels, _untrained)
@@ -109,6 +123,14 @@ def _channels(store: FeatureStore, name: str, device: torch.device) -> np.ndarra
     return views.channels(store, load(name, str(device)))
 
 
+def _rebuilt(name: str, store: FeatureStore, rows: np.ndarray, device: torch.device) -> np.ndarray:
+    """The log-mels of some clips as a disentangling model rebuilds them: what a vocoder is fed."""
+    from core.dsae.latents import load
+    from core.dsae.samples import rebuilt
+
+    return rebuilt(load(name, str(device)).model, store, rows)
+
+
 def _untrained(seed: int, device: torch.device) -> Callable[[Tensor], Tensor]:
     """A separator of random weights, of the small preset, at work on waves [B, S]."""
     from core.separation.config import SeparationConfig
@@ -116,6 +138,25 @@ def _untrained(seed: int, device: torch.device) -> Callable[[Tensor], Tensor]:
 
     model = SeparationConfig.parse(preset("separation", "small")).model
     return untrained(model, seed, device)
+
+
+def swapped_sounds(name: str, path: str, count: int) -> tuple[Pairs, str]:
+    """What a disentangling model swapped, with the sound that it should be; and what to call it.
+
+    Raises RavelError for a store without sound or without true renderings of swaps.
+    """
+    from core.data.store import FeatureStore
+    from core.dsae.latents import load
+    from core.dsae.samples import swapped
+    from core.vocoder.evaluate import Pairs, true_sound
+
+    store, model = FeatureStore.open(path), load(name)
+    if store.audio is None:
+        raise RavelError(f"{path} holds log-mels only: build it again with its audio.")
+    log_mels, rows = swapped(model.model, store, model.config.data.factor, count)
+    return Pairs(log_mels, true_sound(store, rows).waves), (
+        f"{store.path.name}, swapped by {model.name}"
+    )
 
 
 def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoint:
@@ -161,6 +202,8 @@ def _card(system: str) -> ModuleType:
         from core.dsae import card
     elif system == "separation":
         from core.separation import card
+    elif system == "vocoder":
+        from core.vocoder import card
     else:
         from core.contrastive import card
     return card

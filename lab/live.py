@@ -6,14 +6,17 @@ it. Results are remembered by digests of the checkpoint and the clips, never by 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
 
+from core import playing
 from core.audio import clip as audio
 from core.audio.clip import Clip
 from core.checkpoints import Checkpoint
+from lab.widgets import played
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
@@ -53,8 +56,11 @@ def swap(pair: Pair) -> dict[str, np.ndarray]:
 
 
 def sound(pair: Pair, part: str) -> bytes:
-    """One of `swap`'s log-mels as a WAV file, HEADROOM below its own level. Raises RavelError."""
-    return _sound((*pair.key, part), pair, part)
+    """One of `swap`'s log-mels as a WAV file, HEADROOM below its own level. Raises RavelError.
+
+    Played as was chosen on this page.
+    """
+    return _sound((*pair.key, part, playing.digest(played.now())), pair, part, played.now())
 
 
 def wav(clip: Clip) -> bytes:
@@ -113,12 +119,13 @@ def _swap(key: tuple[str, ...], _pair: Pair) -> dict[str, np.ndarray]:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _sound(key: tuple[str, ...], _pair: Pair, _part: str) -> bytes:
+def _sound(key: tuple[str, ...], _pair: Pair, _part: str, _way: str) -> bytes:
     made = _swap(_pair.key, _pair)[_part]
     _torch()
-    from core.audio.invert import to_waveform
+    from core.audio import long
 
-    return audio.wav_bytes(HEADROOM * to_waveform(made).numpy())
+    wave = long.to_waveform(made, partial(playing.play, way=_way))
+    return audio.wav_bytes(HEADROOM * wave.numpy())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

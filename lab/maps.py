@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import streamlit as st
 
-from core import systems
+from core import playing, systems
 from core.audio import clip as audio
 from core.audio.clip import Clip
 from core.checkpoints import Checkpoint
@@ -217,15 +217,14 @@ def clip(store: Path, row: int) -> Clip:
         ends = (int(opened.lengths[row]) - 1) * 256  # what follows pads it to the longest
         return Clip(found.wave[: max(ends, 1)], found.name, found.labels)
     facts = {key: str(column[row]) for key, column in opened.labels.items()}
-    wave = _resynthesised(str(store), row, (store / "store.json").stat().st_mtime_ns)
+    changed = (store / "store.json").stat().st_mtime_ns
+    wave = _resynthesised(str(store), row, (changed, playing.digest()))
     return Clip(wave, facts.pop("name"), facts)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _resynthesised(store: str, row: int, changed: int) -> np.ndarray:
-    from core.audio.invert import to_waveform
-
-    return to_waveform(log_mel(Path(store), row)).numpy()
+def _resynthesised(store: str, row: int, key: tuple[int, str]) -> np.ndarray:
+    return playing.play(log_mel(Path(store), row)).numpy()
 
 
 def named(reference: str) -> Clip:

@@ -66,6 +66,20 @@ BALANCE = (
     "The level of the quieter channels against the louder ones, in dB: near 0 the sound is shared "
     "out evenly, far below it one channel holds nearly everything."
 )
+VOCODER_LOSS = (
+    "The weighted sum of what the other chart shows, and how far magnitudes are from the true "
+    "sound's by spectral convergence; **validation** is the same on clips it does not train on."
+)
+SPECTRA = (
+    "How far the spectra are from the true sound's. **magnitude**: mean difference of logarithms. "
+    "**advance** and **delay**: how phases change from frame to frame and from bin to bin, as "
+    "1 - cos of the error: 0 is right, 1 is chance. Noise has no phase to foretell."
+)
+STFT = (
+    "How far sound made of held-out log-mels is from the true sound: spectral convergence, which "
+    "weighs what is loud, mean of three resolutions."
+)
+STFT_DECIBELS = "The same as the mean difference of log magnitudes, in dB: all that is quiet, too."
 SPEED = "Optimisation steps a second, by the worker's own clock."
 GPU = (
     "What the worker's GPU does: its load, whoever causes it, and the memory that this run has "
@@ -99,6 +113,15 @@ CHARTS = {
         ),
         Chart("Channel balance", ("validation channel_balance as balance, dB",), BALANCE),
     ),
+    "vocoder": (
+        Chart("Loss", ("train loss", "validation criterion as validation"), VOCODER_LOSS, True),
+        Chart(
+            "Spectra",
+            ("validation magnitude", "validation advance", "validation delay"), SPECTRA, True,
+        ),
+        Chart("STFT distance", ("validation stft_convergence as convergence",), STFT),
+        Chart("STFT distance, dB", ("validation stft_decibels as dB",), STFT_DECIBELS),
+    ),
 }  # fmt: skip
 ALWAYS = (Chart("Throughput", ("train steps_per_second as steps a second",), SPEED),)
 ON_GPU = (
@@ -117,6 +140,11 @@ HEADLINES = {
         Figure("MoMi", "validation momi_median", "{:.2f} dB", APART),
         Figure("SI-SNRi", "validation si_snri_median", "{:.2f} dB", APART),
         Figure("Channel balance", "validation channel_balance", "{:.1f} dB", BALANCE),
+    ),
+    "vocoder": (
+        Figure("Validation", "validation criterion", "{:.4g}", VOCODER_LOSS),
+        Figure("STFT convergence", "validation stft_convergence", "{:.3f}", STFT),
+        Figure("STFT distance", "validation stft_decibels", "{:.1f} dB", STFT_DECIBELS),
     ),
 }
 MADE_OF = "objective.variant", "objective.method"  # the setting that tells models of a system apart

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from core import playing
 from core.audio.clip import Clip, read
 from lab import space_engine as engine
 from lab.bundled import EXAMPLES, sources
@@ -93,9 +94,11 @@ class Answers:
         known = self.index.get("ticks")
         return [tuple(tick) for tick in known] if known else engine.ticks()
 
-    def swap(self, model: str, source: Clip, target: Clip) -> dict[str, Heard] | None:
+    def swap(
+        self, model: str, source: Clip, target: Clip, way: str | None = None
+    ) -> dict[str, Heard] | None:
         """As `engine.swap` answers, if it ships."""
-        found = self._found(key("swap", model, source, target))
+        found = self._found(key("swap", model, source, target, way=way))
         if found is None:
             return None
         waves = {"source": source.wave, "target": target.wave}
@@ -144,10 +147,17 @@ class Answers:
         return (self.folder / f"{stem}.png").read_bytes()
 
 
-def key(task: str, model: str, *clips: Clip) -> str:
-    """What an answer is of: a task, the model's weights, samples. Raises RavelError."""
+def key(task: str, model: str, *clips: Clip, way: str | None = None) -> str:
+    """What an answer is of: a task, the model's weights, samples; of a swap also how its log-mels
+    are played. Raises RavelError."""
     system = {"swap": "dsae", "separate": "separation", "embed": "contrastive"}[task]
-    return "/".join([task, _digest(system, model), *(clip.digest for clip in clips)])
+    facts = [task, _digest(system, model), *(clip.digest for clip in clips)]
+    return "/".join([*facts, _played(way)] if task == "swap" else facts)
+
+
+@cache
+def _played(way: str | None) -> str:
+    return playing.digest(way)
 
 
 @cache

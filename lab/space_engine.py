@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from core import playing
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
@@ -82,23 +83,23 @@ def take(path: Path | None, title: str, start: float, task: str) -> Clip:
     return read(path, start=start, duration=SECONDS[task], name=title, normalise=swap_or_find)
 
 
-def swap(name: str, source: Clip, target: Clip) -> dict[str, Heard]:
-    """Two clips, and their swaps both ways, by PARTS. Raises RavelError."""
-    made = _swap(chosen("dsae", name).name, source.wave, target.wave)
+def swap(name: str, source: Clip, target: Clip, way: str | None = None) -> dict[str, Heard]:
+    """Two clips, and their swaps both ways, by PARTS, played in a way. Raises RavelError."""
+    way = playing.checked(way)
+    made = _swap(chosen("dsae", name).name, source.wave, target.wave, way)
     loudest = max(float(made[part][1].max()) for part in ("source", "target"))
     return {part: Heard(wave, picture(mel, loudest)) for part, (wave, mel) in made.items()}
 
 
 @gpu(duration=10)
-def _swap(name: str, source: np.ndarray, target: np.ndarray) -> dict[str, Any]:
+def _swap(name: str, source: np.ndarray, target: np.ndarray, way: str) -> dict[str, Any]:
     """Wave and log-mel of each of PARTS and REBUILT."""
     model = load("dsae", name)
-    from core.audio.invert import to_waveform
     from core.dsae.latents import swap_clips
 
     made = swap_clips(model, Clip(source), Clip(target))
     rebuilt = {
-        part: (to_waveform(getattr(made, part)).numpy(), getattr(made, part).numpy())
+        part: (playing.play(getattr(made, part), way, DEVICE).numpy(), getattr(made, part).numpy())
         for part in (*PARTS[2:], *REBUILT)
     }
     given = {"source": (source, made.source.numpy()), "target": (target, made.target.numpy())}
@@ -170,7 +171,7 @@ def warm() -> None:
     """Load what visitors ask for first, so that the first of them does not wait for it."""
     silence = np.sin(np.arange(SAMPLE_RATE) / 20).astype(np.float32)
     for system, name, work in (
-        ("dsae", SWAP, lambda: _swap(SWAP, silence, silence)),
+        ("dsae", SWAP, lambda: _swap(SWAP, silence, silence, playing.usual())),
         ("separation", SEPARATOR, lambda: _separate(SEPARATOR, silence)),
         ("contrastive", ENCODER, lambda: _embed(ENCODER, silence)),
     ):

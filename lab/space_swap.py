@@ -7,8 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from core import playing
 from core.audio.clip import Clip
 from core.errors import RavelError
+from core.playing import GRIFFIN_LIM, VOCODER
 from lab import space_engine as engine
 from lab.space_answers import SWAPS, SwapExample, answers, file_of, what
 from lab.space_engine import COLLAPSED, SWAP, Heard
@@ -29,6 +31,7 @@ MODELS = {
     SWAP: "Many instruments",
     "ts-dsae-dmelodies": "Synthesised violin and trumpet, as in the paper",
 }
+WAYS = {VOCODER: "Vocoder, a trained network", GRIFFIN_LIM: "Griffin-Lim, without training"}
 ASKED = {  # what can be swapped, and which result it is
     "instrument": "swapped",
     "melody": "counterpart",
@@ -67,6 +70,13 @@ def tab() -> None:
         label="Model, by what it has heard",
     )
     compare = gr.Checkbox(False, label="Compare with a model that collapsed", container=False)
+    with gr.Accordion("Advanced", open=False):
+        way = gr.Radio(
+            [(says, name) for name, says in WAYS.items() if name != VOCODER or playing.there()],
+            value=playing.usual(),
+            label="Played by",
+            info="The model makes a picture of sound. This makes it audible.",
+        )
     button = gr.Button("Swap", variant="primary")
     with gr.Row():
         results = [_result(part, a, b, made) for part in ("swapped", "counterpart")]
@@ -76,12 +86,13 @@ def tab() -> None:
             others = [_result(part, a, b, beside) for part in ("swapped", "counterpart")]
 
     shown = [source_picture, target_picture, *_flat(results), *_flat(others), baseline]
-    given = [source.sound, target.sound, source.start, target.start, model, compare]
-    gr.on([button.click, compare.input], swap_both, given, shown, api_visibility="private", **WORK)
+    given = [source.sound, target.sound, source.start, target.start, model, compare, way]
+    asked = [button.click, compare.input, way.input]
+    gr.on(asked, swap_both, given, shown, api_visibility="private", **WORK)
     examples.click(
         show_example,
         [examples, compare],
-        [source.sound, source.start, target.sound, target.start, model, *shown],
+        [source.sound, source.start, target.sound, target.start, model, way, *shown],
         **AT_ONCE,
     )
 
@@ -126,24 +137,25 @@ def _ready(example: SwapExample) -> tuple[dict[str, Heard], dict[str, Heard]] | 
 
 @spoken
 def show_example(number: int, compare: bool) -> list[Any]:
-    """Fill the tab with an example and its answers."""
+    """Fill the tab with an example and its answers, played as they ship."""
     example = SWAPS[number]
     clips = [
         engine.take(file_of(name), "The example", 0.0, "swap")
         for name in (example.source, example.target)
     ]
-    made, beside = _ready(example) or (_swap(example.model, *clips), _swap(COLLAPSED, *clips))
+    models = (example.model, COLLAPSED)
+    made, beside = _ready(example) or (_swap(name, *clips) for name in models)
     a, b = what(example.source), what(example.target)
     return [
         file_of(example.source), hidden_start(), file_of(example.target), hidden_start(),
-        example.model, *_drawn(a, b, made, beside), gr.Column(visible=compare),
+        example.model, playing.usual(), *_drawn(a, b, made, beside), gr.Column(visible=compare),
     ]  # fmt: skip
 
 
 @spoken
 def swap_both(
     source: Path | None, target: Path | None, source_start: float, target_start: float,
-    model: str, compare: bool, progress: gr.Progress = gr.Progress(),  # noqa: B008
+    model: str, compare: bool, way: str, progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> list[Any]:  # fmt: skip
     """The visitor's recordings, swapped; and by the baseline, if asked for."""
     progress(0.1, desc="Listening")
@@ -154,8 +166,8 @@ def swap_both(
     known = {engine.take(file_of(n), n, 0.0, "swap").digest: what(n) for n in _examples()}
     a, b = (known.get(clip.digest, "") for clip in clips)
     progress(0.3, desc="Swapping")
-    made = _swap(model, *clips)
-    beside = _swap(COLLAPSED, *clips) if compare else {}
+    made = _swap(model, *clips, way)
+    beside = _swap(COLLAPSED, *clips, way) if compare else {}
     return [*_drawn(a, b, made, beside), gr.Column(visible=compare)]
 
 
@@ -163,8 +175,8 @@ def _examples() -> list[str]:
     return [name for example in SWAPS for name in (example.source, example.target)]
 
 
-def _swap(model: str, source: Clip, target: Clip) -> dict[str, Heard]:
-    return answers.swap(model, source, target) or engine.swap(model, source, target)
+def _swap(model: str, source: Clip, target: Clip, way: str | None = None) -> dict[str, Heard]:
+    return answers.swap(model, source, target, way) or engine.swap(model, source, target, way)
 
 
 def _drawn(a: str, b: str, made: dict[str, Heard], beside: dict[str, Heard]) -> list[Any]:

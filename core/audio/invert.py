@@ -34,7 +34,9 @@ def to_waveform(
     is. NaN counts as silence. RavelError for any other shape or route.
     """
     log_mel = torch.as_tensor(log_mel).float()
-    _check(log_mel, route)
+    if route not in ITERATIONS:
+        raise RavelError(f"There is no route {route!r} back to sound: choose live or paper.")
+    check(log_mel)
     flat = log_mel.reshape(-1, *log_mel.shape[-2:])
     power = flat.nan_to_num(nan=-torch.inf).clamp(max=LOUDEST).exp().clamp(min=EPSILON)  # [B, T, M]
     invert = _live if route == "live" else _paper
@@ -43,14 +45,23 @@ def to_waveform(
     return torch.cat(waves).reshape(*log_mel.shape[:-2], -1)
 
 
-def _check(log_mel: torch.Tensor, route: str) -> None:
-    if route not in ITERATIONS:
-        raise RavelError(f"There is no route {route!r} back to sound: choose live or paper.")
+def check(log_mel: torch.Tensor) -> None:
+    """Raises RavelError unless a tensor has the shape of log-mels that can be made sound."""
     if log_mel.ndim < 2 or log_mel.shape[-1] != N_MELS or log_mel.shape[-2] < MIN_FRAMES:
         raise RavelError(
             f"A log-mel to be heard has the shape [..., frames, {N_MELS}] with {MIN_FRAMES} frames "
             f"or more, got {list(log_mel.shape)}."
         )
+
+
+@torch.no_grad()
+def refine(wave: torch.Tensor, log_mel: torch.Tensor, rounds: int) -> torch.Tensor:
+    """Waves [B, (T - 1) * 256] brought nearer to log-mels [B, T, 80] by rounds of the live route.
+
+    They begin with the phases and, within each band, the magnitudes that the waves have.
+    """
+    power = log_mel.float().clamp(max=LOUDEST).exp().clamp(min=EPSILON)
+    return _rounds(_stft(wave), power, rounds) if rounds else wave
 
 
 def _live(mel: torch.Tensor, iterations: int, seed: int) -> torch.Tensor:
@@ -59,7 +70,11 @@ def _live(mel: torch.Tensor, iterations: int, seed: int) -> torch.Tensor:
     Holding the magnitudes of one fixed guess, as usual, would freeze what the mel does not say:
     where in a band the energy lies. The rebuilt spectrum knows, so the fit goes on from there.
     """
-    spectrum = _random_phase(mel, seed) * _fit(mel).sqrt()  # [B, T, F]
+    return _rounds(_random_phase(mel, seed) * _fit(mel).sqrt(), mel, iterations)
+
+
+def _rounds(spectrum: torch.Tensor, mel: torch.Tensor, iterations: int) -> torch.Tensor:
+    """Waves [B, S] of spectra [B, T, F] after as many rounds towards power mels [B, T, M]."""
     previous = torch.zeros((), dtype=spectrum.dtype, device=mel.device)
     for _ in range(iterations):
         rebuilt = _stft(_istft(spectrum))

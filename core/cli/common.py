@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from core import playing
 from core.errors import RavelError
 
 
@@ -29,6 +30,16 @@ def add_checkpoint(parser: Any, default: str = "ts-dsae-instruments") -> None:
         f"(default: {default})",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+
+def add_route(parser: Any) -> None:
+    parser.add_argument(
+        "--route",
+        choices=list(playing.WAYS),
+        help="how log-mels become sound: "
+        + "; ".join(f"{way}: {says}" for way, says in playing.WAYS.items())
+        + f" (default: {playing.usual()})",
+    )
 
 
 def load_model(arguments: argparse.Namespace) -> Any:

@@ -182,7 +182,9 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--most", type=int, metavar="N", help="take at most N real recordings of each instrument"
     )
-    heard = evaluate.add_argument_group("what is heard", "of disentangling models, with --data")
+    heard = evaluate.add_argument_group(
+        "what is heard", "of disentangling models and vocoders, with --data"
+    )
     heard.add_argument(
         "--melodies",
         type=int,
@@ -226,6 +228,12 @@ def _add_evaluate(commands: Any) -> None:
         help="of encoders: also train one of the same size by labels, for comparison",
     )
     evaluate.add_argument(
+        "--swapped",
+        metavar="MODEL",
+        help="of vocoders: play what this model swapped of --data, a dMelodies store with audio, "
+        "and compare it with the other instrument's true renderings",
+    )
+    evaluate.add_argument(
         "--alone", action="store_true", help="of encoders: without any baseline beside them"
     )
 
@@ -259,6 +267,8 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
         return contrastive.on_store(
             names, arguments.data, say, arguments.supervised, arguments.alone
         )
+    if system == "vocoder":
+        return _evaluate_vocoders(names, arguments)
     from core.dsae import report
 
     if arguments.data:
@@ -274,3 +284,15 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
         report.on_store(names, arguments.data, say, hearing)
     if arguments.real:
         report.on_recordings(names, arguments.real, arguments.judge, arguments.most, say)
+
+
+def _evaluate_vocoders(names: list[str], arguments: argparse.Namespace) -> None:
+    from core.vocoder import report
+
+    if arguments.real:
+        raise RavelError(f"{names[0]} is a vocoder: score it on clips with sound, by --data STORE.")
+    if not arguments.swapped:
+        return report.on_store(names, arguments.data, say, arguments.melodies)
+    count = report.enough(arguments.melodies)
+    pairs, where = systems.swapped_sounds(arguments.swapped, arguments.data, count)
+    report.on_pairs(names, pairs, where, say)

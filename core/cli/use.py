@@ -2,11 +2,12 @@
 
 import argparse
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.checkpoints import find
-from core.cli.common import add_checkpoint, check_writable, command, load_model, say
+from core.cli.common import add_checkpoint, add_route, check_writable, command, load_model, say
 from core.errors import RavelError
 
 
@@ -42,30 +43,35 @@ def _add_swap(commands: Any) -> None:
         nargs=2,
         default=(0.0, 0.0),
         metavar=("S", "T"),
-        help="where the four seconds begin in each file, in seconds",
+        help="where to begin in each file, in seconds (default: 0 0)",
     )
     swap.add_argument(
-        "--route", choices=["live", "paper"], default="live", help="how the log-mel becomes sound"
+        "--seconds", type=float, metavar="N", help="how much of each file is taken (default: all)"
     )
+    add_route(swap)
     swap.add_argument("--out", required=True, metavar="FILE", help="WAV file to write")
 
 
 def run_swap(arguments: argparse.Namespace) -> None:
-    """Read four seconds of each file, swap, write the result."""
-    from core.audio.clip import CLIP_SECONDS, read, write_wav
+    """Read both files, whole or a part of each, swap, write the result."""
+    from core.audio.clip import read, write_wav
 
     find(arguments.checkpoint)  # mistakes are told before torch loads
     check_writable(arguments.out)
     source, target = (
-        read(path, start=start, duration=CLIP_SECONDS)
+        read(path, start=start, duration=arguments.seconds)
         for path, start in zip((arguments.source, arguments.target), arguments.start, strict=True)
     )
-    from core.audio.invert import to_waveform
-    from core.dsae.latents import swap_clips
+    from core.audio import long
+    from core.playing import play
 
     model = load_model(arguments)
-    swapped = swap_clips(model, source, target, arguments.what).swapped
-    write_wav(arguments.out, to_waveform(swapped, route=arguments.route).numpy())
+    of_source, of_target = model.encode(source), model.encode(target)
+    if arguments.what == "local":
+        of_source, of_target = of_target, of_source
+    swapped = model.swap(of_source, of_target)
+    wave = long.to_waveform(swapped, partial(play, way=arguments.route))
+    write_wav(arguments.out, wave.numpy())
     say(f"wrote {arguments.out}")
 
 
@@ -118,6 +124,7 @@ def _add_sample(commands: Any) -> None:
     sample.add_argument(
         "--like", metavar="FILE", help="take v, the instrument, from this recording"
     )
+    add_route(sample)
     sample.add_argument("--out", required=True, metavar="FOLDER", help="folder for the WAV files")
 
 
@@ -131,7 +138,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
         raise RavelError(f"--seconds is {arguments.seconds:g}: choose from 0.2 to {MAX_SECONDS:g}.")
     find(arguments.checkpoint)
     like = read(arguments.like) if arguments.like else None
-    from core.audio.invert import to_waveform
+    from core.playing import play
 
     model = load_model(arguments)
     v = model.encode(like).v if like else None
@@ -140,7 +147,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
     for number in range(arguments.count):
         drawn = model.sample(arguments.seconds, seed=arguments.seed + number, v=v)
         path = folder / f"sample-{arguments.seed + number}.wav"
-        write_wav(path, to_waveform(model.decode(drawn.v, drawn.z)).numpy())
+        write_wav(path, play(model.decode(drawn.v, drawn.z), arguments.route).numpy())
         say(f"wrote {path}")
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.audio.fad import frechet_audio_distance
 from core.data.store import FeatureStore
 from core.dsae import leak
 from core.dsae.counterfactual import counterfactual, errors
 from core.dsae.factors import factor_swaps
 from core.dsae.factors import factors_of as global_factors
-from core.dsae.fad import frechet_audio_distance
 from core.dsae.judge import Judge
 from core.dsae.melody import Originals, Sound
 from core.dsae.model import Dsae, frame_mask

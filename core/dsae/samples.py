@@ -1,5 +1,6 @@
 """What a model makes of validation clips while it is trained: sounds and latents."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ from torch import Tensor
 
 from core.audio.clip import write_wav
 from core.audio.invert import to_waveform
+from core.data.store import FeatureStore
 from core.dsae import trail
 from core.dsae.model import Dsae, masked_mean
+from core.errors import RavelError
 
+AT_ONCE = 32  # clips
 HEADROOM = 0.5  # rebuilt sound may peak above the recordings, which peak at 1
 NAMES = (  # by whose melody and whose instrument
     "1 source rebuilt",
@@ -44,3 +48,55 @@ def write_latents(
     q_v, q_z = model.encode(x, lengths)
     v, z = q_v.mean, masked_mean(q_z.mean, lengths)
     trail.write(folder, v.float().cpu().numpy(), z.float().cpu().numpy(), labels)
+
+
+@torch.no_grad()
+def rebuilt(model: Dsae, store: FeatureStore, rows: np.ndarray) -> np.ndarray:
+    """The log-mels float16 [N, T, M] that a model rebuilds of some clips' own, from the means."""
+    made = [model.decoder(z, v, lengths) for v, z, lengths in _means(model, store, rows)]
+    return np.concatenate([one.half().cpu().numpy() for one in made])
+
+
+def _means(
+    model: Dsae, store: FeatureStore, rows: np.ndarray
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Of some clips at a time: v [B, V] and z [B, T, Z], and lengths [B] where they differ."""
+    device = next(model.parameters()).device
+    for some in np.array_split(rows, -(-len(rows) // AT_ONCE)):
+        x = torch.from_numpy(store.log_mel[some]).float().to(device)
+        lengths = torch.from_numpy(store.lengths[some].astype("int64")).to(device)
+        lengths = lengths if (lengths != x.shape[1]).any() else None
+        q_v, q_z = model.encode(x.clamp(min=model.config.floor), lengths)
+        yield q_v.mean, q_z.mean, lengths
+
+
+@torch.no_grad()
+def swapped(
+    model: Dsae, store: FeatureStore, factor: str, count: int
+) -> tuple[list[Tensor], np.ndarray]:
+    """Log-mels [T, M] of melodies that a model gave another label's mean v, and the rows of the
+    store where that label truly plays them: `count` of them, evenly spread.
+
+    Raises RavelError for a store without counterfactuals.
+    """
+    truth = store.indices("counterfactual")
+    if not len(truth) or factor not in store.labels:
+        raise RavelError(
+            f"{store.path} has no true renderings of swaps: build it with 'python -m core data "
+            "dmelodies'."
+        )
+    truth = truth[np.linspace(0, len(truth) - 1, min(count, len(truth))).round().astype(int)]
+    held_out, labels, melody = (
+        store.indices("validation"), store.labels[factor], store.labels["melody"]
+    )  # fmt: skip
+    played = dict(zip(melody[held_out], held_out, strict=True))
+    rows = np.array([played[name] for name in melody[truth]])
+    means_of_v = torch.cat([v for v, _, _ in _means(model, store, held_out)])
+    mean = {name: means_of_v[labels[held_out] == name].mean(0) for name in set(labels[truth])}
+    made: list[Tensor] = []
+    for some in np.array_split(np.arange(len(truth)), -(-len(truth) // AT_ONCE)):
+        ((_, z, lengths),) = _means(model, store, rows[some])
+        v = torch.stack([mean[name] for name in labels[truth[some]]])
+        made += model.decoder(z, v, lengths)
+    ends = store.lengths[rows]
+    return [one[:end].float().cpu() for one, end in zip(made, ends, strict=True)], truth

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from core import playing
 from core.audio.clip import Clip
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
 from lab import bundled, live
 from lab.explore import tally
-from lab.widgets import slot, switch
+from lab.widgets import played, slot, switch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +58,14 @@ COMPARISONS = {
     "Two models": Comparison(
         "The same swap by two models: source melody, target instrument.", True
     ),
+    "Vocoder": Comparison(
+        "The same swap by one model, made audible by the vocoder, a network trained for it, and by "
+        "Griffin-Lim, which needs no training.",
+        True,
+    ),
     "Two routes": Comparison(
-        "The same swap by one model, made audible by the live route (a fit of the log-mel, as "
-        "everywhere in this lab) and by the paper's (least squares, then Griffin-Lim).",
+        "The same swap by one model, made audible by Griffin-Lim with a fit of the log-mel, and by "
+        "the paper's route (least squares, then Griffin-Lim).",
         True,
     ),
 }
@@ -235,17 +241,23 @@ def render(
         rebuilt = live.swap(live.Pair(model, source, source))["source_reconstruction"]
         return {"recording": source.wave, "reconstruction": heard(rebuilt)}
     swapped = live.swap(live.Pair(model, source, target))["swapped"]
+    if what == "Vocoder":
+        return {
+            "vocoder": heard(swapped, playing.VOCODER),
+            "Griffin-Lim": heard(swapped, playing.GRIFFIN_LIM),
+        }
     if what == "Two routes":
-        return {"live route": heard(swapped), "paper's route": heard(swapped, "paper")}
+        return {
+            "live route": heard(swapped, playing.GRIFFIN_LIM),
+            "paper's route": heard(swapped, playing.PAPER),
+        }
     by_other = live.swap(live.Pair(other, source, target))["swapped"]
     return {model.name: heard(swapped), other.name: heard(by_other)}
 
 
-def heard(log_mel: np.ndarray, route: str = "live") -> np.ndarray:
-    """A log-mel [T, 80] as a wave [S]."""
-    from core.audio.invert import to_waveform
-
-    return to_waveform(log_mel, route=route).numpy()
+def heard(log_mel: np.ndarray, way: str | None = None) -> np.ndarray:
+    """A log-mel [T, 80] as a wave [S], played in a way, or as was chosen on this page."""
+    return playing.play(log_mel, way or played.now()).numpy()
 
 
 # -- meanwhile ---------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import streamlit as st
 
+from core import playing
 from core.audio import clip as audio
 from core.audio.clip import Clip, read
 from core.checkpoints import Checkpoint
 from lab.live import HEADROOM, model
-from lab.widgets import slot
+from lab.widgets import played, slot
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents
@@ -65,8 +66,12 @@ def log_mel(checkpoint: Checkpoint, made: Latents) -> np.ndarray:
 
 
 def render(checkpoint: Checkpoint, made: Latents) -> Sound:
-    """Latents decoded and made audible, a twentieth of a second of work. Raises RavelError."""
-    return _render((checkpoint.digest, _digest(made)), checkpoint, made)
+    """Latents decoded and made audible, a tenth of a second of work. Raises RavelError.
+
+    Played as was chosen on this page.
+    """
+    way = played.now()
+    return _render((checkpoint.digest, _digest(made), playing.digest(way)), checkpoint, made, way)
 
 
 def sample(checkpoint: Checkpoint, seconds: float, seed: int) -> Latents:
@@ -110,11 +115,9 @@ def _reach(key: tuple[str, ...], _checkpoint: Checkpoint, _clip: Clip) -> list[f
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _render(key: tuple[str, ...], _checkpoint: Checkpoint, _made: Latents) -> Sound:
-    from core.audio.invert import to_waveform
-
+def _render(key: tuple[str, ...], _checkpoint: Checkpoint, _made: Latents, _way: str) -> Sound:
     decoded = log_mel(_checkpoint, _made)
-    wave = HEADROOM * to_waveform(decoded).numpy()
+    wave = HEADROOM * playing.play(decoded, _way).numpy()
     over = max(1.0, float(np.abs(wave).max()))
     return Sound(decoded, audio.wav_bytes(wave / over), 20 * math.log10(over))
 

@@ -114,7 +114,7 @@ def tracks(before: Latents, after: Latents) -> None:
         with column.container(gap="xsmall"):
             st.markdown(f"**{title}**")
             st.plotly_chart(
-                _heatmap(track, limit, seconds),
+                heatmap(track, limit, seconds),
                 height=TRACK,
                 key=f"track_{title}",
                 alt=f"Heatmap over time, a row for each dimension of z. {title}",
@@ -122,7 +122,8 @@ def tracks(before: Latents, after: Latents) -> None:
             )
 
 
-def _heatmap(z: np.ndarray, limit: float, seconds: float) -> go.Figure:
+def heatmap(z: np.ndarray, limit: float, seconds: float) -> go.Figure:
+    """Local latents [T, Z] over time, a row for each dimension; colours end at `limit`."""
     import plotly.graph_objects as go
 
     ends = [[0, f"rgba({BELOW}, 1)"], [0.5, "rgba(128, 128, 128, 0)"], [1, f"rgba({ABOVE}, 1)"]]

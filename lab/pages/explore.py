@@ -6,7 +6,7 @@ from core.checkpoints import list_checkpoints
 from lab import bundled, live
 from lab.explore import dials, draw, morph, track
 from lab.explore.pictures import in_words
-from lab.widgets import player, slot
+from lab.widgets import played, player, slot
 
 DEFAULT = "ts-dsae-instruments"
 SAYS = {
@@ -53,6 +53,7 @@ def choose() -> tuple[str, str | None]:
                 disabled=not names,
                 help="A checkpoint: a trained model in the folder checkpoints.",
             )
+            played.choose()
     return section, chosen
 
 

@@ -12,11 +12,12 @@ from core.audio.clip import CLIP_SECONDS, Clip
 from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
 from lab import bundled, live
-from lab.widgets import player, slot, spectrogram
+from lab.widgets import played, player, slot, spectrogram
 from lab.widgets.cell import Cell
 
 DEFAULT = "ts-dsae-instruments"
 NOBODY = "None"
+TAKING = slot.RECORDING._replace(whole=60.0)
 ABOUT = (
     "Each recording is taken apart into one **global latent**, a list of numbers that holds what "
     "stays the same, such as the instrument, and a sequence of **local latents**, one list every "
@@ -169,23 +170,25 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             disabled=not names,
             help="A second model, on the same two recordings.",
         )
-with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     st.caption(SAYS[what], width="content")
-    with_pitch = st.toggle(
-        "Pitch contour",
-        key="pitch",
-        bind="query-params",
-        width="content",
-        help="The pitch that CREPE, a neural pitch tracker, hears, and how much of the "
-        "melody is kept: the share of pitched moments in which the result is within half "
-        "a semitone of the recording that gave the melody.",
-    )
+    with st.container(horizontal=True, gap="medium", width="content", vertical_alignment="bottom"):
+        with_pitch = st.toggle(
+            "Pitch contour",
+            key="pitch",
+            bind="query-params",
+            width="content",
+            help="The pitch that CREPE, a neural pitch tracker, hears, and how much of the "
+            "melody is kept: the share of pitched moments in which the result is within half "
+            "a semitone of the recording that gave the melody.",
+        )
+        played.choose()
 
 left, right = st.columns(2)
 with left:
-    source = slot.slot("source", "Source", default="violin-1")
+    source = slot.slot("source", "Source", default="violin-1", taking=TAKING)
 with right:
-    target = slot.slot("target", "Target", default="trumpet-1")
+    target = slot.slot("target", "Target", default="trumpet-1", taking=TAKING)
 clips = {"source": source, "target": target}
 
 # Every result has its place before any work is done; then the places fill, players first.

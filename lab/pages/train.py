@@ -35,7 +35,8 @@ def pick_system() -> str:
         key="system",
         bind="query-params",
         help="**TS-DSAE** learns one global latent and a sequence of local latents of a sound. "
-        "**MixIT** learns to take mixtures apart from mixtures alone.",
+        "**MixIT** learns to take mixtures apart from mixtures alone. The **encoder** learns what "
+        "sounds mean from separated scenes, the **vocoder** to turn log-mels into sound.",
     )
 
 
@@ -149,6 +150,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "dsae": lambda config: config.objective.variant,
     "separation": lambda config: config.objective.method,
     "contrastive": lambda config: "encoder",
+    "vocoder": lambda config: "vocoder",
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from core.dsae import fad
+from core.audio import fad
 from core.errors import RavelError
 
 

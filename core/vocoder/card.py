@@ -1,0 +1,36 @@
+"""What a card says of a vocoder."""
+
+from core.cards import About
+from core.vocoder.config import ROUNDS, VocoderConfig
+
+MEANINGS = {
+    "clips": "clips that were played",
+    "stft_convergence": "STFT distance to the true sound: spectral convergence",
+    "stft_decibels": "STFT distance to the true sound: log magnitudes, dB",
+    "log_mel_decibels": "log-mel error of the round trip, dB",
+    "rpa_crepe_tiny": "pitch accuracy to the true sound, by CREPE tiny",
+    "fad_crepe_tiny": "FAD to the true sound, by CREPE tiny",
+    "real_time": "seconds of sound made in a CPU-second, one thread",
+    "griffin-lim": "fast Griffin-Lim (live route)",
+    "griffin-lim, paper": "Griffin-Lim (the paper's route)",
+}
+
+
+def about(config: VocoderConfig, name: str) -> About:
+    """What a vocoder of this config is, and how it is used."""
+    model = config.model
+    text = f"""A vocoder: log-mels of 80 bands every 16 ms to a waveform at 16 kHz, at their level.
+After Vocos (Siuzdak, ICLR 2024): {model.blocks} ConvNeXt blocks of {model.width} channels at frame
+rate, and an inverse STFT of 64 ms. The network says magnitudes and how phases change
+from frame to frame and from bin to bin (Masuyama et al., ICASSP 2020); they are added up along the
+partials, and {ROUNDS} rounds of Griffin-Lim follow. Nothing is random.
+
+```python
+from core.audio.clip import read, write_wav
+from core.audio.mel import log_mel
+from core.vocoder.vocode import load
+
+wave = load("{name}").to_waveform(log_mel(read("violin.wav").wave))
+write_wav("again.wav", wave.numpy())
+```"""
+    return About("audio, vocoder, vocos", text)

@@ -1,0 +1,124 @@
+"""What may be set in a vocoder, and the presets."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, model_validator
+
+from core.training.config import Settings, Size, TrainingConfig, listed
+
+ROUNDS = 4  # of Griffin-Lim after the network: they take what is left of the log-mel's error
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+
+
+class ModelConfig(Settings):
+    """Sizes of the network."""
+
+    width: Size = Field(256, description="channels between the blocks")
+    hidden: Size = Field(768, description="width inside a block")
+    blocks: int = Field(8, ge=1, le=32, description="ConvNeXt blocks, one after the other")
+    kernel: int = Field(7, ge=1, le=31, description="frames a block sees at once, an odd number")
+
+    @model_validator(mode="after")
+    def _odd(self) -> "ModelConfig":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"model.kernel must be odd, and {self.kernel} is not")
+        return self
+
+
+class ObjectiveConfig(Settings):
+    """What each loss term weighs."""
+
+    magnitude: NonNegativeFloat = Field(1.0, description="weight: log magnitudes")
+    convergence: NonNegativeFloat = Field(1.0, description="weight: spectral convergence")
+    advance: NonNegativeFloat = Field(2.0, description="weight: phase from frame to frame")
+    delay: NonNegativeFloat = Field(1.0, description="weight: phase from bin to bin")
+
+
+class DataConfig(Settings):
+    """What the vocoder hears."""
+
+    store: str = Field("data/duets", description="folder of a feature store with its audio")
+    more: Names = Field((), description="folders of further stores with audio, or none")
+    crop: PositiveInt = Field(64, description="frames of a random excerpt of each clip")
+    quietest: NonNegativeFloat = Field(
+        12.0, description="dB by which excerpts are turned down at most, at random"
+    )
+    models: Names = Field(
+        (),
+        description="MODEL=STORE, ...: what disentangling checkpoints rebuild of the clips of one "
+        "of the stores is learnt from, too; or none",
+    )
+    rebuilt: float = Field(
+        0.3, ge=0, le=1, description="share of these clips' excerpts that are rebuilt ones"
+    )
+    rebuilt_clips: PositiveInt = Field(800, description="clips that each model rebuilds")
+
+    @model_validator(mode="after")
+    def _known(self) -> "DataConfig":
+        for entry in self.models:
+            name, _, store = entry.rpartition("=")
+            if not name or store not in (self.store, *self.more):
+                raise ValueError(
+                    "data.models holds MODEL=STORE, a store being one of data.store and data.more; "
+                    f"{entry!r} is not that"
+                )
+        return self
+
+    def models_of(self, store: str) -> list[str]:
+        """The checkpoints that rebuild clips of a store."""
+        pairs = [entry.rpartition("=") for entry in self.models]
+        return [name for name, _, of in pairs if of == store]
+
+
+class VocoderConfig(Settings):
+    """One training run of a vocoder."""
+
+    system: Literal["vocoder"] = "vocoder"
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig(
+        steps=200_000,
+        batch_size=16,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_steps=200,
+        gradient_clip=1.0,
+        validate_every=1_000,
+        patience=None,
+        checkpoint_every=1_000,
+        log_every=50,
+    )
+
+    def stage(self, step: int) -> str:
+        """There is one stage."""
+        return "spectra"
+
+    def shortened(self, steps: int) -> dict[str, Any]:
+        """Changes that leave so many steps."""
+        return {"training.steps": steps, "training.snapshots": ()}
+
+
+# Values laid over the defaults, which are for a GPU.
+PRESETS: dict[str, dict[str, Any]] = {
+    "base": {},
+    # For one CPU core: an hour and a half.
+    "small": {
+        "model": {"hidden": 512, "blocks": 6},
+        "data": {
+            "more": ("data/dmelodies", "data/scenes"),
+            "models": (
+                "ts-dsae-instruments=data/duets",
+                "ts-dsae-dmelodies=data/dmelodies",
+            ),
+        },
+        "training": {
+            "steps": 18_000,
+            "batch_size": 8,
+            "learning_rate": 1.5e-3,
+            "precision": "bf16",
+            "validate_every": 2_000,
+            "log_every": 100,
+        },
+    },
+}

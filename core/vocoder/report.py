@@ -1,0 +1,78 @@
+"""Vocoders and Griffin-Lim on the same clips, printed and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from core.audio.invert import to_waveform
+from core.cards import refresh_scores, shown
+from core.data.store import FeatureStore
+from core.errors import RavelError
+from core.vocoder import evaluate
+from core.vocoder.card import MEANINGS
+from core.vocoder.evaluate import Pairs
+from core.vocoder.vocode import Speaker, load
+
+Say = Callable[[str], None]
+ROW = "vocoder"
+GRIFFIN_LIM = {
+    "griffin-lim": partial(to_waveform, route="live"),
+    "griffin-lim, paper": partial(to_waveform, route="paper"),
+}
+
+
+def on_store(names: Sequence[str], path: str, say: Say, clips: int = 100) -> None:
+    """Score vocoders, and Griffin-Lim both ways, on validation clips of a store with audio.
+
+    Their log-mels are made sound, and that is compared with the clips themselves. Kept in each
+    one's metrics.json and card. Raises RavelError for a store without sound or such clips.
+    """
+    store = FeatureStore.open(path)
+    if store.audio is None:
+        raise RavelError(f"{path} holds log-mels only: score vocoders on a store with its audio.")
+    pairs = evaluate.held_out(store, enough(clips))
+    on_pairs(names, pairs, store.path.name, say)
+
+
+def on_pairs(names: Sequence[str], pairs: Pairs, where: str, say: Say) -> None:
+    """The same of any log-mels with the sound that they should become; `where` names them.
+
+    Raises RavelError for fewer than two.
+    """
+    if len(pairs.waves) < 2:
+        raise RavelError(f"{where} has {len(pairs.waves)} clips to play: two or more are needed.")
+    torch.set_num_threads(1)  # what is timed is timed alike everywhere
+    speakers = [load(name) for name in dict.fromkeys(names)]
+    known = evaluate.compare(pairs, GRIFFIN_LIM)
+    for speaker in speakers:
+        rows = evaluate.compare(pairs, {ROW: speaker.to_waveform}) | known
+        _keep(speaker, where, {"clips": len(pairs.waves)} | rows)
+        say(f"\n{speaker.name} on {where}: {len(pairs.waves)} clips, value [95 % interval]")
+        say(table(rows))
+
+
+def enough(clips: int) -> int:
+    """How many clips are played. Raises RavelError for fewer than two."""
+    if clips < 2:
+        raise RavelError(f"--melodies is {clips}: vocoders are scored on two clips or more.")
+    return clips
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Rows of scores as text: figures down, ways back to sound across."""
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    wide = max(len(MEANINGS.get(name, name)) for name in names)
+    lines = [f"  {'':<{wide}} " + "".join(f"{row:<26}" for row in rows)]
+    for name in names:
+        cells = "".join(f"{shown(row.get(name, '')):<26}" for row in rows.values())
+        lines.append(f"  {MEANINGS.get(name, name):<{wide}} {cells}".rstrip())
+    return "\n".join(lines)
+
+
+def _keep(speaker: Speaker, where: str, scores: dict[str, Any]) -> None:
+    speaker.checkpoint.write_metrics({where: scores})
+    refresh_scores(speaker.checkpoint, MEANINGS)

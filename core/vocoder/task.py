@@ -1,0 +1,104 @@
+"""What the engine calls to train a vocoder on the sound of feature stores."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.audio.clip import write_wav
+from core.audio.vocoder import Vocoder, synthesise
+from core.data.store import FeatureStore
+from core.errors import RavelError
+from core.vocoder import objective
+from core.vocoder.config import VocoderConfig
+from core.vocoder.sounds import Batch, Sounds, spread
+
+HELD_OUT = 16  # validation clips of each store
+AT_ONCE = 8
+HEADROOM = 0.5
+
+Rebuild = Callable[[str, FeatureStore, np.ndarray, torch.device], np.ndarray]
+
+
+class VocoderTask:
+    """The spectra of true sound, learnt from its log-mels and from what models rebuilt of them.
+
+    `rebuild` gives the log-mels [N, T, M] that a named model makes of those of some clips.
+    """
+
+    def __init__(self, config: VocoderConfig, rebuild: Rebuild) -> None:
+        self.config, self.rebuild = config, rebuild
+        self.training = config.training
+
+    def load(self, device: torch.device) -> int:
+        """Open the stores and rebuild what is to be; the number of training clips."""
+        self.device, data = device, self.config.data
+        stores = {name: FeatureStore.open(name) for name in (data.store, *data.more)}
+        self.train = [self._sounds(*it, "train", data.rebuilt_clips) for it in stores.items()]
+        held_out = [self._sounds(*it, "validation", HELD_OUT) for it in stores.items()]
+        self.held_out = [batch for some in held_out for batch in some.whole(HELD_OUT, AT_ONCE)]
+        if not self.held_out:
+            raise RavelError(f"{data.store} holds out no clips: build it with a validation split.")
+        self.places = [(sounds, row) for sounds in self.train for row in sounds.rows.tolist()]
+        return len(self.places)
+
+    def _sounds(self, name: str, store: FeatureStore, split: str, count: int) -> Sounds:
+        sounds = Sounds(store, store.indices(split), self.device)
+        for model in self.config.data.models_of(name) if len(sounds.rows) else ():
+            some = sounds.rows[spread(len(sounds.rows), count)]
+            sounds.add(some, self.rebuild(model, store, some, self.device))
+        return sounds
+
+    def build(self) -> Vocoder:
+        """A freshly initialised network."""
+        return Vocoder(**self.config.model.model_dump())
+
+    def stage(self, step: int) -> str:
+        """There is one stage."""
+        return self.config.stage(step)
+
+    def enter(self, model: Vocoder, stage: str, fresh: bool) -> None:
+        """Everything is trained all the time."""
+
+    def batch(self, indices: Tensor) -> Batch:
+        """An excerpt of each clip, turned down at random, some with a rebuilt log-mel."""
+        data = self.config.data
+        draw = np.random.default_rng(int(torch.randint(2**62, ())))
+        chosen = [self.places[index] for index in indices.tolist()]
+        parts = [
+            sounds.excerpt(row, data.crop, draw, rebuilt=data.rebuilt) for sounds, row in chosen
+        ]
+        below = torch.from_numpy(draw.uniform(0, data.quietest, len(parts)))
+        return Batch.of(parts, self.device).levelled(below.float().to(self.device))
+
+    def losses(self, model: Vocoder, batch: Batch, stage: str) -> dict[str, Tensor]:
+        """The terms of the objective."""
+        weights = self.config.objective.model_dump()
+        return objective.losses(model(batch.log_mel), batch.spectrum, weights)
+
+    def validate(self, model: Vocoder, stage: str) -> dict[str, float]:
+        """The losses over held-out clips, and how far the sound made of them is from theirs.
+
+        The criterion is the loss. Where models rebuild log-mels, every clip counts with each.
+        """
+        figures: dict[str, float] = {}
+        for batch in self.held_out:
+            batch = batch.levelled()
+            said = model(batch.log_mel)
+            terms = objective.losses(said, batch.spectrum, self.config.objective.model_dump())
+            ratio, decibels = objective.stft_distance(synthesise(said), batch.wave)
+            terms |= {"stft_convergence": ratio.mean(), "stft_decibels": decibels.mean()}
+            for name, value in terms.items():
+                figures[name] = figures.get(name, 0.0) + float(value) / len(self.held_out)
+        return {"criterion": figures["loss"], **figures}
+
+    def samples(self, model: Vocoder, folder: Path) -> None:
+        """The first held-out clip and what is made of its log-mel, as WAV files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        batch = self.held_out[0]
+        made = model.waves(batch.log_mel[:1])[0]
+        for name, wave in (("1 original", batch.wave[0]), ("2 by the vocoder", made)):
+            level = HEADROOM / max(1.0, float(wave.abs().max()))
+            write_wav(folder / f"{name}.wav", (level * wave).float().cpu().numpy())

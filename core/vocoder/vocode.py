@@ -1,0 +1,59 @@
+"""The vocoder for everybody else: log-mels to sound.
+
+speaker = load("vocoder")
+wave = speaker.to_waveform(log_mel)  # [T, 80] to [(T - 1) * 256]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import checkpoints
+from core.audio.invert import LOUDEST, check, refine
+from core.audio.vocoder import Vocoder
+from core.errors import RavelError
+from core.vocoder.config import ROUNDS, VocoderConfig
+
+
+class Speaker:
+    """A trained vocoder, at rest. `rounds` of Griffin-Lim follow the network's own wave."""
+
+    def __init__(
+        self, model: Vocoder, config: VocoderConfig, checkpoint: checkpoints.Checkpoint
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.config, self.checkpoint, self.rounds = config, checkpoint, ROUNDS
+        self.device = next(model.parameters()).device
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.checkpoint.name
+
+    @torch.inference_mode()
+    def to_waveform(self, log_mel: Tensor | np.ndarray) -> Tensor:
+        """Log-mels [..., T, 80] as waves float32 [..., (T - 1) * 256] at their own level.
+
+        As `core.audio.invert.to_waveform`: the same wave alone or in a batch, and nothing random;
+        NaN counts as silence. RavelError for any other shape.
+        """
+        log_mel = torch.as_tensor(log_mel).float().to(self.device)
+        check(log_mel)
+        flat = log_mel.reshape(-1, *log_mel.shape[-2:])
+        flat = flat.nan_to_num(nan=-torch.inf).clamp(max=LOUDEST)
+        waves = [refine(self.model.waves(one), one, self.rounds) for one in flat.split(1)]
+        return torch.cat(waves).reshape(*log_mel.shape[:-2], -1).cpu()
+
+
+def load(checkpoint: str | Path, device: str | torch.device = "cpu") -> Speaker:
+    """A vocoder by name or folder. Raises RavelError when missing, damaged or another system's."""
+    found = checkpoints.find(checkpoint)
+    if found.system != "vocoder":
+        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for playing.")
+    config = VocoderConfig.parse(found.config)
+    model = found.model(lambda: Vocoder(**config.model.model_dump()))
+    return Speaker(model.to(device), config, found)

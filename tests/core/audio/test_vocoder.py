@@ -1,0 +1,115 @@
+"""The network's end: spectra said by magnitudes and phase steps become the sound they are of."""
+
+import librosa
+import numpy as np
+import pytest
+import torch
+
+from core.audio import clip, pitch, vocoder
+from core.audio.mel import log_mel
+from core.audio.vocoder import BINS, HOP, N_FFT, Spectra, Vocoder
+
+NAMES = ["violin-1", "trumpet-1", "scenes/dog"]
+
+
+@pytest.fixture(scope="module")
+def waves(examples) -> torch.Tensor:
+    """A violin, a trumpet and a barking dog [3, S], a whole number of hops long."""
+    clips = [clip.read(examples / f"{name}.flac").wave[: 150 * HOP] for name in NAMES]
+    return torch.from_numpy(np.stack(clips))
+
+
+@pytest.fixture(scope="module")
+def network() -> Vocoder:
+    torch.manual_seed(0)
+    return Vocoder(width=16, hidden=32, blocks=2).eval().requires_grad_(False)
+
+
+def spectra_of(waves: torch.Tensor) -> Spectra:
+    """What a perfect network would say, from librosa's STFT and plain differences of angles."""
+    spectrum = librosa.stft(waves.numpy(), n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")
+    spectrum = spectrum.swapaxes(1, 2) * (-1.0) ** np.arange(BINS)  # centred phases
+    angle = np.angle(spectrum)
+    advance = np.diff(angle, axis=1, prepend=0) - 2 * np.pi * HOP / N_FFT * np.arange(BINS)
+    delay = np.diff(angle, axis=2, prepend=0)
+    magnitude = torch.from_numpy(np.abs(spectrum)).float()
+    steps = (torch.polar(torch.ones(()), torch.from_numpy(x).float()) for x in (advance, delay))
+    return Spectra((magnitude + vocoder.TINY).log(), *steps)
+
+
+def loss_of(made: torch.Tensor, waves: torch.Tensor) -> list[float]:
+    """Spectral convergence of each wave by librosa: 0 for the same magnitudes."""
+    said, true = (
+        np.abs(librosa.stft(x.numpy(), n_fft=1024, hop_length=256)) for x in (made, waves)
+    )
+    norm = np.linalg.norm
+    return [norm(a - b) / norm(b) for a, b in zip(said, true, strict=True)]
+
+
+def test_true_magnitudes_and_true_steps_of_the_phase_give_real_sound_back(waves):
+    made = vocoder.synthesise(spectra_of(waves))
+    assert made.shape == waves.shape
+    assert max(loss_of(made, waves)) < 0.2  # of attacks, where phases begin anew
+    assert max(loss_of(made[:2], waves[:2])) < 0.03
+
+
+def test_without_the_steps_from_bin_to_bin_attacks_smear(waves):
+    true = spectra_of(waves)
+    flat = true._replace(delay=torch.ones_like(true.delay))
+    assert (
+        loss_of(vocoder.synthesise(flat), waves)[2]
+        > 2 * loss_of(vocoder.synthesise(true), waves)[2]
+    )
+
+
+@pytest.mark.parametrize("frequency", [70.0, 333.3, 2_750.0])
+def test_a_held_tone_said_by_frames_all_alike_keeps_its_pitch(frequency):
+    tone = torch.sin(2 * np.pi * frequency * torch.arange(200 * HOP) / 16_000)
+    frame = [part[:, 100:101].expand(1, 201, BINS) for part in spectra_of(tone[None])]
+    made = vocoder.synthesise(Spectra(*frame))[0, 20 * HOP : -20 * HOP]
+    spectrum = np.abs(np.fft.rfft(made.numpy() * np.hanning(len(made)), 2**20))
+    assert abs(1200 * np.log2(spectrum.argmax() * 16_000 / 2**20 / frequency)) < 1  # cent
+
+
+def test_every_bin_belongs_to_the_nearest_peak():
+    generator = torch.Generator().manual_seed(0)
+    magnitude = torch.rand(3, 40, generator=generator)
+    found = vocoder.peaks(magnitude)
+    for row, owners in zip(magnitude.tolist(), found.tolist(), strict=True):
+        edges = [-1.0, *row, -1.0]
+        tops = [k for k in range(40) if edges[k] < edges[k + 1] >= edges[k + 2]]
+        for k, owner in enumerate(owners):
+            assert owner in tops and abs(k - owner) == min(abs(k - top) for top in tops)
+    assert vocoder.peaks(torch.zeros(2, 5)).max() < 5  # silence has none
+
+
+def test_spectra_are_those_of_librosa_with_phases_of_the_windows_middle(waves):
+    edges = torch.nn.functional.pad(waves[:, None], (512, 512), mode="reflect")[:, 0]
+    expected = librosa.stft(waves.numpy(), n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")
+    expected = torch.from_numpy(expected.swapaxes(1, 2) * (-1.0) ** np.arange(BINS))
+    found = vocoder.stft(edges)
+    torch.testing.assert_close(found, expected.to(found.dtype), atol=2e-3, rtol=1e-3)
+
+
+def test_an_untrained_network_begins_with_the_magnitudes_of_the_log_mel(network):
+    noise = torch.randn(4, 80 * HOP, generator=torch.Generator().manual_seed(0))
+    said = vocoder.spread_bands(log_mel(noise))[..., 2:-2].mean((0, 1)).exp()
+    true = np.abs(librosa.stft(noise.numpy(), n_fft=N_FFT, hop_length=HOP))
+    root = np.sqrt((true**2).mean((0, 2)))[2:-2]
+    decibels = 20 * np.log10(said.numpy() / root)
+    assert abs(decibels).max() < 2 and abs(decibels.mean()) < 0.7
+    spread = network(log_mel(noise)).log_magnitude - vocoder.spread_bands(log_mel(noise))
+    assert spread.abs().mean() < 0.5
+
+
+def test_a_louder_log_mel_gives_the_same_wave_louder(network, waves):
+    mel = log_mel(waves[:1])
+    quiet = network.waves(mel - np.log(100.0))  # 20 dB
+    torch.testing.assert_close(10 * quiet, network.waves(mel), atol=1e-4, rtol=1e-3)
+
+
+def test_tones_of_true_spectra_are_heard_at_their_pitch(waves):
+    made = vocoder.synthesise(spectra_of(waves))
+    before, after = pitch.track(waves[0]), pitch.track(made[0])
+    sure = before.confidence > 0.5
+    assert pitch.raw_pitch_accuracy(before.f0[sure], after.f0[sure]) > 0.97

@@ -1,0 +1,151 @@
+"""Training a vocoder by the engine on real instruments, and what comes of it."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from core import systems
+from core.audio import invert
+from core.audio.mel import log_mel
+from core.audio.vocoder import LEVEL
+from core.data.store import FeatureStore
+from core.errors import RavelError
+from core.training.config import merge
+from core.training.engine import train
+from core.training.run import Run
+from core.vocoder.config import VocoderConfig
+from core.vocoder.objective import stft_distance
+from core.vocoder.sounds import Sounds
+from core.vocoder.task import VocoderTask
+from core.vocoder.vocode import load
+from tests.core.vocoder.conftest import rebuild
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def task(values):
+    task = VocoderTask(VocoderConfig.parse(values), rebuild)
+    assert task.load(CPU) == 8
+    return task
+
+
+def test_a_minute_of_training_brings_spectra_nearer_to_held_out_instruments(trained):
+    first, *_, last = trained.metrics("validation")
+    for name in ("criterion", "magnitude", "advance", "delay", "stft_convergence"):
+        assert last[name] < first[name]
+    assert last["advance"] < 0.85 < 0.95 < first["advance"]
+
+
+def test_excerpts_are_the_sound_that_their_log_mels_are_of(task, instruments):
+    store = FeatureStore.open(instruments)
+    sounds = Sounds(store, store.indices("train"), CPU)
+    draw = np.random.default_rng(0)
+    for row in sounds.rows[:3]:
+        mel, around = sounds.excerpt(int(row), 60, draw)
+        wave = torch.from_numpy(around[768:-512])  # from the first frame's middle on
+        found = log_mel(wave)[8:-8]  # whose window lies within
+        torch.testing.assert_close(found, torch.from_numpy(mel)[8:-8], atol=0.3, rtol=0.05)
+
+
+def test_batches_are_at_the_level_that_the_network_knows_or_up_to_so_much_below(task):
+    batch = task.batch(torch.arange(4).repeat(8))
+    loudest = batch.log_mel.amax((1, 2))
+    below = (LEVEL - loudest) * 10 / np.log(10)
+    assert -0.01 < below.min() < 3 and 9 < below.max() < 12.01
+    mel = log_mel(batch.wave)[:, 8:-8]
+    distance = (mel - batch.log_mel[:, 8 : 8 + mel.shape[1]]).abs().mean((1, 2))
+    assert distance.median() < 0.6  # wave and log-mel were turned down alike; some are blurred
+
+
+def test_so_large_a_share_of_the_excerpts_is_rebuilt(instruments):
+    store = FeatureStore.open(instruments)
+    rows = store.indices("train")
+    sounds = Sounds(store, rows, CPU)
+    sounds.add(rows, np.full((len(rows), 126, 80), 7.0, np.float16))
+    draw = np.random.default_rng(1)
+    drawn = [
+        (sounds.excerpt(int(rows[i % 8]), 20, draw, rebuilt=0.25)[0] == 7).all() for i in range(400)
+    ]
+    assert 0.18 < np.mean(drawn) < 0.32
+
+
+def test_the_same_seed_trains_to_the_same_weights_through_a_stop(values, tmp_path):
+    config = VocoderConfig.parse(merge(values, {"training.steps": 6, "training.snapshots": (6,)}))
+    whole = Run.create(tmp_path / "whole", config.model_dump())
+    train(VocoderTask(config, rebuild), whole, progress=False)
+    parted = Run.create(tmp_path / "parted", config.model_dump())
+    task = VocoderTask(config, rebuild)
+    batches, draw = iter(range(3)), task.batch
+
+    def stopping(indices):
+        if next(batches, None) is None:
+            parted.ask_to_stop()
+        return draw(indices)
+
+    task.batch = stopping
+    assert train(task, parted, progress=False)["state"] == "stopped"
+    assert train(VocoderTask(config, rebuild), parted, progress=False)["state"] == "finished"
+    one, other = whole.load("step_6")[0], parted.load("step_6")[0]
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_original_and_copy_can_be_heard_along_the_way(trained):
+    files = sorted((trained.path / "samples" / "step_000060").glob("*.wav"))
+    assert [file.stem for file in files] == ["1 original", "2 by the vocoder"]
+    waves = [soundfile.read(file)[0] for file in files]
+    assert len(waves[0]) == len(waves[1]) and all(0.01 < abs(w).max() <= 1 for w in waves)
+
+
+def test_a_checkpoint_in_half_precision_plays_as_the_run_does(checkpoint, trained, instruments):
+    assert {t.dtype for t in checkpoint.weights().values()} == {torch.float16}
+    store = FeatureStore.open(instruments)
+    mel = torch.tensor(store.log_mel[store.indices("validation")[0]]).float()
+    speaker = load(checkpoint.path)
+    network = systems.network(VocoderConfig.parse(trained.config))
+    network.load_state_dict(trained.load("best")[0])
+    speaker.model, halved = network.eval().requires_grad_(False), speaker.to_waveform(mel)
+    whole = speaker.to_waveform(mel)
+    ratio, decibels = stft_distance(halved[None], whole[None])
+    assert float(ratio) < 0.1 and float(decibels) < 2
+
+
+def test_its_card_names_the_data_and_the_command(checkpoint, instruments):
+    card = (checkpoint.path / "README.md").read_text()
+    assert f"python -m core train vocoder --out runs/small-vocoder --data {instruments}" in card
+    assert f"--data.models blurred={instruments}" in card
+    assert 'load("small-vocoder").to_waveform' in card
+
+
+def test_even_this_one_is_nearer_than_griffin_lim_started_from_noise_without_rounds(
+    checkpoint, instruments
+):
+    store = FeatureStore.open(instruments)
+    clip = store.clip(int(store.indices("validation")[0])).wave
+    wave = torch.from_numpy(clip[: len(clip) // 256 * 256])
+    speaker = load(checkpoint.path)
+    ours = speaker.to_waveform(log_mel(wave))
+    noise = invert.to_waveform(log_mel(wave), iterations=0)
+    assert stft_distance(ours[None], wave[None])[0] < stft_distance(noise[None], wave[None])[0]
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"data.models": ["ts-dsae=data/elsewhere"]}, "MODEL=STORE"),
+        ({"data.models": "ts-dsae"}, "MODEL=STORE"),
+        ({"model.kernel": 4}, "kernel"),
+        ({"data.crop": 0}, "crop"),
+        ({"data.rebuilt": 1.5}, "rebuilt"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(values, changes, said):
+    with pytest.raises(RavelError, match=said):
+        VocoderConfig.parse(merge(values, changes))
+
+
+def test_a_store_without_sound_is_refused(melodies, values):
+    config = VocoderConfig.parse(merge(values, {"data": {"store": str(melodies), "models": ()}}))
+    with pytest.raises(RavelError, match="a vocoder learns from sound"):
+        VocoderTask(config, rebuild).load(CPU)

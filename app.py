@@ -11,6 +11,7 @@ pages = [
     st.Page("lab/pages/map.py", title="Map", icon=":material/scatter_plot:"),
     st.Page("lab/pages/explore.py", title="Explore", icon=":material/tune:"),
     st.Page("lab/pages/separate.py", title="Separate", icon=":material/call_split:"),
+    st.Page("lab/pages/remix.py", title="Remix", icon=":material/instant_mix:"),
     st.Page("lab/pages/find.py", title="Find", icon=":material/search:"),
 ]
 if not is_public():

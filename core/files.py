@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from core.errors import RavelError
+
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary neighbour of `path`, then put it in place in one step."""
@@ -19,6 +21,16 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_new_folder(path: str | Path) -> Path:
+    """A folder that can be made. Raises RavelError if something is in it, or it has no parent."""
+    folder = Path(path)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise RavelError(f"{folder} is there already: give the name of a new folder.")
+    if not folder.absolute().parent.is_dir():
+        raise RavelError(f"The folder {folder.parent} does not exist: make it first.")
+    return folder
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -21,7 +21,10 @@ from core.errors import RavelError
 if TYPE_CHECKING:
     from core.checkpoints import Checkpoint
 
-FILES = ["config.json", "metrics.json", "README.md", "model.safetensors", "step_*.safetensors"]
+FILES = [
+    *("config.json", "metrics.json", "instruments.json", "README.md"),
+    *("model.safetensors", "step_*.safetensors"),
+]
 TIMEOUT = 10.0  # seconds for the Hub's first answer
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 _PART = r"[A-Za-z0-9](?:[\w.-]*\w)?"

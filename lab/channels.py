@@ -126,8 +126,8 @@ def show_remix(work: Work, channels: Channels) -> None:
             names,
             strips,
             key="mixer",
-            token=_token(work.taken, count),
-            on_change=_moved,
+            token=token(work.taken, count),
+            on_change=moved,
         )
     with result:
         cell = Cell("remix", "Remix", _says(strips))
@@ -141,14 +141,15 @@ def show_remix(work: Work, channels: Channels) -> None:
             cell.state(":orange[Cut off when played: turn it down]")
         cell.state(player.level(separation.played(wave, work.mixture.gain)))
         with cell.sound:
-            _offer("Remix", separation.wav(wave), f"{work.stem}-remix.wav", "audio/wav")
+            offer("Remix", separation.wav(wave), f"{work.stem}-remix.wav", "audio/wav")
 
 
 def _says(strips: list[mixer.Strip]) -> str:
     return "as the mixture" if set(mixer.decibels(strips)) == {0.0} else ""
 
 
-def _moved() -> None:
+def moved() -> None:
+    """Keep the levels of the mixer in the address."""
     levels = mixer.moved("mixer")
     if levels:
         st.query_params["levels"] = levels
@@ -158,20 +159,21 @@ def _moved() -> None:
 
 def start_afresh(taken: Taken) -> None:
     """Levels that were set for another mixture are not this one's."""
-    now = _token(taken, 0)
+    now = token(taken, 0)
     if st.session_state.get("remixed", now) != now:
         st.query_params.pop("levels", None)
     st.session_state.remixed = now
 
 
-def _token(taken: Taken, count: int) -> str:
+def token(taken: Taken, count: int) -> str:
+    """What the levels of so many channels are for."""
     digests = [clip.digest for clip in taken.clips]
     return hashlib.blake2b(repr([digests, count]).encode(), digest_size=8).hexdigest()
 
 
 def offer_stems(work: Work, channels: Channels) -> None:
     """A button for all channels in one file."""
-    _offer(
+    offer(
         "Stems",
         lambda: separation.stems(work.mixture, channels, about(work, channels)),
         f"{work.stem}-stems.zip",
@@ -181,9 +183,10 @@ def offer_stems(work: Work, channels: Channels) -> None:
     )
 
 
-def _offer(
+def offer(
     label: str, data: bytes | Callable[[], bytes], name: str, mime: str, says: str | None = None
 ) -> None:
+    """A download button; a file that is given as a function is made when it is clicked."""
     st.download_button(
         label,
         data,

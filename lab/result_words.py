@@ -24,6 +24,8 @@ TITLES = {
     "model.encoder": "Encoder",
     "model.posterior": "Posterior of z",
     "model.decoder": "Decoder",
+    "model.hidden": "Width",
+    "model.decorrelate": "What v tells of z",
     "model.z_size": "Size of z",
     "model.v_size": "Size of v",
     "training.steps": "Steps",
@@ -49,12 +51,16 @@ VALUES = {
     ("model.posterior", "full"): "full",
     ("model.decoder", "framewise"): "frame-wise",
     ("model.decoder", "recurrent"): "richer (recurrent)",
+    ("model.decoder", "convolutional"): "convolutional",
+    ("model.decorrelate", "true"): "off z",
+    ("model.decorrelate", "false"): "left in z",
     ("training.amsgrad", "true"): "AMSGrad",
     ("training.amsgrad", "false"): "Adam",
 }
 UNITS = {
     "model.z_size": "z {}",
     "model.v_size": "v {}",
+    "model.hidden": "{} wide",
     "model.embedding": "{} dimensions",
     "views.random_pool": "{} random draws",
     "training.steps": "{} steps",
@@ -81,6 +87,9 @@ HELP = {
     "in the second. **TS-DSAE w/o swap terms**: with the informed prior alone.",
     "model.posterior": "q(z) of each frame by itself, or given the whole sequence and v.",
     "model.z_size": "Numbers in the local latent of a frame.",
+    "model.hidden": "Units in each layer of encoders and decoder.",
+    "model.decorrelate": "Whether what v tells of the mean of z over a clip, by a linear "
+    "regression, is taken off z.",
 }
 USUAL = {"contrastive": ("map", "qbe_map"), "dsae": ("f1_pre", "f1_global", "f1_local")}
 FIGURES = {  # the scores that a figure of the first paper draws, by how their names begin

@@ -14,6 +14,8 @@ N_MELS = 80
 N_FFT = 2048  # 128 ms
 HOP = 256  # 16 ms
 EPSILON = 2.220446049250313e-16  # of float64; its logarithm, -36.04, is a silent frame
+PIECE = 4096  # frames, 66 s, that are transformed at a time
+AROUND = N_FFT // HOP  # frames on each side of a piece, so that its own see none of its edges
 
 
 def frames_of(samples: int) -> int:
@@ -25,8 +27,8 @@ def log_mel(wave: torch.Tensor | np.ndarray) -> torch.Tensor:
     """Waves [..., S] at 16 kHz as natural log-mels float32 [..., T, 80].
 
     80 HTK bands to 8 kHz of the power spectrum under a 128 ms Hann window every 16 ms, centred with
-    reflected edges, neither the bands nor the result normalised (section 4.1). RavelError for waves
-    of 64 ms or less.
+    reflected edges, neither the bands nor the result normalised (section 4.1). However long the
+    waves are, they are transformed in bounded memory. RavelError for waves of 64 ms or less.
     """
     wave = torch.as_tensor(wave).float()
     if wave.ndim == 0 or wave.shape[-1] <= N_FFT // 2:
@@ -34,7 +36,16 @@ def log_mel(wave: torch.Tensor | np.ndarray) -> torch.Tensor:
             f"A log-mel needs more than {N_FFT // 2} samples at 16 kHz, got shape "
             f"{list(wave.shape)}: give a longer clip."
         )
-    mel = _transform(wave.device)(wave)  # [..., M, T]
+    frames = frames_of(wave.shape[-1])
+    pieces = [_frames(wave, first, min(first + PIECE, frames)) for first in range(0, frames, PIECE)]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-2)
+
+
+def _frames(wave: torch.Tensor, first: int, end: int) -> torch.Tensor:
+    """The frames from `first` to before `end` of the log-mel of waves [..., S]."""
+    before = max(0, first - AROUND)
+    mel = _transform(wave.device)(wave[..., before * HOP : (end + AROUND) * HOP])  # [..., M, T]
+    mel = mel[..., first - before : end - before]
     return (mel + EPSILON).log().transpose(-1, -2).contiguous()
 
 

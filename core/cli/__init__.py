@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-from core.cli import data, grid, hub, train, use
+from core.cli import data, grid, hub, instruments, remix, train, use
 from core.errors import RavelError
 
 
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m core", description="Ravel: take sounds apart, from the command line."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for room in (data, train, grid, use, hub):
+    for room in (data, train, grid, use, remix, instruments, hub):
         room.add(commands)
     arguments = parser.parse_args(argv)
     try:

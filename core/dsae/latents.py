@@ -3,9 +3,14 @@
 model = load("ts-dsae-instruments")
 violin, trumpet = read("violin.flac"), read("trumpet.flac")
 melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
+
+Clips have any length: one v is of all frames, and each frame has its z. What looks at each frame
+alone, or at its neighbours, goes piece by piece, so that minutes take the memory of seconds and
+come out the same; recurrent networks run over the whole.
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +23,14 @@ from core import checkpoints
 from core.audio.clip import Clip
 from core.audio.mel import HOP, N_MELS, frames_of, log_mel
 from core.dsae.config import DsaeConfig
-from core.dsae.model import Dsae
+from core.dsae.model import Dsae, Gaussian
 from core.errors import RavelError
 from core.files import replace
 
 What = Literal["global", "local"]
+PIECE = 4096  # frames, 66 s, that go through the networks at a time
+# How many frames around one the forms of q(z) and of the decoder look at; None: at all.
+CONTEXT = {"factorised": 0, "full": None, "framewise": 0, "convolutional": 16, "recurrent": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +106,23 @@ class Disentangler:
     @torch.inference_mode()
     def encode(self, clip: Clip | Tensor | np.ndarray) -> Latents:
         """A clip, or a log-mel [T, M], to its latents. Raises RavelError for another shape."""
-        x = clip_log_mel(clip).to(self.device)[None].clamp(min=self.config.model.floor)
-        q_v, q_z = self.model.encode(x)
+        x = clip_log_mel(clip).clamp(min=self.config.model.floor)
+        if len(x) <= PIECE:
+            q_v, q_z = self.model.encode(x[None].to(self.device))
+        else:
+            q_v, q_z = self._encode_long(x)
         return Latents(*(part[0].cpu() for part in (*q_v, *q_z)))
+
+    def _encode_long(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
+        """A log-mel [T, M] to q(v) over [1, V] and q(z) over [1, T, Z]."""
+        encoder = self.model.global_encoder
+        sums = [encoder.frames(part.to(self.device)).double().sum(0) for part in x.split(PIECE)]
+        q_v = encoder.head((torch.stack(sums).sum(0) / len(x)).float()[None])
+
+        def local(part: Tensor) -> Tensor:
+            return torch.stack(self.model.local_encoder(part[None].to(self.device), q_v.mean)).cpu()
+
+        return q_v, Gaussian(*_in_pieces(local, x, CONTEXT.get(self.config.model.posterior)))
 
     @torch.inference_mode()
     def decode(self, v: Tensor, z: Tensor) -> Tensor:
@@ -110,7 +132,12 @@ class Disentangler:
                 f"Latents of shapes v {tuple(v.shape)} and z {tuple(z.shape)} were given, but "
                 f"{self.name} takes v ({self.v_size},) and z (frames, {self.z_size})."
             )
-        return self.model.decoder(z[None].to(self.device), v[None].to(self.device))[0].cpu()
+        v = v[None].to(self.device)
+
+        def made(part: Tensor) -> Tensor:
+            return self.model.decoder(part[None].to(self.device), v).cpu()
+
+        return _in_pieces(made, z, CONTEXT.get(self.config.model.decoder))[0]
 
     def swap(self, source: Latents, target: Latents) -> Tensor:
         """The source's melody with the target's global latent, as a log-mel [T, M]."""
@@ -127,6 +154,19 @@ class Disentangler:
         # A draw has no spread of its own.
         certain = [torch.full_like(part, -torch.inf) for part in (drawn, z)]
         return Latents(drawn, certain[0], z, certain[1])
+
+
+def _in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, context: int | None) -> Tensor:
+    """`function` of x [T, D] to [..., T, E], PIECE frames at a time where it needs no more than
+    `context` frames around each to say the same."""
+    if context is None or len(x) <= PIECE:
+        return function(x)
+    parts = []
+    for first in range(0, len(x), PIECE):
+        before, end = max(0, first - context), min(first + PIECE, len(x))
+        made = function(x[before : end + context])
+        parts.append(made[..., first - before : end - before, :])
+    return torch.cat(parts, dim=-2)
 
 
 def load(checkpoint: str | Path, device: str = "cpu") -> Disentangler:

@@ -25,6 +25,7 @@ TAKING = recording.Taking(
     "separated whole by `python -m core separate FILE --checkpoint NAME --out FOLDER`.",
 )
 DEFAULTS = ("dog", "rain", None)
+DUET = ("violin-2", "trumpet-1", None)
 
 
 class Taken(NamedTuple):
@@ -55,11 +56,13 @@ def slot(
     title: str = "Mixture",
     ready: Mapping[str, tuple[str, ...]] = READY,
     taking: recording.Taking = TAKING,
+    *,
+    instruments: bool = False,
 ) -> Taken | None:
     """Draw the slot and return what it holds: None while empty or when that is no sound.
 
-    `key` names its place in the URL, `ready` are its examples: the clips in each by its title. What
-    is wrong is said in the slot.
+    `key` names its place in the URL, `ready` are its examples: the clips in each by its title; with
+    `instruments`, of them alone is mixed. What is wrong is said in the slot.
     """
     with st.container(border=True, key=f"{key}_slot"):
         origin = _origin(key, title)
@@ -67,7 +70,7 @@ def slot(
             if origin == "Example":
                 return _ready(key, title, ready)
             if origin == "Mix":
-                return _mixed(key)
+                return _mixed(key, instruments)
             clip = recording.own(key, title, origin, taking)
             return Taken(clip.name, (clip,)) if clip else None
         except RavelError as error:
@@ -110,11 +113,12 @@ def _ready(key: str, title: str, ready: Mapping[str, tuple[str, ...]]) -> Taken:
     return bundled(names)
 
 
-def _mixed(key: str) -> Taken | None:
+def _mixed(key: str, instruments: bool) -> Taken | None:
     """Two or three of the bundled clips, each with its level."""
-    titles = {str(row["title"]): name for name, row in sources().items()}
+    known = [name for name in sources() if not (instruments and is_scene(name))]
+    titles = {str(sources()[name]["title"]): name for name in known}
     names, levels = [], []
-    for number, default in enumerate(DEFAULTS, 1):
+    for number, default in enumerate(DUET if instruments else DEFAULTS, 1):
         clip, level = st.columns([3, 2], vertical_alignment="center")
         options = list(titles) if default else [NOTHING, *titles]
         title = clip.selectbox(

@@ -1,4 +1,4 @@
-"""A slot holds one recording of up to 4 s: an example, an upload, the microphone's, the Map's."""
+"""A slot holds a recording, 4 s or all of it: an example, an upload, a microphone's, the Map's."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ MAP = "Map"  # offered when the Map page sent a clip
 
 
 class Taking(NamedTuple):
-    """What is taken of a file or of the microphone: how much, at which level, and what is said."""
+    """What is taken of a file or of the microphone: how much, at which level, and what is said.
+
+    A recording of up to `whole` seconds may be taken as a whole.
+    """
 
     seconds: float = CLIP_SECONDS
     normalise: bool = True
     hint: str = "One instrument, one note at a time, works best."
-    why: str = "The model takes up to 4 s at a time: choose where they start."
+    why: str = "4 s are taken: choose where they start."
+    whole: float = 0.0
 
 
 RECORDING = Taking()
@@ -40,7 +44,7 @@ def _name(row: dict[str, str]) -> str:
     return Path(row["file"]).stem
 
 
-def slot(key: str, title: str, *, default: str) -> Clip | None:
+def slot(key: str, title: str, *, default: str, taking: Taking = RECORDING) -> Clip | None:
     """Draw a slot and return what it holds: None while empty, or when what is in it is no sound.
 
     What is wrong is said in the slot. `key` names its place in the URL, `default` a bundled file.
@@ -52,7 +56,7 @@ def slot(key: str, title: str, *, default: str) -> Clip | None:
                 return _example(key, title, default)
             if origin == MAP:
                 return _handed(key)
-            return own(key, title, origin)
+            return own(key, title, origin, taking)
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
             return None
@@ -115,20 +119,26 @@ def own(key: str, title: str, origin: str, taking: Taking = RECORDING) -> Clip |
         st.caption(taking.hint)
         return None
     name = "Your recording" if origin == "Microphone" else Path(file.name).stem
-    start = _start(key, file, taking)
-    return _read(file.file_id, start, file, name, "", taking.seconds, taking.normalise)
+    start, seconds = _part(key, file, taking)
+    return _read(file.file_id, start, file, name, "", seconds, taking.normalise)
 
 
-def _start(key: str, file: BinaryIO, taking: Taking) -> float:
-    """Say what the file holds and let the person choose where what is taken starts."""
+def _part(key: str, file: BinaryIO, taking: Taking) -> tuple[float, float]:
+    """Say what the file holds and let the person choose what is taken: from where, how much."""
     try:
         about = soundfile.info(file)
     except (soundfile.SoundFileError, RuntimeError, TypeError):
-        return 0.0  # `read` tells what is wrong
+        return 0.0, taking.seconds  # `read` tells what is wrong
     finally:
         file.seek(0)
-    spare = round(about.duration - taking.seconds, 1)
-    start = 0.0
+    start, seconds = 0.0, taking.seconds
+    if seconds < about.duration <= taking.whole and st.toggle(
+        "Whole recording",
+        key=f"{key}_whole",
+        help="One global latent for all of it, and local latents every 16 ms; it takes longer.",
+    ):
+        seconds = about.duration
+    spare = round(about.duration - seconds, 1)
     if spare > 0:
         start = st.slider(
             "Start",
@@ -140,8 +150,8 @@ def _start(key: str, file: BinaryIO, taking: Taking) -> float:
             bind="query-params",
             help=taking.why,
         )
-    st.caption(_facts(about.duration, about.channels, about.samplerate, taking.seconds))
-    return start
+    st.caption(_facts(about.duration, about.channels, about.samplerate, seconds))
+    return start, seconds
 
 
 def _facts(seconds: float, channels: int, rate: int, taken: float) -> str:

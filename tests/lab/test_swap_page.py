@@ -141,6 +141,22 @@ def test_an_address_that_asks_for_what_is_not_there_falls_back_to_the_defaults(p
     assert len(page.get("audio")) == 4
 
 
+def test_an_upload_of_up_to_a_minute_can_be_swapped_whole(page, media):
+    page.run()
+    upload(page, wav(tone(9)))
+    assert len(played(page, media)[0]) == 4 * 16_000
+
+    page.toggle(key="source_whole").set_value(True).run()
+    assert not page.exception and not page.error
+    source, target, swapped, counterpart = played(page, media)
+    assert len(source) == 9 * 16_000 and len(source) - 256 < len(swapped) <= len(source)
+    assert len(counterpart) <= len(target) < 4 * 16_000
+    assert "source_start" not in {slider.key for slider in page.slider}
+
+    upload(page, wav(tone(61)), "long.wav")
+    assert not [toggle for toggle in page.toggle if toggle.key == "source_whole"]
+
+
 def test_an_upload_is_heard_from_the_chosen_start(page, media):
     wave = np.concatenate([tone(6), 0 * tone(1), tone(3)])
     page.run()

@@ -44,6 +44,16 @@ def test_clips_in_a_batch_do_not_disturb_each_other():
     torch.testing.assert_close(batch[1, 2], mel.log_mel(waves[1, 2]), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("left", [0, 1, 255])
+def test_a_long_wave_in_pieces_is_the_whole(left, examples, monkeypatch):
+    wave = clip.read(examples / "violin-1.flac").wave[: 160 * 256 + left]
+    whole = mel.log_mel(wave)
+    monkeypatch.setattr(mel, "PIECE", 40)  # the last piece is a single frame
+    assert len(whole) == 161
+    torch.testing.assert_close(mel.log_mel(wave).exp(), whole.exp(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(mel.log_mel(np.stack([wave, wave]))[1], mel.log_mel(wave))
+
+
 def test_too_short_a_wave_gets_one_clear_sentence():
     with pytest.raises(RavelError, match="more than 1024 samples"):
         mel.log_mel(np.zeros(1024))

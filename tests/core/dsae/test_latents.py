@@ -1,15 +1,24 @@
 """A clip to latents and back, and the swaps between, on real recordings."""
 
 import io
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from core.audio.clip import read
+from core.checkpoints import Checkpoint
 from core.dsae import latents
+from core.dsae.config import DsaeConfig
+from core.dsae.model import Dsae
 from core.errors import RavelError
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +48,54 @@ def test_encoding_a_log_mel_is_encoding_its_clip(model, violin):
 
     by_clip, by_mel = model.encode(violin), model.encode(log_mel(violin.wave))
     assert torch.equal(by_clip.z, by_mel.z)
+
+
+FORMS = [("factorised", "framewise"), ("full", "recurrent"), ("factorised", "convolutional")]
+
+
+@pytest.mark.parametrize(("posterior", "decoder"), FORMS)
+def test_a_long_clip_piece_by_piece_is_the_whole(posterior, decoder, violin, monkeypatch):
+    config = DsaeConfig.parse(
+        {"model": {"hidden": 16, "posterior": posterior, "decoder": decoder, "z_size": 8}}
+    )
+    torch.manual_seed(1)
+    model = latents.Disentangler(Dsae(config.model), config, Checkpoint(None))
+    whole = model.encode(violin)
+    decoded = model.decode(whole.v, whole.z)
+    monkeypatch.setattr(latents, "PIECE", 31)
+    found = model.encode(violin)
+    for name, array in found.arrays().items():
+        np.testing.assert_allclose(array, whole.arrays()[name], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.decode(found.v, found.z), decoded, rtol=1e-4, atol=1e-4)
+
+
+LONG = """
+import resource, sys
+import numpy as np
+from core.audio.clip import Clip, read
+from core.dsae.latents import load
+
+model = load("ts-dsae-instruments")
+some = read("lab/examples/violin-1.flac")
+model.decode(*(lambda found: (found.v, found.z))(model.encode(some)))
+minutes = Clip(np.resize(some.wave, 600 * 16_000))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = model.encode(minutes)
+made = model.decode(found.v, found.z)
+print(len(made), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_ten_minutes_go_through_in_bounded_memory():
+    """At a time they would take more than 700 MiB, most of it for the log-mel."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", LONG], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    frames, grown = map(float, ran.stdout.split())
+    assert frames == 1 + 600 * 16_000 // 256
+    assert grown < 300  # MiB
 
 
 def test_a_swap_takes_z_of_one_and_v_of_the_other(model, violin, trumpet):

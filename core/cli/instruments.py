@@ -1,0 +1,46 @@
+"""python -m core instruments: tell a checkpoint which instruments there are."""
+
+import argparse
+from typing import Any
+
+from core.checkpoints import find
+from core.cli.common import command, say
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    instruments = command(
+        commands,
+        "instruments",
+        "Tell a checkpoint which instruments there are: the mean v of each, from a labelled store.",
+        "python -m core instruments checkpoints/mine --data data/instruments",
+        run_instruments,
+    )
+    instruments.add_argument("checkpoint", metavar="CHECKPOINT", help="name or folder")
+    instruments.add_argument("--data", required=True, metavar="STORE", help="feature store")
+    instruments.add_argument(
+        "--factor", default="instrument", help="its column of labels (default: instrument)"
+    )
+
+
+def run_instruments(arguments: argparse.Namespace) -> None:
+    """Encode clips of each instrument, and write instruments.json beside the weights."""
+    from core.data.store import FeatureStore
+
+    find(arguments.checkpoint).check_ours()
+    store = FeatureStore.open(arguments.data)
+    from tqdm import tqdm
+
+    from core.dsae import known
+    from core.dsae.latents import load
+
+    model = load(arguments.checkpoint)
+    with tqdm(unit="clip") as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        found = known.learn(model, store, arguments.factor, progress=progress)
+    path = known.write(model.checkpoint, found)
+    say(f"wrote {path}: {', '.join(found.names)}")

@@ -1,0 +1,152 @@
+"""Swap: from choosing another recording in a real browser to sound, and where the time goes.
+
+    python -m tests.benchmarks swap
+
+The lab is started as `make lab` starts it, with the models that ship; the page is warm, and every
+choice is of a pair that it has not made yet. Timed in the browser, from the click on an example
+until both results know how long they play. The shares are of the same pairs in this process, on
+one thread, as wall milliseconds: what is left is Streamlit, the pictures and the browser.
+"""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from core import playing
+from core.audio.clip import Clip, read
+from core.dsae import latents
+from lab.bundled import EXAMPLES, instruments
+from tests.lab.browser import CHROMIUM, FLAGS, Server
+
+CHOICES = 40
+WARM_UP = 3
+WAIT_MS = 300_000
+# The clock starts with the click, whenever it comes.
+WATCH = """
+([before, most]) => {
+    window.clicked = null;
+    document.addEventListener("click", () => (window.clicked = performance.now()),
+        { capture: true, once: true });
+    window.heard = new Promise((heard, never) => {
+        const look = () => {
+            const now = [...document.querySelectorAll("audio")];
+            if (now.length == 4 && [2, 3].every((i) => now[i].currentSrc != before[i]
+                && now[i].duration > 0)) heard(performance.now() - window.clicked);
+            else if (performance.now() - window.clicked < most) setTimeout(look, 5);
+            else never(new Error("no sound came"));
+        };
+        document.addEventListener("click", look, { once: true });
+    });
+}
+"""
+READY = """() => {
+    const players = [...document.querySelectorAll("audio")];
+    const busy = document.querySelector("[data-testid=stStatusWidget]");
+    return !busy && players.length == 4 && players.every((player) => player.duration > 0);
+}"""
+
+
+def main() -> None:
+    chosen = list(itertools.islice(_choices(), WARM_UP + CHOICES))
+    print(f"from choosing a recording to sound, {CHOICES} times, played by {playing.usual()}")
+    _tell("in the browser", _in_browser(chosen)[WARM_UP:])
+    print("of that, in this process on one thread")
+    for name, times in _shares([pair for _, pair in chosen[WARM_UP:]]).items():
+        _tell(name, times)
+
+
+def _choices() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Which side changes, and to which titles of source and target: no pair comes twice.
+
+    The source goes through all recordings but the target's own; then the target changes.
+    """
+    titles = list(instruments())
+    of = {Path(row["file"]).stem: title for title, row in instruments().items()}
+    source, target = of["violin-1"], of["trumpet-1"]  # what the page opens with
+    seen = {(source, target)}
+    for other in [target, *(title for title in titles if title != target)]:
+        if other != target:
+            target = other
+            if source != target and (source, target) not in seen:
+                seen.add((source, target))
+                yield "target", (source, target)
+        for title in titles:
+            if title != target and (title, target) not in seen:
+                source = title
+                seen.add((source, target))
+                yield "source", (source, target)
+
+
+def _in_browser(chosen: list[tuple[str, tuple[str, str]]]) -> list[float]:
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = Server(Path(folder) / "log.txt")
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            tab = browser.new_page(viewport={"width": 1440, "height": 1100})
+            tab.set_default_timeout(WAIT_MS)
+            tab.goto(server.address)
+            tab.wait_for_function(READY)
+            return [_choose(tab, side, pair[side == "target"]) for side, pair in chosen]
+        finally:
+            server.kill()
+
+
+def _choose(tab, side: str, title: str) -> float:
+    """Milliseconds from the click on an example until there is sound."""
+    before = tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    tab.locator(f".st-key-{side} input").click()
+    option = tab.get_by_role("option", name=title, exact=True)
+    option.wait_for()
+    tab.evaluate(WATCH, [before, WAIT_MS])
+    option.click()
+    taken = tab.evaluate("window.heard")
+    tab.wait_for_function(READY)
+    return taken
+
+
+def _shares(pairs: list[tuple[str, str]]) -> dict[str, list[float]]:
+    import torch
+
+    torch.set_num_threads(1)
+    model = latents.load("ts-dsae-instruments")
+    clips = {t: read(EXAMPLES / row["file"]) for t, row in instruments().items()}
+    names = ("log-mel and encode, two clips", "decode, four log-mels", "to sound, two of them")
+    times: dict[str, list[float]] = {name: [] for name in names}
+    _swap(model, *(clips[title] for title in pairs[0]), lambda begin: None)
+    for source, target in pairs:
+        stamps = iter(names)
+
+        def note(begin: float, stamps=stamps) -> None:
+            times[next(stamps)].append(1000 * (time.perf_counter() - begin))
+
+        _swap(model, clips[source], clips[target], note)
+    return times
+
+
+def _swap(model, source: Clip, target: Clip, note: Callable) -> None:
+    """What the page asks of core for a pair."""
+    begin = time.perf_counter()
+    of = [model.encode(clip) for clip in (source, target)]
+    note(begin)
+    begin = time.perf_counter()
+    made = [model.decode(v.v, z.z) for v, z in itertools.product(of, of)]
+    note(begin)
+    begin = time.perf_counter()
+    for log_mel in made[1:3]:
+        playing.play(log_mel)
+    note(begin)
+
+
+def _tell(name: str, times: list[float]) -> None:
+    median, late = np.percentile(times, [50, 95])
+    print(f"  {name:32s} median {median:7.1f} ms   p95 {late:7.1f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""A duet through both models that ship, and out again: real recordings, the real way."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from core import remix as remixes
+from core.audio import invert, pitch
+from core.audio.clip import Clip, read
+from core.audio.loudness import loudness
+from core.data.mixtures import of_clips
+from core.dsae import known, latents
+from core.errors import RavelError
+from core.remix import Change, remix
+from core.remix_files import about, save, to_zip
+from core.separation import separate
+
+VOICED = 0.5
+
+
+@pytest.fixture(scope="module")
+def duet(examples) -> Clip:
+    """Two seconds and a bit of a flute and a trumpet."""
+    clips = [read(examples / f"{name}.flac").segment(0, 2.3) for name in ("flute-1", "trumpet-2")]
+    return Clip(of_clips(clips, [0.0, -2.0]).sum(0).numpy(), "duet")
+
+
+@pytest.fixture(scope="module")
+def models():
+    return separate.load("separator-duets"), latents.load("ts-dsae-instruments")
+
+
+@pytest.fixture(scope="module")
+def make(duet, models):
+    """Remix the duet by Griffin-Lim, which needs no weights."""
+
+    def made(**changes):
+        by_number = {int(name.removeprefix("channel_")): c for name, c in changes.items()}
+        return remix(duet, *models, by_number, to_waveform=invert.to_waveform)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def swapped(make):
+    """The first channel played by another instrument, the second 6 dB down."""
+    return make(channel_1=Change(instrument="violin"), channel_2=Change(level=-6.0))
+
+
+def test_a_remix_that_keeps_everything_is_the_mixture(make, duet):
+    made = make()
+    assert np.abs(made.wave.numpy() - duet.wave).max() < 1e-5
+    assert made.as_separated == 1.0
+    assert all(stem.log_mel is None for stem in made.stems)
+
+
+def test_stems_add_up_to_the_remix_and_have_their_levels(swapped, duet):
+    stems = [stem.wave for stem in swapped.stems]
+    assert all(len(wave) == len(duet.wave) for wave in stems)
+    torch.testing.assert_close(sum(stems), swapped.wave)
+    torch.testing.assert_close(stems[1], 10 ** (-6 / 20) * swapped.stems[1].channel)
+
+
+def test_a_swapped_channel_keeps_its_melody_and_its_loudness(swapped):
+    before, after = swapped.stems[0].channel.numpy(), swapped.stems[0].wave.numpy()
+    heard = [pitch.track(wave / np.abs(wave).max()) for wave in (before, after)]
+    voiced = heard[0].confidence[0] >= VOICED
+    assert voiced.mean() > 0.3
+    kept = pitch.raw_pitch_accuracy(heard[0].f0[0], heard[1].f0[0], voiced=voiced)
+    assert kept > 0.7
+    assert loudness(after) == pytest.approx(loudness(before), abs=0.1)
+
+
+def test_a_swapped_channel_is_heard_as_the_other_instrument(swapped, models):
+    instruments = known.read(models[1].checkpoint)
+    before, after = (
+        dict(instruments.likeness(models[1].encode(Clip((w / w.abs().max()).numpy())).v.numpy()))
+        for w in (swapped.stems[0].channel, swapped.stems[0].wave)
+    )
+    assert after["violin"] > 2 * before["violin"]
+
+
+def test_the_share_that_is_as_separated_is_told(swapped, make):
+    energy = [float(stem.wave.square().sum()) for stem in swapped.stems]
+    assert swapped.as_separated == pytest.approx(energy[1] / sum(energy))
+    both = make(channel_1=Change(melody=2), channel_2=Change(level=None))
+    assert both.as_separated == 0.0
+
+
+def test_a_clip_gives_its_instrument_or_its_melody(make, models, examples):
+    clip = read(examples / "clarinet-1.flac").segment(0, 1.0)
+    made = make(channel_1=Change(instrument=clip), channel_2=Change(melody=clip))
+    model, (first, second) = models[1], made.stems
+    of_clip = model.encode(clip)
+    torch.testing.assert_close(first.log_mel, model.decode(of_clip.v, first.latents.z))
+    torch.testing.assert_close(second.log_mel, model.decode(second.latents.v, of_clip.z))
+    assert not second.wave[16_000:].any()  # the melody has ended
+    assert second.wave[:15_000].any()
+
+
+def test_two_channels_exchange_their_instruments(make, models):
+    made = make(channel_1=Change(instrument=2), channel_2=Change(instrument=1))
+    first, second = made.stems
+    expected = models[1].decode(second.latents.v, first.latents.z)
+    torch.testing.assert_close(first.log_mel, expected)
+
+
+def test_what_turns_log_mels_into_sound_can_be_handed_in(duet, models):
+    seen = []
+
+    def silence(log_mel):
+        seen.append(log_mel.shape)
+        return torch.zeros((len(log_mel) - 1) * 256)
+
+    made = remix(duet, *models, {2: Change(instrument="oboe")}, to_waveform=silence)
+    assert len(seen) == 1 and not made.stems[1].wave.any()
+
+
+def test_a_silent_channel_is_told_and_cannot_be_changed(duet, models, monkeypatch):
+    separator, model = models
+    monkeypatch.setattr(
+        separator,
+        "separate",
+        lambda mixture: torch.from_numpy(np.stack([duet.wave, 0 * duet.wave])),
+    )
+    made = remix(duet, separator, model, {})
+    assert about(made)["channels"][1] == {
+        "channel": 2, "silent": True, "sounds_like": [], "instrument": "kept", "melody": "kept",
+        "level": 0.0,
+    }  # fmt: skip
+    for change in ({2: Change(instrument="oboe")}, {1: Change(melody=2)}):
+        with pytest.raises(RavelError, match="Channel 2 is silent"):
+            remix(duet, separator, model, change)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({3: Change()}, "no channel 3: the separator makes 2"),
+        ({1: Change(melody=0)}, "no channel 0"),
+        ({1: Change(instrument="kazoo")}, "'kazoo'.*bassoon, cello"),
+        ({1: Change(level=float("nan"))}, "level of nan"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused_before_any_work(
+    duet, models, monkeypatch, changes, words
+):
+    monkeypatch.setattr(models[0], "separate", None)
+    with pytest.raises(RavelError, match=words):
+        remix(duet, *models, changes)
+
+
+def test_a_model_that_knows_no_instruments_says_how_to_tell_it(duet, models, untrained):
+    model = latents.load(untrained)
+    with pytest.raises(RavelError, match="python -m core instruments"):
+        remix(duet, models[0], model, {1: Change(instrument="violin")})
+    made = remix(duet, models[0], model, {})
+    assert made.stems[0].likeness == []
+
+
+def test_a_long_mixture_is_remixed_whole(duet, models, monkeypatch):
+    """Half a minute, in pieces of four seconds: each piece is asked for, and none is too long."""
+    long_duet = Clip(np.resize(duet.wave, 30 * 16_000), "long")
+    sizes = []
+
+    def hum(log_mel):
+        sizes.append(len(log_mel))
+        return 0.1 * torch.ones((len(log_mel) - 1) * 256)
+
+    made = remix(long_duet, *models, {1: Change(instrument="oboe")}, to_waveform=hum)
+    assert max(sizes) <= remixes.long.PIECE and len(sizes) > 1
+    assert made.stems[0].wave[: 1874 * 256].all()
+
+
+def test_files_hold_what_was_made_and_what_was_done(swapped, tmp_path):
+    folder = save(swapped, tmp_path / "out")
+    waves = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
+    assert set(waves) == {"mixture", "remix", "channel-1", "channel-2", "stem-1", "stem-2"}
+    assert np.abs(waves["stem-1"] + waves["stem-2"] - waves["remix"]).max() < 1e-6
+    assert np.abs(waves["channel-1"] + waves["channel-2"] - waves["mixture"]).max() < 1e-5
+    told = json.loads((folder / "remix.json").read_text())
+    assert told == about(swapped)
+    assert [channel["instrument"] for channel in told["channels"]] == ["violin", "kept"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    with zipfile.ZipFile(io.BytesIO(to_zip(swapped, "Thanks."))) as archive:
+        assert set(archive.namelist()) == {p.name for p in folder.iterdir()} | {"README.txt"}
+        assert archive.read("remix.wav") == (folder / "remix.wav").read_bytes()
+
+
+def test_a_folder_that_holds_something_is_left_alone(swapped, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RavelError, match="is there already"):
+        save(swapped, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_when_the_disk_is_full_nothing_is_left_behind(swapped, tmp_path, monkeypatch):
+    written = []
+
+    def write_bytes(path, data):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", write_bytes)
+    with pytest.raises(RavelError, match="No space left"):
+        save(swapped, tmp_path / "out")
+    assert len(written) == 2 and not list(tmp_path.iterdir())

@@ -15,8 +15,10 @@ class ModelConfig(Settings):
     posterior: Literal["factorised", "full"] = Field(
         "factorised", description="q(z_t|x_t), or q(z_t|x_1:T, v) by a bidirectional LSTM"
     )
-    decoder: Literal["framewise", "recurrent"] = Field(
-        "framewise", description="an MLP on each frame, or the enriched bidirectional LSTM"
+    decoder: Literal["framewise", "recurrent", "convolutional"] = Field(
+        "framewise",
+        description="an MLP on each frame, the enriched bidirectional LSTM, or an MLP that sees "
+        "the frames around each one too",
     )
     v_size: Size = Field(16, description="size of the global latent v")
     z_size: Size = Field(16, description="size of each local latent z")
@@ -25,6 +27,11 @@ class ModelConfig(Settings):
         -40.0, description="log-mels below are raised to it; digital silence is at -36"
     )
     prior_hidden: Size = Field(32, description="width of the transition prior's LSTM")
+    decorrelate: bool = Field(
+        False,
+        description="take off z what v tells of its mean over a clip, by linear regression: less "
+        "of the instrument is left in z",
+    )
 
 
 class ObjectiveConfig(Settings):
@@ -91,6 +98,20 @@ PRESETS: dict[str, dict[str, Any]] = {
             "schedule": "cosine",
             "warmup_steps": 100,
             "validate_every": 500,
+            "patience": None,
+        },
+    },
+    # Beyond the paper: see checkpoints/results/plus.toml for what each part brings.
+    "ts-dsae-plus": {
+        "model": {"hidden": 96, "decoder": "convolutional", "decorrelate": True},
+        "objective": {"stage1_steps": 600},
+        "training": {
+            "steps": 6_000,
+            "batch_size": 8,
+            "learning_rate": 3e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "validate_every": 2_000,
             "patience": None,
         },
     },

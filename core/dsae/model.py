@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from core.audio.mel import N_MELS
 from core.dsae.config import ModelConfig
+from core.dsae.regression import Regression
 
 
 class Gaussian(NamedTuple):
@@ -87,6 +88,7 @@ class LocalEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.without_v = Regression(config.v_size, config.z_size) if config.decorrelate else None
         self.full = config.posterior == "full"
         if self.full:
             self.frames = BiLstm(N_MELS, config.hidden)
@@ -97,10 +99,20 @@ class LocalEncoder(nn.Module):
     def forward(self, x: Tensor, v: Tensor, lengths: Tensor | None = None) -> Gaussian:
         """x [B, T, M] and v [B, V], which the factorised form ignores, to q(z) over [B, T, Z]."""
         if not self.full:
-            return self.head(self.frames(x))
-        # As in the authors' code v joins after the LSTM; the paper's text joins it before.
-        h = self.frames(x, lengths)
-        return self.head(torch.cat([h, v[:, None].expand(-1, x.shape[1], -1)], dim=-1))
+            q_z = self.head(self.frames(x))
+        else:
+            # As in the authors' code v joins after the LSTM; the paper's text joins it before.
+            h = self.frames(x, lengths)
+            q_z = self.head(torch.cat([h, v[:, None].expand(-1, x.shape[1], -1)], dim=-1))
+        if self.without_v:
+            q_z = Gaussian(q_z.mean - self.without_v(v)[:, None], q_z.logvar)
+        return q_z
+
+    @torch.no_grad()
+    def means(self, q_z: Gaussian, q_v: Gaussian, lengths: Tensor | None) -> Tensor:
+        """The means of z over each clip before anything was taken off: [B, Z]."""
+        taken = self.without_v(q_v.mean) if self.without_v else 0
+        return masked_mean(q_z.mean, lengths) + taken
 
 
 class TransitionPrior(nn.Module):
@@ -149,6 +161,26 @@ class FramewiseDecoder(nn.Module):
         return self.out(h).float()
 
 
+class ConvolutionalDecoder(nn.Module):
+    """The frame-wise decoder behind a convolution of z over the frames around each."""
+
+    WIDTH = 9  # frames, 144 ms
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.of_z = nn.Conv1d(config.z_size, config.hidden, self.WIDTH, padding="same")
+        self.of_v = nn.Linear(config.v_size, config.hidden)
+        self.frames = mlp(config.hidden, config.hidden)
+        self.out = nn.Linear(config.hidden, N_MELS)
+
+    def forward(self, z: Tensor, v: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """z [B, T, Z] and v [B, V] to a log-mel [B, T, M]."""
+        if lengths is not None:
+            z = z * frame_mask(lengths, z.shape[1])[..., None]
+        h = self.of_z(z.transpose(1, 2)).transpose(1, 2) + self.of_v(v)[:, None]
+        return self.out(self.frames(torch.tanh(h))).float()
+
+
 class RecurrentDecoder(nn.Module):
     """The enriched decoder of section 6.4: a bidirectional LSTM on [z_1:T, v]."""
 
@@ -163,6 +195,13 @@ class RecurrentDecoder(nn.Module):
         return self.out(self.frames(h, lengths)).float()
 
 
+DECODERS = {
+    "framewise": FramewiseDecoder,
+    "recurrent": RecurrentDecoder,
+    "convolutional": ConvolutionalDecoder,
+}
+
+
 class Dsae(nn.Module):
     """Encoders, prior and decoder. The global encoder's snapshot is part of it from the start."""
 
@@ -172,8 +211,7 @@ class Dsae(nn.Module):
         self.global_encoder = GlobalEncoder(config)
         self.local_encoder = LocalEncoder(config)
         self.prior = TransitionPrior(config)
-        decoder = FramewiseDecoder if config.decoder == "framewise" else RecurrentDecoder
-        self.decoder = decoder(config)
+        self.decoder = DECODERS[config.decoder](config)
         self.snapshot = copy.deepcopy(self.global_encoder).requires_grad_(False)
 
     @torch.no_grad()

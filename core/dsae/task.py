@@ -13,6 +13,7 @@ from core.dsae.model import Dsae
 from core.errors import RavelError
 
 SIGNAL_CLIPS = 240  # validation clips that the collapse signals are computed on
+REGRESSION_CLIPS = 4_000  # training clips that tell what v knows of z
 
 
 class Batch(NamedTuple):
@@ -115,7 +116,11 @@ class DsaeTask:
         """The losses over the validation clips, and what tells a collapse early.
 
         The criterion is equation 2, as in the paper; the authors' code adds the swap terms.
+        Before, what is taken off z by a regression is made exact: that is what is kept as best,
+        and at the end as last.
         """
+        if model.local_encoder.without_v:
+            self._regress(model)
         sums: dict[str, float] = {}
         size = min(self.training.batch_size, 128)
         for start in range(0, len(self.held_out), size):
@@ -124,6 +129,16 @@ class DsaeTask:
             for name, value in self.losses(model, batch, stage).items():
                 sums[name] = sums.get(name, 0.0) + share * float(value)
         return {"criterion": sums["elbo_loss"], **sums, **self._signals(model)}
+
+    @torch.no_grad()
+    def _regress(self, model: Dsae) -> None:
+        """Fit what v tells of z on training clips, rather than on the latest batches."""
+        local, parts = model.local_encoder, []
+        for some in spread(len(self.train), REGRESSION_CLIPS).split(128):
+            x, lengths = self.train.whole(some)
+            q_v = model.global_encoder(x, lengths)
+            parts.append((q_v.mean, local.means(local(x, q_v.mean, lengths), q_v, lengths)))
+        local.without_v.fit(*map(torch.cat, zip(*parts, strict=True)))
 
     def _signals(self, model: Dsae) -> dict[str, float]:
         train = spread(len(self.train), 2 * SIGNAL_CLIPS)

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from core import checkpoints
 from core.dsae.config import DsaeConfig, ModelConfig
-from core.dsae.model import Dsae
+from core.dsae.latents import load
+from core.dsae.model import ConvolutionalDecoder, Dsae
 from core.dsae.task import DsaeTask
 
 
@@ -98,3 +100,83 @@ def test_a_stage_2_model_loads_strictly_into_a_fresh_one():
     model, made = Dsae(ModelConfig()), task("ts-dsae")
     made.enter(model, "informed", fresh=True)
     Dsae(ModelConfig()).load_state_dict(model.state_dict(), strict=True)
+
+
+def test_a_model_without_our_parts_has_no_trace_of_them():
+    """So that what was trained before them loads, and gives what it gave: q(z_t | x_t) by hand."""
+    made = load("ts-dsae-dmelodies").model
+    assert set(made.state_dict()) == set(Dsae(ModelConfig()).state_dict())
+    x, local = torch.randn(1, 9, 80), made.local_encoder
+    with torch.no_grad():
+        z = made.encode(x)[1].mean
+        h = x
+        for layer in (local.frames[0], local.frames[2]):
+            h = torch.tanh(h @ layer.weight.T + layer.bias)
+        by_hand = h @ local.head.mean.weight.T + local.head.mean.bias
+    torch.testing.assert_close(z, by_hand)
+    assert local.without_v is None
+
+
+def test_the_convolutional_decoder_sees_four_frames_each_way_and_no_more():
+    torch.manual_seed(0)
+    decoder, v = ConvolutionalDecoder(ModelConfig()), torch.randn(1, 16)
+    z = torch.randn(1, 40, 16)
+    changed = z.clone()
+    changed[:, 20] += 1
+    with torch.no_grad():
+        moved = (decoder(z, v) - decoder(changed, v)).abs().amax(2)[0] > 1e-6
+        by_v = (decoder(z, v) - decoder(z, v + 1)).abs().amax(2)[0] > 1e-6
+    assert torch.nonzero(moved).flatten().tolist() == list(range(16, 25))
+    assert by_v.all()
+
+
+def free_of_v():
+    """A model that has learnt what v tells of z."""
+    torch.manual_seed(0)
+    made = Dsae(ModelConfig(decoder="convolutional", decorrelate=True)).eval()
+    x = torch.randn(64, 20, 80) + 2 * torch.randn(64, 1, 1)
+    with torch.no_grad():
+        q_v = made.global_encoder(x)
+        raw = made.local_encoder.means(made.local_encoder(x, q_v.mean), q_v, None)
+        made.local_encoder.without_v.fit(q_v.mean, raw)
+    return made, x
+
+
+def test_what_v_tells_is_off_z_the_same_in_all_frames():
+    made, x = free_of_v()
+    raw = Dsae(ModelConfig(decoder="convolutional")).eval()
+    raw.load_state_dict(made.state_dict(), strict=False)
+    with torch.no_grad():
+        (q_v, q_z), (_, before) = made.encode(x), raw.encode(x)
+        taken = before.mean - q_z.mean
+        told = made.local_encoder.without_v(q_v.mean)
+    torch.testing.assert_close(taken, told[:, None].expand_as(taken), rtol=1e-4, atol=1e-5)
+    assert torch.equal(q_z.logvar, before.logvar)
+    assert float(told.std()) > 0.01
+    means = made.local_encoder.means(q_z, q_v, None)
+    torch.testing.assert_close(means, before.mean.mean(1), rtol=1e-4, atol=1e-5)
+
+
+def test_z_is_then_uncorrelated_with_v():
+    made, x = free_of_v()
+    with torch.no_grad():
+        q_v, q_z = made.encode(x)
+        raw = made.local_encoder.means(q_z, q_v, None)
+    v = q_v.mean - q_v.mean.mean(0)
+    direction = torch.linalg.svd(v, full_matrices=False).Vh[0]
+
+    def slope(z):  # of z on v along the direction in which v varies most
+        return float(((v @ direction) @ (z - z.mean(0)) / (v @ direction).square().sum()).norm())
+
+    assert slope(q_z.mean.mean(1)) < 0.1 * slope(raw)
+
+
+def test_a_checkpoint_keeps_what_v_tells_of_z(tmp_path):
+    made, x = free_of_v()
+    config = DsaeConfig.parse({"model": made.config.model_dump()})
+    checkpoints.write(tmp_path / "kept", config.model_dump(), made.state_dict())
+    again = load(tmp_path / "kept").encode(x[0])
+    with torch.no_grad():
+        q_v, q_z = made.encode(x[:1])
+    torch.testing.assert_close(again.z, q_z.mean[0])
+    torch.testing.assert_close(again.v, q_v.mean[0])

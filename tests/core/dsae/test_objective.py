@@ -22,7 +22,9 @@ def model(**changes):
     made = Dsae(ModelConfig(hidden=24, **changes))
     for parameter in made.snapshot.parameters():  # a snapshot that differs, as after stage 1
         parameter.data.add_(0.05 * torch.randn_like(parameter))
-    return made
+    if made.local_encoder.without_v:  # that something was learnt
+        made.local_encoder.without_v.slope.copy_(torch.randn(16, 16))
+    return made.eval()
 
 
 def without_noise(monkeypatch):
@@ -95,7 +97,17 @@ def test_the_mean_reduction_weighs_the_global_kl_627_times_harder(x, monkeypatch
     assert float(scale * mean["kl_v"] / elbo["kl_v"]) == pytest.approx(627.5, rel=1e-3)
 
 
-@pytest.mark.parametrize("form", [{}, {"posterior": "full"}, {"decoder": "recurrent"}])
+FORMS = [
+    {},
+    {"posterior": "full"},
+    {"decoder": "recurrent"},
+    {"decoder": "convolutional"},
+    {"decorrelate": True},
+    {"posterior": "full", "decorrelate": True},
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("reduction", ["mean", "elbo"])
 def test_padding_changes_nothing(form, reduction, monkeypatch):
     """Clips of different lengths in one padded batch score as each would alone."""
@@ -167,3 +179,44 @@ def test_weights_scale_their_terms(x):
         getattr(config, name) * terms[name] for name in ("kl_z", "kl_v", *objective.SWAP_TERMS)
     )
     torch.testing.assert_close(terms["loss"], expected)
+
+
+def test_what_v_tells_of_z_is_learnt_in_training_only_and_from_originals_only(x):
+    made = model(decorrelate=True)
+    told = made.local_encoder.without_v
+    all_losses(made, x)
+    assert not told.seen
+    made.train()
+    told.slope.zero_()
+    with torch.no_grad():
+        all_losses(made, x)
+        assert float(told.seen) == 1
+        q_v = made.global_encoder(x)
+        raw = made.local_encoder.head(made.local_encoder.frames(x)).mean.mean(1)
+    torch.testing.assert_close(told.v, q_v.mean.mean(0))
+    torch.testing.assert_close(told.z, raw.mean(0))
+
+
+def test_z_is_freed_of_the_mean_of_v_and_not_of_a_draw_of_it(x, monkeypatch):
+    """Else the noise in the dimensions of v that are not in use would come into z."""
+    made = model(decorrelate=True)
+    seen = []
+    forward = made.local_encoder.forward
+    monkeypatch.setattr(
+        made.local_encoder, "forward", lambda x, v, lengths=None: seen.append(v) or forward(x, v)
+    )
+    all_losses(made, x)
+    assert torch.equal(seen[0], made.global_encoder(x).mean)
+    assert len(seen) == 2  # and of the re-encoded swaps, likewise
+    again = all_losses(made, x)
+    assert torch.equal(seen[0], seen[2]) and "loss" in again
+
+
+def test_the_full_posterior_is_given_draws_of_v(x, monkeypatch):
+    made, seen = model(posterior="full"), []
+    forward = made.local_encoder.forward
+    monkeypatch.setattr(
+        made.local_encoder, "forward", lambda x, v, lengths=None: seen.append(v) or forward(x, v)
+    )
+    all_losses(made, x)
+    assert not torch.equal(seen[0], made.global_encoder(x).mean)

@@ -1,0 +1,52 @@
+"""Settings: what was trained before a setting was there reads as it was."""
+
+import json
+
+import pytest
+
+from core import checkpoints
+from core.dsae.config import DsaeConfig, ModelConfig, preset
+from core.training.config import flat_values, merge
+
+NEW = ("decorrelate",)
+SHIPPED = ["ts-dsae-dmelodies", "dsae-dmelodies", "ts-dsae-instruments"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_config_that_lacks_newer_settings_is_the_model_it_was(name):
+    values = json.loads((checkpoints.SHIPPED / name / "config.json").read_text())
+    for setting in NEW:
+        values["model"].pop(setting, None)
+    model = DsaeConfig.parse(values).model
+    assert model.decoder == "framewise"
+    assert model == ModelConfig(**values["model"], **{"decorrelate": False})
+
+
+def test_the_papers_settings_have_no_part_of_ours():
+    for name in ("paper", "quick", "instruments"):
+        model = DsaeConfig.parse(preset(name)).model
+        assert (model.decoder, model.decorrelate) == ("framewise", False), name
+
+
+def test_ts_dsae_plus_is_ts_dsae_with_our_parts():
+    plus = DsaeConfig.parse(preset("ts-dsae-plus"))
+    assert (plus.objective.variant, plus.model.posterior) == ("ts-dsae", "factorised")
+    assert (plus.model.decoder, plus.model.decorrelate) == ("convolutional", True)
+    assert {plus.stage(0), plus.stage(plus.training.steps - 1)} == {"constrained", "informed"}
+
+
+def test_the_grid_of_its_parts_trains_what_the_preset_says():
+    """All but the length: that of the paper's tables, so that they can be compared."""
+    from core import grid
+
+    def apart_from_length(config):
+        of = flat_values(config)
+        return {k: v for k, v in of.items() if k.split(".")[0] in ("model", "data")} | {
+            k: of[k] for k in ("training.batch_size", "training.learning_rate", "objective.kl_z")
+        }
+
+    runs = grid.read(checkpoints.SHIPPED / "results" / "plus.toml").runs([0])
+    configs = [apart_from_length(run.config) for run in runs]
+    for name in ("quick", "ts-dsae-plus"):
+        given = DsaeConfig.parse(merge(preset(name), {"system": "dsae"}))
+        assert apart_from_length(given) in configs, name

@@ -106,7 +106,8 @@ def shares(found: Mapping[str, Any]) -> Chart:
             between = f"[{score['low']:.3f}, {score['high']:.3f}]"
             says = f"{title}, told by: {told.lower()}<br>{score['value']:.3f} {between}"
             reach = score["low"], score["high"]
-            groups.append(Group(place, series, [Dot(score["value"], says)], None, "", reach))
+            dots = [Dot(score["value"], says)]
+            groups.append(Group(place, series, dots, score["value"], says, reach))
     panel = Panel("Told as the target's, in", groups, False, SPAN)
     named = [Series(name, number) for number, name in enumerate(TOLD.values())]
     return Chart([[panel]], list(CASES.values()), named, False)

@@ -246,8 +246,8 @@ def grid(path: Path, known: list[Published]) -> None:
             icon=":material/hourglass_empty:",
         )
     else:
-        seeds = f"{len(whole.grid.seeds)} seeds"
-        st.caption(f"{whole.done} of {planned} runs scored, {seeds} of each setting.")
+        seeds = len(whole.grid.seeds)
+        st.caption(f"{whole.done} of {planned} runs scored: up to {seeds} seeds of each setting.")
     st.code(results.command(path), language="bash")
     if known:
         st.caption(SCALE)

@@ -51,6 +51,7 @@ def test_the_shares_of_every_case_are_drawn_with_their_intervals(page):
     places = drawn["layout"]["yaxis"]["ticktext"]
     dots = {trace["name"]: trace for trace in drawn["data"] if "customdata" in trace}
     assert sorted(dots) == ["Both", "Instrument", "Octave"]
+    assert sorted(t["name"] for t in drawn["data"] if t["showlegend"]) == sorted(dots)
     assert places[2] == "Another octave"
     assert dots["Octave"]["x"] == pytest.approx([0.85, 0.75, 0.65, 0.55])
     assert "0.650 [0.630, 0.650]" in dots["Octave"]["text"][2]

@@ -198,8 +198,8 @@ def _add_evaluate(commands: Any) -> None:
         type=int,
         metavar="N",
         default=50,
-        help="make N draws from the prior sound too: are they in the corpus' scale, is the "
-        "instrument known? 0: none (default: 50)",
+        help="make N draws from the prior sound too, at most as many as clips: are they in the "
+        "corpus' scale, is the instrument known? 0: none (default: 50)",
     )
     heard.add_argument(
         "--crepe",

@@ -43,9 +43,9 @@ def score(
     """Every metric on a store's validation split: `{value, low, high}`, a count, or a list.
 
     `factor` is the label that v should carry. `judges` add what they tell of swaps; `originals`,
-    what is heard: raw pitch accuracy, Fréchet audio distance, and of so many `draws` whether the
-    prior makes music. The intervals are 95 % percentile bootstraps over clips. Raises RavelError
-    for a store without both splits.
+    what is heard: raw pitch accuracy, Fréchet audio distance, and of so many `draws`, at most one
+    for each clip that is heard, whether the prior makes music. The intervals are 95 % percentile
+    bootstraps over clips. Raises RavelError for a store without both splits.
     """
     check(store, factor)
     floor = model.config.floor
@@ -76,9 +76,9 @@ def score(
     if originals is not None:
         scores |= heard(model, held_out, originals, seed)
         if draws and names:
-            by = originals.listener
+            by, count = originals.listener, min(draws, len(originals.positions))
             scores |= prior_validity(
-                model, store, count=draws, factor=factor, seed=seed, listener=by, device=device
+                model, store, count=count, factor=factor, seed=seed, listener=by, device=device
             )
     return scores | usage(model, held_out)
 

@@ -157,25 +157,28 @@ def test_a_grid_that_is_interrupted_goes_on_and_ends_in_one_table(tmp_path, melo
     assert (first.path / "metrics.jsonl").stat().st_mtime_ns == before  # what is done is skipped
 
 
-def test_a_run_with_other_settings_in_its_place_is_not_overwritten(tmp_path, melodies, capsys):
+def by_itself(*given) -> str:
+    """What the command says, in a process of its own: it starts others, which repeat its start."""
+    command = [sys.executable, "-m", "core", "grid", *map(str, given)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_run_with_other_settings_in_its_place_is_not_overwritten(tmp_path, melodies):
     path, runs = written(tmp_path, melodies), tmp_path / "runs"
     name = "z_size-4_variant-dsae_seed-0"
     Run.create(runs / name, {"system": "dsae"})
-    options = ["--runs", str(runs), "--only", name, "--jobs", "1"]
-    assert main(["grid", str(path), *options]) == 0
-    said = capsys.readouterr().out
+    said = by_itself(path, "--runs", runs, "--only", name, "--jobs", 1)
     assert "failed" in said and "made with other settings" in said
     assert not path.with_suffix(".csv").exists()
     assert json.loads((runs / name / "config.json").read_text()) == {"system": "dsae"}
 
 
-def test_a_run_from_before_a_setting_was_there_is_continued(tmp_path, melodies, capsys):
+def test_a_run_from_before_a_setting_was_there_is_continued(tmp_path, melodies):
     path, runs = written(tmp_path, melodies), tmp_path / "runs"
     planned = grid.read(path).runs()[0]
     older = planned.config.model_dump()
     del older["training"]["amsgrad"]
     run = Run.create(runs / planned.name, older)
     run.write_state(state="finished", step=0)
-    options = ["--runs", str(runs), "--only", planned.name, "--jobs", "1", "--part", "train"]
-    assert main(["grid", str(path), *options]) == 0
-    assert f"{planned.name}: trained" in capsys.readouterr().out
+    options = ("--runs", runs, "--only", planned.name, "--jobs", 1, "--part", "train")
+    assert f"{planned.name}: trained" in by_itself(path, *options)

@@ -247,7 +247,7 @@ def test_a_dry_run_lists_files_and_asks_nothing(login, capsys):
     assert main(["hub", "push-checkpoint", SHIPPED, REPO, "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "1,583,680  model.safetensors" in said
-    assert "bytes in 5 files" in said and "a dry run" in said
+    assert "bytes in 6 files" in said and "a dry run" in said
     assert not login.asked
 
 

@@ -10,7 +10,13 @@ from core.checkpoints import find, list_checkpoints
 from core.data import dmelodies, synth
 from core.dsae import evaluate, latents
 
-NAMES = ["dsae-dmelodies", "ts-dsae-dmelodies", "ts-dsae-instruments"]
+NAMES = [
+    "dsae-dmelodies",
+    "ts-dsae-dmelodies",
+    "ts-dsae-instruments",
+    "ts-dsae-octaves",
+    "ts-dsae-plus",
+]
 
 
 def test_what_the_readme_promises_ships():
@@ -65,6 +71,15 @@ def test_swaps_of_ts_dsae_move_the_instrument_in_melodies_rendered_anew(rendered
         assert scores[f"f1_{swap}"]["value"] >= 0.99
     assert scores["counterfactual_error"]["value"] <= 1.87
     assert scores["active_v"] >= 1
+
+
+def test_ts_dsae_plus_swaps_nearer_to_the_truth_with_less_left_in_z(rendered, monkeypatch):
+    plus, paper = (
+        score(name, rendered, monkeypatch) for name in ("ts-dsae-plus", "ts-dsae-dmelodies")
+    )
+    assert plus["f1_global"]["value"] >= 0.99
+    assert plus["counterfactual_error"]["high"] < paper["counterfactual_error"]["low"]
+    assert plus["leak_z"]["value"] < paper["leak_z"]["value"] - 0.2
 
 
 def test_the_plain_dsae_has_collapsed(rendered, monkeypatch):

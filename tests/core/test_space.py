@@ -22,7 +22,8 @@ ROOT = space.ROOT
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 ZERO_GPU_TORCH = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
 ZERO_GPU_PYTHON = {"3.10.13", "3.12.12"}
-TASKS = {"dsae": "audio-to-audio", "separation": "audio-to-audio"}
+SOUND = "audio-to-audio"
+TASKS = {"dsae": SOUND, "separation": SOUND, "vocoder": SOUND}
 
 
 def requirements():

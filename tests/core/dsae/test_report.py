@@ -8,13 +8,19 @@ import pytest
 from core import statistics
 from core.cards import shown
 from core.cli import main
-from core.dsae import evaluate, melody
+from core.dsae import evaluate, melody, report
 from core.dsae.card import MEANINGS
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     monkeypatch.setattr(statistics, "RESAMPLES", 60)
+
+
+@pytest.fixture(autouse=True)
+def nothing_heard_before():
+    report._originals.cache_clear()
+    report._judges.cache_clear()
 
 
 @pytest.fixture

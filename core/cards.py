@@ -187,6 +187,23 @@ def _table(where: str, scores: Mapping[str, Any], meanings: Mapping[str, str]) -
     return "\n".join(lines) + "\n"
 
 
+def compared(found: Mapping[str, Mapping[str, Any]], meanings: Mapping[str, str]) -> str:
+    """The scores of several checkpoints, by their names, as one table: a column for each."""
+    lines: dict[str, list[str]] = {}
+    for column, scores in enumerate(found.values()):
+        for name, value in scores.items():
+            rows = {"": {name: value}}
+            if isinstance(value, dict) and value and "value" not in value:
+                rows = {f"{meanings.get(name, name)}: ": value}
+            for row, columns in rows.items():
+                for key, one in columns.items():
+                    line = lines.setdefault(f"{row}{meanings.get(key, key)}", [""] * len(found))
+                    line[column] = shown(one) if one != {} else ""
+    heads = ["what", *found]
+    table = [heads, ["---"] * len(heads), *([name, *line] for name, line in lines.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
+
+
 def _grid(
     heads: list[str], lines: list[tuple[str, list[Any]]], meanings: Mapping[str, str]
 ) -> list[str]:

@@ -196,6 +196,34 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def check(folder: Path, called: str) -> Checkpoint:
+    """A folder as a checkpoint of ours: its config is read, and its weights fit the config.
+
+    Raises RavelError otherwise. No tensor is made, so that a config cannot ask for memory.
+    """
+    from core import networks
+
+    found = Checkpoint(folder, source=called)
+    try:
+        config = networks.parse({"system": "none", **found.config})
+        expected = shapes_of(lambda: networks.network(config), "its config makes no model")
+        for step in (None, *found.snapshots):
+            _check_weights(replace_field(found, snapshot=step), expected)
+    except RavelError as error:
+        raise hub.not_ours(called, str(error).rstrip(".")) from None
+    return found
+
+
+def _check_weights(found: Checkpoint, expected: dict[str, tuple[int, ...]]) -> None:
+    name = found._weights.name
+    try:
+        shapes = found.shapes()
+    except RavelError:
+        raise RavelError(f"{name} is missing or damaged") from None
+    if shapes != expected:
+        raise RavelError(f"{name} does not fit config.json")
+
+
 def find(name: str | Path) -> Checkpoint:
     """A checkpoint by its name among those that ship, by its folder, or by OWNER/NAME on the Hub,
     where OWNER/NAME@REVISION is a branch, tag or commit. Raises RavelError.
@@ -207,7 +235,7 @@ def find(name: str | Path) -> Checkpoint:
         if _is_folder(path) and str(whole) not in ("", "."):
             return _at(Checkpoint(path), step)
     if isinstance(name, str) and (wanted := hub.parse(str(whole))):
-        return _at(Checkpoint(hub.fetch(wanted), source=str(wanted)), step)
+        return _at(Checkpoint(hub.fetch(wanted, check), source=str(wanted)), step)
     known = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none yet"
     raise RavelError(
         f"There is no checkpoint called {str(name)!r}: give a folder, OWNER/NAME on the Hub, or "

@@ -9,17 +9,13 @@ from __future__ import annotations
 import errno
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from core.errors import RavelError
-
-if TYPE_CHECKING:
-    from core.checkpoints import Checkpoint
 
 FILES = [
     *("config.json", "metrics.json", "instruments.json", "README.md"),
@@ -62,11 +58,12 @@ def required(name: str) -> HubId:
 
 
 @cache
-def fetch(wanted: HubId) -> Path:
+def fetch(wanted: HubId, check: Callable[[Path, str], object]) -> Path:
     """The folder of a checkpoint on the Hub, in the cache: checked, and in one piece.
 
-    Raises RavelError when there is none, it is not one of ours, or the network failed and no copy
-    is in the cache. The newest is looked for once in a process.
+    `check` raises RavelError for a folder that is no good, given what to call it. Raises RavelError
+    when there is none, it is not one of ours, or the network failed and no copy is in the cache.
+    The newest is looked for once in a process.
     """
     from huggingface_hub import HfApi, snapshot_download
 
@@ -122,44 +119,14 @@ def cached(wanted: HubId) -> Path | None:
     return Path(folder) if (Path(folder) / "model.safetensors").exists() else None
 
 
-def check(folder: Path, called: str) -> Checkpoint:
-    """A folder as a checkpoint of ours: its config is read, and its weights fit the config.
-
-    Raises RavelError otherwise. No tensor is made, so that a config cannot ask for memory.
-    """
-    from core import systems
-    from core.checkpoints import Checkpoint
-
-    found = Checkpoint(folder, source=called)
-    try:
-        _check_weights(found, systems.parse({"system": "none", **found.config}))
-    except RavelError as error:
-        raise _not_ours(called, str(error).rstrip(".")) from None
-    return found
-
-
-def _check_weights(found: Checkpoint, config: Any) -> None:
-    from core import systems
-    from core.checkpoints import shapes_of
-
-    expected = shapes_of(lambda: systems.network(config), "its config makes no model")
-    for step in (None, *found.snapshots):
-        name = "model.safetensors" if step is None else f"step_{step}.safetensors"
-        try:
-            shapes = replace(found, snapshot=step).shapes()
-        except RavelError:
-            raise RavelError(f"{name} is missing or damaged") from None
-        if shapes != expected:
-            raise RavelError(f"{name} does not fit config.json")
-
-
 def _check_listing(wanted: HubId, there: set[str]) -> None:
     for name in ("config.json", "model.safetensors"):
         if name not in there:
-            raise _not_ours(str(wanted), f"it has no {name}")
+            raise not_ours(str(wanted), f"it has no {name}")
 
 
-def _not_ours(called: str, why: str) -> RavelError:
+def not_ours(called: str, why: str) -> RavelError:
+    """What is said of a folder or a repository that holds something else."""
     return RavelError(f"{called} is no checkpoint of Ravel's that can be used: {why}.")
 
 

@@ -32,7 +32,6 @@ BESIDE = [  # what no import names; * stands for folders too
     "checkpoints/*/model.safetensors",
     "checkpoints/*/recordings.csv",
 ]
-ENDS = {"core/hub.py"}  # goes along, but what it imports does not: the demo loads what ships
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([\w./-]+)\)")
 _START = """
 import runpy, sys
@@ -86,8 +85,6 @@ def imported(root: Path, entry: str) -> set[str]:
         if name in found:
             continue
         found.add(name)
-        if name in ENDS:
-            continue
         tree = ast.parse((root / name).read_text(encoding="utf-8"))
         ahead += [file for module in _modules(tree) for file in _files_of(root, module)]
     return found

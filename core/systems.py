@@ -5,22 +5,21 @@ What needs torch is imported when it is asked for, so that pages and --help stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from core.checkpoints import Checkpoint
 from core.contrastive.config import PRESETS as CONTRASTIVE_PRESETS
-from core.contrastive.config import ContrastiveConfig
 from core.dsae.config import PRESETS as DSAE_PRESETS
-from core.dsae.config import DsaeConfig
 from core.errors import RavelError
+from core.networks import SCHEMAS as SCHEMAS
+from core.networks import Config, either, parse, schema
+from core.networks import network as network
 from core.separation.config import PRESETS as SEPARATION_PRESETS
-from core.separation.config import SeparationConfig
 from core.training.run import Run
 from core.vocoder.config import PRESETS as VOCODER_PRESETS
-from core.vocoder.config import VocoderConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,19 +30,11 @@ if TYPE_CHECKING:
     from core.training.engine import Task
     from core.vocoder.evaluate import Pairs
 
-Config = DsaeConfig | SeparationConfig | ContrastiveConfig | VocoderConfig
-
 TITLES = {
     "dsae": "TS-DSAE and its baselines",
     "separation": "MixIT separator (TDCN++)",
     "contrastive": "Encoder of separated scenes",
     "vocoder": "Vocoder: log-mels to sound",
-}
-SCHEMAS: dict[str, type[Config]] = {
-    "dsae": DsaeConfig,
-    "separation": SeparationConfig,
-    "contrastive": ContrastiveConfig,
-    "vocoder": VocoderConfig,
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "dsae": DSAE_PRESETS,
@@ -53,47 +44,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def parse(values: Mapping[str, Any]) -> Config:
-    """The config of whichever system `values` are for. Raises RavelError naming a mistake."""
-    if not isinstance(values, Mapping):
-        raise RavelError("These are no settings: expected names with values, as in config.json.")
-    return schema(str(values.get("system", "dsae"))).parse(values)
-
-
-def schema(system: str) -> type[Config]:
-    """A system's config class. Raises RavelError naming the systems there are."""
-    if system not in SCHEMAS:
-        raise RavelError(f"There is no system called {system!r}: choose {_or(SCHEMAS)}.")
-    return SCHEMAS[system]
-
-
 def preset(system: str, name: str) -> dict[str, Any]:
     """Values of a system's preset. Raises RavelError naming the presets there are."""
     schema(system)
     if name not in PRESETS[system]:
         raise RavelError(
-            f"There is no preset called {name!r} of {system}: choose {_or(PRESETS[system])}."
+            f"There is no preset called {name!r} of {system}: choose {either(PRESETS[system])}."
         )
     return PRESETS[system][name]
-
-
-def network(config: Config) -> torch.nn.Module:
-    """The network of a config, whose tensors a checkpoint holds."""
-    if config.system == "dsae":
-        from core.dsae.model import Dsae
-
-        return Dsae(config.model)
-    if config.system == "separation":
-        from core.separation.model import Separator
-
-        return Separator(config.model)
-    if config.system == "vocoder":
-        from core.audio.vocoder import Vocoder
-
-        return Vocoder(**config.model.model_dump())
-    from core.contrastive.model import Contrastive
-
-    return Contrastive(config.model)
 
 
 def task(config: Config) -> Task:
@@ -207,8 +165,3 @@ def _card(system: str) -> ModuleType:
     else:
         from core.contrastive import card
     return card
-
-
-def _or(names: Any) -> str:
-    *first, last = names
-    return f"{', '.join(first)} or {last}"

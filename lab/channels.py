@@ -1,4 +1,4 @@
-"""What the Separate page draws of a separated mixture: channels, the remix, training steps."""
+"""What pages draw of a separated mixture: channels, the remix, training steps."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.dsae.known import Known
-from lab.explore.pictures import SHOWN, heatmap
+from lab.explore.pictures import draw_track, heatmap, limit_of
 from lab.widgets.run_chart import colours
 
 if TYPE_CHECKING:
@@ -57,14 +57,8 @@ def draw_melody(number: int, detail: str, z: np.ndarray, seconds: float) -> None
     """What a channel plays over time."""
     told = f"Channel {number}: melody"
     st.markdown(f"**{told}** :gray[{detail}]", help=TRACK_HELP)
-    limit = float(np.percentile(np.abs(z), SHOWN)) or 1.0
-    st.plotly_chart(
-        heatmap(z, limit, seconds),
-        height=TRACK_HEIGHT,
-        key=f"remix_track_{number}",
-        alt=f"Heatmap over time, a row for each dimension of z. {told}",
-        config={"displayModeBar": False},
-    )
+    figure = heatmap(z, limit_of(z), seconds)
+    draw_track(figure, key=f"remix_track_{number}", name=told, height=TRACK_HEIGHT)
 
 
 def map_figure(known: Known, places: list[Place]) -> go.Figure:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.audio.clip import Clip
 from core.errors import RavelError
-from core.remix_changes import Change
+from core.remix.changes import Change
 from lab import channels, live, remix_latents, remixing, separation
 from lab.channels import Work
 from lab.remix_latents import Place

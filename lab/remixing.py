@@ -19,7 +19,7 @@ from core.audio.clip import Clip
 from core.checkpoints import Checkpoint
 from core.dsae import known as instruments
 from core.dsae.known import Known, Likeness
-from core.remix_changes import Change
+from core.remix.changes import Change
 from lab import separation
 from lab.live import model
 from lab.separation import Channels, Mixture
@@ -107,7 +107,7 @@ def mixed(stems: Sequence[np.ndarray], decibels: Sequence[float | None]) -> list
     """Stems [S] at their levels; None mutes one. Their sum is the remix."""
     import torch
 
-    from core.remix import at_level
+    from core.remix.remix import at_level
 
     pairs = zip(stems, decibels, strict=True)
     return [at_level(torch.from_numpy(wave), level).numpy() for wave, level in pairs]
@@ -117,7 +117,7 @@ def share_kept(waves: Sequence[np.ndarray], changes: Sequence[Change]) -> float:
     """How much of the energy of stems at their levels is of channels kept as separated."""
     import torch
 
-    from core.remix import share_kept
+    from core.remix.remix import share_kept
 
     return share_kept([torch.from_numpy(w) for w in waves], [change.keeps for change in changes])
 
@@ -128,7 +128,7 @@ def to_zip(
     """Mixture, channels, stems at their levels and remix in one file, with what was done."""
     import torch
 
-    from core import remix, remix_files
+    from core.remix import files, remix
 
     found = [
         remix.Stem(
@@ -144,7 +144,7 @@ def to_zip(
         )
     ]
     made = remix.Remix(mixture.clip, way.separator.name, way.model.name, found)
-    return remix_files.to_zip(made, notes)
+    return files.to_zip(made, notes)
 
 
 def _of_clip(checkpoint: Checkpoint, clip: Clip) -> Latents:
@@ -166,7 +166,7 @@ def _key(way: Way, change: Change) -> str:
 def _heard(key: tuple, _way: Way) -> list[Latents | None]:
     import torch
 
-    from core.remix import listen
+    from core.remix.remix import listen
 
     waves = torch.from_numpy(channels(_way).waves)
     return [listen(model(_way.model), wave, waves.sum(0)) for wave in waves]
@@ -181,7 +181,7 @@ def _clip_latents(key: tuple[str, str], _checkpoint: Checkpoint, _clip: Clip) ->
 def _stem(key: tuple, _way: Way, _number: int, _change: Change, _played: str) -> Made:
     import torch
 
-    from core.remix import exchange, play
+    from core.remix.remix import exchange, play
 
     channel = torch.from_numpy(channels(_way).waves[_number - 1])
     decoded = exchange(model(_way.model), _number, _change, heard(_way), known(_way.model))

@@ -97,7 +97,7 @@ def run_push_checkpoint(arguments: argparse.Namespace) -> None:
         raise RavelError(f"{found.name} is a snapshot: push {found.path.name}, which brings them.")
     if not (found.path / "README.md").exists():
         raise RavelError(f"{found.path} has no card, README.md: export its run again.")
-    hub.check(found.path, found.name)
+    checkpoints.check(found.path, found.name)
     with tempfile.TemporaryDirectory(prefix="ravel-checkpoint-") as home:
         folder = Path(home)
         for file in [path for pattern in KEPT for path in found.path.glob(pattern)]:
@@ -135,7 +135,7 @@ def run_pull(arguments: argparse.Namespace) -> None:
         raise RavelError(f"{out} is there already: give a new folder, or delete it first.")
     if out and not out.parent.is_dir():
         raise RavelError(f"The folder {out.parent} does not exist: make it first.")
-    folder = hub.fetch(wanted)
+    folder = hub.fetch(wanted, checkpoints.check)
     if out:
         _copy(folder, out)
     say(f"{wanted}: {out or folder}")

@@ -13,7 +13,8 @@ from core.errors import RavelError
 from core.files import check_new_folder
 
 if TYPE_CHECKING:
-    from core.remix import Change, Remix
+    from core.remix.changes import Change
+    from core.remix.remix import Remix
 
 Value = TypeVar("Value")
 KEEP, MUTE, CHANNEL = "keep", "mute", "channel-"
@@ -72,8 +73,8 @@ def run_remix(arguments: argparse.Namespace) -> None:
     mixture = read(arguments.mixture, normalise=False)
     changes = parse(arguments, model, separator)  # mistakes are told before torch loads
     from core.playing import checked, play
-    from core.remix import remix
-    from core.remix_files import save
+    from core.remix.files import save
+    from core.remix.remix import remix
     from core.separation.separate import load
     from core.training.distributed import pick_device
 
@@ -98,7 +99,7 @@ def parse(
 ) -> dict[int, "Change"]:
     """The changes that were asked for, by channel. Raises RavelError; needs no torch."""
     from core.dsae import known
-    from core.remix_changes import Change, check
+    from core.remix.changes import Change, check
 
     who = _by_channel("--channel", arguments.channel, _instrument)
     melodies = _by_channel("--melody", arguments.melody, _giver)
@@ -158,7 +159,7 @@ def _level(flag: str, value: str) -> float | None:
 
 def summary(made: "Remix") -> str:
     """What was done, a line for each channel."""
-    from core.remix_files import about
+    from core.remix.files import about
 
     told = about(made)
     lines = []

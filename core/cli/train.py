@@ -9,6 +9,7 @@ from core import cards, systems
 from core.checkpoints import find
 from core.cli.common import command, say
 from core.errors import RavelError
+from core.playing import PAPER, WAYS
 from core.training.config import flat_fields, merge
 
 
@@ -173,14 +174,31 @@ def _add_evaluate(commands: Any) -> None:
         "--real", nargs="+", metavar="FOLDER", help="folders of real recordings to swap and judge"
     )
     evaluate.add_argument(
+        "--duets",
+        nargs="+",
+        metavar="FOLDER",
+        help="folders of real stems, by instrument and piece: mixed two by two, separated, and "
+        "their instruments exchanged",
+    )
+    evaluate.add_argument(
+        "--separator",
+        default="separator-duets",
+        metavar="NAME",
+        help="what takes duets apart (default: separator-duets)",
+    )
+    evaluate.add_argument(
         "--judge",
         nargs="+",
         metavar="FOLDER",
         default=[],
-        help="what the separate judge learns from: audio folders and stores not in --real",
+        help="what the separate judge learns from: audio folders and stores, neither in --real "
+        "nor in --duets",
     )
     evaluate.add_argument(
-        "--most", type=int, metavar="N", help="take at most N real recordings of each instrument"
+        "--most",
+        type=int,
+        metavar="N",
+        help="take at most N real recordings of each instrument, and N duets",
     )
     heard = evaluate.add_argument_group(
         "what is heard", "of disentangling models and vocoders, with --data"
@@ -208,9 +226,8 @@ def _add_evaluate(commands: Any) -> None:
     )
     heard.add_argument(
         "--route",
-        choices=["paper", "live"],
-        default="paper",
-        help="from log-mels to sound (default: paper)",
+        choices=list(WAYS),
+        help="from log-mels to sound (default: paper, of real recordings the vocoder)",
     )
     heard.add_argument(
         "--fad",
@@ -240,8 +257,10 @@ def _add_evaluate(commands: Any) -> None:
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     """Print a table of scores and keep each checkpoint's figures in its folder."""
-    if not (arguments.data or arguments.real):
-        raise RavelError("There is nothing to evaluate on: give --data STORE or --real FOLDER.")
+    if not (arguments.data or arguments.real or arguments.duets):
+        raise RavelError(
+            "There is nothing to evaluate on: give --data STORE, --real FOLDER or --duets FOLDER."
+        )
     names: dict[str, list[str]] = {}
     for name in arguments.checkpoints:
         found = find(name)
@@ -253,16 +272,17 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> None:
     systems.schema(system)
+    real = arguments.real or arguments.duets
     if system == "separation":
         from core.separation import report as separation
 
-        if arguments.real:
+        if real:
             raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
         return separation.on_store(names, arguments.data, say)
     if system == "contrastive":
         from core.contrastive import report as contrastive
 
-        if arguments.real:
+        if real:
             raise RavelError(f"{names[0]} makes embeddings: score it on clips, with --data STORE.")
         return contrastive.on_store(
             names, arguments.data, say, arguments.supervised, arguments.alone
@@ -277,19 +297,25 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
             arguments.melodies,
             arguments.draws,
             arguments.crepe,
-            arguments.route,
+            arguments.route or PAPER,
             wanted,
             arguments.vggish,
         )
         report.on_store(names, arguments.data, say, hearing)
     if arguments.real:
-        report.on_recordings(names, arguments.real, arguments.judge, arguments.most, say)
+        chosen = (arguments.real, arguments.judge, arguments.most)
+        report.on_recordings(names, *chosen, say, arguments.route)
+    if arguments.duets:
+        from core.remix.report import on_duets
+
+        given = (arguments.duets, arguments.separator, arguments.judge, arguments.most)
+        on_duets(names, *given, say, arguments.route)
 
 
 def _evaluate_vocoders(names: list[str], arguments: argparse.Namespace) -> None:
     from core.vocoder import report
 
-    if arguments.real:
+    if arguments.real or arguments.duets:
         raise RavelError(f"{names[0]} is a vocoder: score it on clips with sound, by --data STORE.")
     if not arguments.swapped:
         return report.on_store(names, arguments.data, say, arguments.melodies)

@@ -106,7 +106,21 @@ MEANINGS = {
     "own_encoder": "instrument by the model's own encoder (macro-F1)",
     "judge": "instrument by a judge of real and rendered sound (macro-F1)",
     "real_judge": "instrument by a judge of real sound only (macro-F1)",
+    "fad": "FAD to the recordings, by CREPE tiny",
     "pairs": "swaps, every pair both ways",
+    "duets": "real duets, separated",
+    "separator": "separated by",
+    "si_snri": "SI-SNR improvement of the channels, dB",
+    "recognised_stems_1": "stems: instrument the likeliest by v",
+    "recognised_stems_3": "stems: instrument among the three likeliest by v",
+    "recognised_channels_1": "channels: instrument the likeliest by v",
+    "recognised_channels_3": "channels: instrument among the three likeliest by v",
+    "leak_z_stems": "stems: macro-F1 of a linear probe on time-averaged z",
+    "leak_z_channels": "channels: macro-F1 of a linear probe on time-averaged z",
+    "rebuilt": "channel, rebuilt",
+    "exchanged": "channel with the other channel's instrument",
+    "preset": "channel with the mean of the other's instrument",
+    "stems exchanged": "stem with the other stem's instrument",
 }
 
 

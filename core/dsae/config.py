@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from core.training.config import Settings, Size, TrainingConfig
 
@@ -31,6 +31,11 @@ class ModelConfig(Settings):
         False,
         description="take off z what v tells of its mean over a clip, by linear regression: less "
         "of the instrument is left in z",
+    )
+    ridge: PositiveFloat = Field(
+        0.01,
+        description="of that regression: what a dimension of v tells whose variance is below this "
+        "is left in z",
     )
 
 

@@ -10,8 +10,7 @@ from core.audio.fad import frechet_audio_distance
 from core.data.store import FeatureStore
 from core.dsae import leak
 from core.dsae.counterfactual import counterfactual, errors
-from core.dsae.factors import factor_swaps
-from core.dsae.factors import factors_of as global_factors
+from core.dsae.factors import factor_swaps, global_factors
 from core.dsae.judge import Judge
 from core.dsae.melody import Originals, Sound
 from core.dsae.model import Dsae, frame_mask
@@ -55,7 +54,7 @@ def score(
     torch.manual_seed(seed)
     scores: dict[str, Any] = {"clips": len(held_out.x)}
     scores["mse"] = interval(reconstruction_errors(model, held_out), np.mean)
-    names = factors_of(store, factor)
+    names = factors_to_score(store, factor)
     for name in names:
         suffix = "" if name == factor else f"_{name}"
         parts = [
@@ -98,7 +97,7 @@ def check(store: FeatureStore, factor: str) -> None:
         )
 
 
-def factors_of(store: FeatureStore, own: str) -> list[str]:
+def factors_to_score(store: FeatureStore, own: str) -> list[str]:
     """The global factors that vary in training and validation clips, the model's own first."""
 
     def varies(name: str, split: str) -> bool:
@@ -118,7 +117,7 @@ def reconstruction_errors(model: Dsae, clips: Batch) -> np.ndarray:
     """Mean squared error of each clip's reconstruction from sampled v and z, [N]."""
     q_v = model.global_encoder(clips.x, clips.lengths)
     v = q_v.sample()
-    z = model.local_encoder(clips.x, v, clips.lengths).sample()
+    z = model.local(clips.x, q_v, v, clips.lengths).sample()
     return errors(model.decoder(z, v, clips.lengths), clips.x, clips.lengths)
 
 
@@ -128,7 +127,7 @@ def reconstruction_errors(model: Dsae, clips: Batch) -> np.ndarray:
 def make_judges(store: FeatureStore, factor: str) -> dict[str, Judge]:
     """A judge of each global factor that varies, taught by originals of the training split."""
     judges = {}
-    for name in factors_of(store, factor):
+    for name in factors_to_score(store, factor):
         train = store.indices("train")
         labels = store.labels[name][train]
         chosen = np.concatenate([_spread(train[labels == label]) for label in np.unique(labels)])

@@ -21,7 +21,7 @@ Score = dict[str, float]  # value, low, high
 Labels = dict[str, np.ndarray]  # of each factor, the labels [N]
 
 
-def factors_of(store: FeatureStore) -> list[str]:
+def global_factors(store: FeatureStore) -> list[str]:
     """The columns of a store that are global factors and vary among its validation clips."""
     held_out = store.indices("validation")
     there = [name for name in GLOBAL if name in store.labels]
@@ -46,7 +46,7 @@ def factor_swaps(
     originals, v goes in at its mean and z as a sample. `factors`: columns, by default those that
     vary. RavelError for a column that is not there or has one label only.
     """
-    names = list(factors_of(store) if factors is None else factors)
+    names = list(global_factors(store) if factors is None else factors)
     _check(store, names)
     floor = model.config.floor
     train, held_out = (

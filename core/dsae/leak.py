@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -46,9 +46,26 @@ def label_in(
     train: np.ndarray, labels: np.ndarray, held_out: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
     """Macro-F1 of labels told from features [N, D] by logistic regression, with its interval."""
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, labels)
-    found = Scores(truth, probe.predict(held_out))
+    found = Scores(truth, _classifier().fit(train, labels).predict(held_out))
     return interval(np.arange(len(truth)), found.f1_of)
+
+
+def label_across(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, float]:
+    """The same where there is one set [N, D] alone: each fold is told from the others.
+
+    `groups` [N]: clips of one group, such as a piece, are never on both sides. Empty where a label
+    has fewer clips than there are folds.
+    """
+    if np.unique(labels, return_counts=True)[1].min() < FOLDS:
+        return {}
+    if groups is None:
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    else:
+        folds = GroupKFold(min(FOLDS, len(np.unique(groups))))
+    told = cross_val_predict(_classifier(), features, labels, groups=groups, cv=folds)
+    return interval(np.arange(len(labels)), Scores(labels, told).f1_of)
 
 
 def notes_in_v(
@@ -93,6 +110,10 @@ def notes_of(store: FeatureStore, rows: np.ndarray) -> np.ndarray | None:
         return None
     tunes = [dmelodies.melody(int(row)) for row in store.labels["melody"][rows]]
     return np.array([np.array(tune.pitches) - 12 * tune.octave for tune in tunes], float)
+
+
+def _classifier() -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 def _regression() -> Pipeline:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core import maps
+from core import background, maps
+from core.background import Progress
 from core.errors import RavelError
 from core.files import write_npz
 from core.maps import MAX_POINTS, sample_rows
@@ -20,7 +21,6 @@ from core.maps import MAX_POINTS, sample_rows
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.background import Progress
     from core.checkpoints import Checkpoint
     from core.data.store import FeatureStore
     from core.dsae.latents import Disentangler
@@ -133,20 +133,30 @@ def is_there(
 
 
 def start(store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None) -> None:
-    """Encode in a process of its own. Raises RavelError where nothing can be written."""
-    from core.dsae import encoding
+    """Encode in a process of its own, unless one is at it, which outlives the page that asked.
 
-    encoding.start(store, checkpoint, cache, split)
+    Raises RavelError where nothing can be written.
+    """
+    folder = folder_of(store, checkpoint, cache, split)
+    paths = [str(path.resolve()) for path in (store.path, checkpoint.path, cache)]
+    background.start(folder, "core.dsae.encoding", [*paths, *([split] if split else [])])
 
 
 def progress(
     store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None
 ) -> Progress:
-    """How far that process is."""
-    from core.dsae import encoding
-
+    """How far that process is, told by its files."""
+    folder = folder_of(store, checkpoint, cache, split)
+    held = background.is_running(folder)  # looked at first: it may end while we read on
+    if (folder / "latents.npz").exists():
+        return Progress("done", 1.0)
     clips = min(len(store.indices(split)), MAX_POINTS)
-    return encoding.progress(folder_of(store, checkpoint, cache, split), clips)
+    done = min(CHUNK * sum(1 for _ in folder.glob("chunk-*.npz")), clips)
+    if held:
+        says = f"{done:,} of {clips:,} clips encoded" if done else "Loading the model"
+        return Progress("running", done / max(1, clips), says)
+    said = background.last_words(folder)
+    return Progress("missing") if said is None else Progress("failed", 0.0, said)
 
 
 def encode_store(

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from core.audio import pitch
 from core.audio.clip import SAMPLE_RATE
-from core.audio.invert import Route, to_waveform
 from core.audio.mel import HOP
 from core.audio.vggish import Vggish
 from core.data import dmelodies
 from core.data.store import PCM, FeatureStore
+from core.playing import PAPER, play
 from core.statistics import interval
 
 VOICED = 0.5  # CREPE's confidence from which a frame of an original counts as pitched
@@ -41,11 +41,11 @@ class Sound(NamedTuple):
 class Listener:
     """Hears sounds: CREPE of a capacity, which also embeds them, and VGGish if there is one.
 
-    `route` is the way from log-mels back to sound.
+    `route` is the way from log-mels back to sound: see core.playing.
     """
 
     capacity: pitch.Capacity = "tiny"
-    route: Route = "paper"
+    route: str = PAPER
     vggish: Vggish | None = None
     device: torch.device | str = "cpu"
 
@@ -58,7 +58,7 @@ class Listener:
         """Log-mels [N, T, M] back to sound, of each its first `seconds` [N], and heard."""
 
         def waves(rows: slice) -> Tensor:
-            return to_waveform(log_mel[rows].to(self.device), route=self.route)
+            return play(log_mel[rows].to(self.device), self.route, str(self.device))
 
         return self._hear(waves, seconds, what)
 

@@ -88,7 +88,9 @@ class LocalEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.without_v = Regression(config.v_size, config.z_size) if config.decorrelate else None
+        self.without_v = None
+        if config.decorrelate:
+            self.without_v = Regression(config.v_size, config.z_size, config.ridge)
         self.full = config.posterior == "full"
         if self.full:
             self.frames = BiLstm(N_MELS, config.hidden)
@@ -96,8 +98,13 @@ class LocalEncoder(nn.Module):
             self.frames = mlp(N_MELS, config.hidden)
         self.head = GaussianHead(config.hidden + self.full * config.v_size, config.z_size)
 
-    def forward(self, x: Tensor, v: Tensor, lengths: Tensor | None = None) -> Gaussian:
-        """x [B, T, M] and v [B, V], which the factorised form ignores, to q(z) over [B, T, Z]."""
+    def forward(
+        self, x: Tensor, v: Tensor, lengths: Tensor | None = None, mean: Tensor | None = None
+    ) -> Gaussian:
+        """x [B, T, M] and v [B, V], which the factorised form ignores, to q(z) over [B, T, Z].
+
+        `mean` [B, V]: that of q(v), where v is a draw; it tells what a regression takes off.
+        """
         if not self.full:
             q_z = self.head(self.frames(x))
         else:
@@ -105,7 +112,8 @@ class LocalEncoder(nn.Module):
             h = self.frames(x, lengths)
             q_z = self.head(torch.cat([h, v[:, None].expand(-1, x.shape[1], -1)], dim=-1))
         if self.without_v:
-            q_z = Gaussian(q_z.mean - self.without_v(v)[:, None], q_z.logvar)
+            told = self.without_v(v if mean is None else mean)
+            q_z = Gaussian(q_z.mean - told[:, None], q_z.logvar)
         return q_z
 
     @torch.no_grad()
@@ -222,7 +230,11 @@ class Dsae(nn.Module):
     def encode(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Gaussian, Gaussian]:
         """x [B, T, M] to q(v) over [B, V] and q(z) over [B, T, Z], v taken at its mean."""
         q_v = self.global_encoder(x, lengths)
-        return q_v, self.local_encoder(x, q_v.mean, lengths)
+        return q_v, self.local(x, q_v, q_v.mean, lengths)
+
+    def local(self, x: Tensor, q_v: Gaussian, v: Tensor, lengths: Tensor | None = None) -> Gaussian:
+        """q(z) over [B, T, Z] of x [B, T, M], where v [B, V] was drawn from `q_v`."""
+        return self.local_encoder(x, v, lengths, q_v.mean)
 
 
 def masked_mean(x: Tensor, lengths: Tensor | None) -> Tensor:

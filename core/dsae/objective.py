@@ -51,7 +51,7 @@ def losses(
     """
     q_v = model.global_encoder(x, lengths)
     v = q_v.sample()
-    q_z = model.local_encoder(x, v if model.local_encoder.full else q_v.mean, lengths)
+    q_z = model.local(x, q_v, v, lengths)
     local = model.local_encoder
     if local.without_v and model.training:
         local.without_v.learn(q_v.mean, local.means(q_z, q_v, lengths))
@@ -116,8 +116,7 @@ def swap_terms(model, swapped, originals, lengths, pairs, reduce) -> dict[str, T
     x = torch.cat(swapped)
     again_v = model.global_encoder(x, everyone)
     # The full posterior conditions on a fresh draw of the re-encoded v.
-    drawn = again_v.sample()
-    again_z = model.local_encoder(x, drawn if model.local_encoder.full else again_v.mean, everyone)
+    again_z = model.local(x, again_v, again_v.sample(), everyone)
     (v_global, v_local), (z_global, z_local) = again_v.chunk(2), again_z.chunk(2)
     return {
         "z_gswap": reduce(kl(z_global, q_z), lengths),

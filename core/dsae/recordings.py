@@ -17,41 +17,50 @@ from tqdm import tqdm
 
 from core.audio import pitch
 from core.audio.clip import Clip
-from core.audio.invert import to_waveform
+from core.audio.fad import frechet_audio_distance
+from core.audio.long import ToWaveform
 from core.audio.mel import log_mel
+from core.dsae import leak
 from core.dsae.latents import Disentangler
 
 VOICED = 0.5  # CREPE confidence from which a frame of the reference counts as pitched
 BATCH = 16
 RESAMPLES = 1000
 
-Labels = tuple[str, str]
+Pairs = list[tuple[int, int]]  # whose melody, and whose instrument a sound should have
+Row = tuple[Pairs, Callable[[int, int], Tensor]]  # and the sound of each, [S]
 Teller = Callable[[np.ndarray], np.ndarray]  # log-mels [N, T, M] to the instrument of each
 Told = tuple[list[np.ndarray], list[str]]  # log-mels [T, M] and the instrument of each
 
 
 class Originals:
-    """Real recordings of two instruments, four seconds each, with their pitch."""
+    """Recordings of one instrument each, all as long, with their pitch."""
 
-    def __init__(self, clips: Sequence[Clip], labels: Labels) -> None:
-        self.clips, self.labels = list(clips), labels
+    def __init__(self, clips: Sequence[Clip]) -> None:
+        self.clips = list(clips)
         self.waves = torch.from_numpy(np.stack([clip.wave for clip in clips]))
         self.log_mel = log_mel(self.waves)
         self.instrument = np.array([clip.labels["instrument"] for clip in clips])
         self.pitch = pitch.track(self.waves)
-        first, second = (np.flatnonzero(self.instrument == label) for label in labels)
-        # Every (melody of, instrument of) pair across the two instruments, both ways.
-        self.pairs = [(i, j) for a, b in ((first, second), (second, first)) for i in a for j in b]
 
-    def melody_kept(self, waves: Tensor, melody: Sequence[int]) -> np.ndarray:
-        """Raw pitch accuracy of each sound [N, S] against the recording it has its melody of."""
-        found = pitch.track(waves).f0
-        frames = found.shape[1]  # a sound made of frames ends with the last whole one
+    @property
+    def pairs(self) -> Pairs:
+        """Every recording with every one of another instrument, so both ways."""
+        everyone = range(len(self.clips))
+        of = self.instrument
+        return [(i, j) for i in everyone for j in everyone if of[i] != of[j]]
+
+    def melody_kept(self, heard: pitch.Pitch, melody: Sequence[int]) -> np.ndarray:
+        """Raw pitch accuracy [N] of sounds against the recordings that they have their melody of.
+
+        NaN where the recording has no pitch.
+        """
+        frames = heard.f0.shape[1]  # a sound made of frames ends with the last whole one
         voiced = self.pitch.confidence[:, :frames] >= VOICED
         return np.array(
             [
                 pitch.raw_pitch_accuracy(self.pitch.f0[i, :frames], f0, voiced=voiced[i])
-                for i, f0 in zip(melody, found, strict=True)
+                for i, f0 in zip(melody, heard.f0, strict=True)
             ]
         )
 
@@ -63,54 +72,91 @@ class Judged:
     melody: np.ndarray  # index of a recording [N]
     partner: np.ndarray  # likewise: the recording whose instrument it should have [N]
     expected: np.ndarray  # instrument [N]
-    accuracy: np.ndarray  # raw pitch accuracy [N]
+    accuracy: np.ndarray  # raw pitch accuracy [N], NaN where the recording has no pitch
     told: dict[str, np.ndarray]  # instrument [N] by each judge
 
 
 def judge_model(
-    model: Disentangler, originals: Originals, judges: dict[str, Teller], progress: bool = True
+    model: Disentangler,
+    originals: Originals,
+    judges: dict[str, Teller],
+    to_waveform: ToWaveform,
+    progress: bool = True,
 ) -> dict[str, Any]:
-    """Scores `{row: {column: {value, low, high}}}` of originals, round trips, and the model's work.
+    """Scores of originals, round trips, and the model's work: see `judge_rows`.
 
     The rows: the recordings as they are; their log-mels back to sound with no model between;
-    the model's reconstructions; its swaps. The intervals resample the recordings, not the pairs,
-    which are no independent draws.
+    the model's reconstructions; its swaps. Beside them `leak_z`, by cross-validation.
     """
     latents = [model.encode(x) for x in originals.log_mel]
     everyone = [(i, i) for i in range(len(originals.clips))]
-    rows: dict[str, tuple[list[tuple[int, int]], Callable[[int, int], Tensor] | None]] = {
-        "original": (everyone, None),
-        "round trip": (everyone, lambda i, j: originals.log_mel[i]),
-        "reconstruction": (everyone, lambda i, j: model.decode(latents[i].v, latents[i].z)),
-        "swap": (originals.pairs, lambda i, j: model.decode(latents[j].v, latents[i].z)),
+
+    def made(i: int, j: int) -> Tensor:
+        return to_waveform(model.decode(latents[j].v, latents[i].z))
+
+    rows = {
+        "original": (everyone, lambda i, j: originals.waves[i]),
+        "round trip": (everyone, lambda i, j: to_waveform(originals.log_mel[i])),
+        "reconstruction": (everyone, made),
+        "swap": (originals.pairs, made),
     }
+    means = np.stack([each.z.mean(0).numpy() for each in latents])
+    leaks = leak.label_across(means, originals.instrument)
+    return {"leak_z": leaks, **judge_rows(originals, rows, judges, progress)}
+
+
+def judge_rows(
+    originals: Originals, rows: dict[str, Row], judges: dict[str, Teller], progress: bool = True
+) -> dict[str, Any]:
+    """Scores `{row: {column: {value, low, high}}}` of sounds made of recordings, two by two.
+
+    The columns: `melody`, the raw pitch accuracy; each judge's macro-F1; and `fad`, the Fréchet
+    distance by CREPE tiny between the recordings and one sound with each one's melody. The
+    intervals resample the recordings, not the pairs, which are no independent draws.
+    """
     with tqdm(total=sum(len(pairs) for pairs, _ in rows.values()), disable=not progress) as bar:
-        return {
-            row: summary(_judge(originals, pairs, make, judges, bar), len(originals.clips))
-            for row, (pairs, make) in rows.items()
-        }
+        return {row: _judge(originals, *how, judges, bar) for row, how in rows.items()}
 
 
-def _judge(originals, pairs, make, judges: dict[str, Teller], bar: tqdm) -> Judged:
+def _judge(
+    originals: Originals,
+    pairs: Pairs,
+    make: Callable[[int, int], Tensor],
+    judges: dict[str, Teller],
+    bar: tqdm,
+) -> dict[str, Any]:
     accuracy: list[float] = []
     told: dict[str, list[str]] = {name: [] for name in judges}
+    embedded: dict[tuple[int, int], np.ndarray] = {}
+    chosen = set(_one_each(pairs))
     for start in range(0, len(pairs), BATCH):
         some = pairs[start : start + BATCH]
-        melody = [i for i, _ in some]
-        if make is None:
-            waves = originals.waves[melody]
-        else:
-            waves = to_waveform(torch.stack([make(i, j) for i, j in some]))
-        accuracy += list(originals.melody_kept(waves, melody))
-        heard = log_mel(waves).numpy()
+        waves = torch.stack([make(i, j) for i, j in some])
+        heard = pitch.track(waves)
+        accuracy += list(originals.melody_kept(heard, [i for i, _ in some]))
+        log_mels = log_mel(waves).numpy()
         for name, judge in judges.items():
-            told[name] += list(judge(heard))
+            told[name] += list(judge(log_mels))
+        for pair, frames in zip(some, heard.embedding, strict=True):
+            if pair in chosen:
+                embedded[pair] = frames
         bar.update(len(some))
     melody, partner = (np.array(side) for side in zip(*pairs, strict=True))
     expected = originals.instrument[partner]
-    return Judged(
-        melody, partner, expected, np.array(accuracy), {k: np.array(v) for k, v in told.items()}
-    )
+    kept = {name: np.array(names) for name, names in told.items()}
+    judged = Judged(melody, partner, expected, np.array(accuracy), kept)
+    scores = summary(judged, len(originals.clips))
+    frames = [embedded[pair] for pair in _one_each(pairs)]
+    of = originals.pitch.embedding[sorted(set(melody))]
+    return {**scores, "fad": frechet_audio_distance(frames, of)}
+
+
+def _one_each(pairs: Pairs) -> Pairs:
+    """Of each melody, in order, one pair: another partner from melody to melody."""
+    of: dict[int, Pairs] = {}
+    for pair in pairs:
+        of.setdefault(pair[0], []).append(pair)
+    return [those[i % len(those)] for i, those in sorted(of.items())]
 
 
 def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
@@ -124,8 +170,11 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
     alone = judged.melody == judged.partner
     weights[:, alone] = counts[:, judged.melody[alone]]
 
+    pitched = np.isfinite(judged.accuracy)
+
     def of_pitch(weight: np.ndarray | None) -> float:
-        return float(np.average(judged.accuracy, weights=weight))
+        weight = None if weight is None else weight[pitched]
+        return float(np.average(judged.accuracy[pitched], weights=weight))
 
     columns: dict[str, Callable[[np.ndarray | None], float]] = {"melody": of_pitch}
     for name, told in judged.told.items():
@@ -136,14 +185,14 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
         )
     scores = {}
     for name, statistic in columns.items():
-        drawn = [statistic(weight) for weight in weights if weight.sum()]
+        drawn = [statistic(weight) for weight in weights if weight[pitched].sum()]
         low, high = np.percentile(drawn, [2.5, 97.5])
         ends = {"value": statistic(None), "low": low, "high": high}
         scores[name] = {k: round(float(v), 4) for k, v in ends.items()}
     return scores
 
 
-def own_encoder(model: Disentangler, learnt: Told, labels: Labels) -> Teller:
+def own_encoder(model: Disentangler, learnt: Told, labels: Sequence[str]) -> Teller:
     """The paper's way: an LDA on the model's own v. It flatters, so judges stand beside it."""
 
     def v_of(clips: Sequence[np.ndarray]) -> np.ndarray:

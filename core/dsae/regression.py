@@ -10,18 +10,19 @@ slope, as in concept erasure, Belrose et al. 2023).
 import torch
 from torch import Tensor, distributed, nn
 
-RIDGE = 0.01  # variance of v, beside which that of a dimension not in use is nothing
 SHARE = 0.005  # weight of a new batch in the running moments, once there are 1 / SHARE
 
 
 class Regression(nn.Module):
     """A ridge regression from v [V] to the mean of z over a clip [Z].
 
-    While training it follows running moments of the batches; `fit` makes it exact.
+    While training it follows running moments of the batches; `fit` makes it exact. `ridge` is a
+    variance: what a dimension of v tells that varies less is left in z.
     """
 
-    def __init__(self, v_size: int, z_size: int) -> None:
+    def __init__(self, v_size: int, z_size: int, ridge: float) -> None:
         super().__init__()
+        self.ridge = ridge
         v, z = v_size, z_size
         shapes = {"seen": (), "v": (v,), "z": (z,), "vv": (v, v), "vz": (v, z)}  # running moments
         for name, shape in {**shapes, "centre": (v,), "slope": (v, z)}.items():
@@ -47,7 +48,7 @@ class Regression(nn.Module):
         self._solve(*_moments(v, z))
 
     def _solve(self, v: Tensor, z: Tensor, vv: Tensor, vz: Tensor) -> None:
-        ridge = RIDGE * torch.eye(len(v), device=v.device)
+        ridge = self.ridge * torch.eye(len(v), device=v.device)
         squares, products = vv - torch.outer(v, v) + ridge, vz - torch.outer(v, z)
         self.centre.copy_(v)
         self.slope.copy_(torch.linalg.solve(squares, products))

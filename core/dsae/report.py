@@ -3,16 +3,16 @@
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from core import playing
 from core.audio import pitch, vggish
 from core.audio.clip import Clip
-from core.audio.invert import Route
 from core.audio.mel import log_mel
-from core.cards import refresh_scores, shown
+from core.cards import compared, refresh_scores, shown
 from core.data import folder
 from core.data.store import FeatureStore
 from core.dsae import evaluate, recordings
@@ -31,13 +31,13 @@ MOST = 200  # clips of each instrument and kind that the judges take from a stor
 
 class Hearing(NamedTuple):
     """What is heard of a store: how many validation clips, nothing at 0; how many draws from the
-    prior; CREPE's capacity (none: full on a GPU, else tiny); the route from log-mels to sound;
+    prior; CREPE's capacity (none: full on a GPU, else tiny); the way from log-mels to sound;
     whether VGGish embeds them too, and its weights' file, if they are not to be fetched."""
 
     melodies: int = 100
     draws: int = 0
     crepe: pitch.Capacity | None = None
-    route: Route = "paper"
+    route: str = playing.PAPER
     vggish: bool = False
     weights: str | None = None
 
@@ -125,12 +125,14 @@ def on_recordings(
     learn_from: Sequence[str],
     most: int | None,
     say: Say,
+    route: str | None = None,
 ) -> None:
     """Swap every violin with every trumpet of real recordings, both ways, and judge the sound.
 
     The judges learn from `learn_from`, audio folders and stores; `most` limits the recordings of
-    each instrument.
+    each instrument; `route` is the way from log-mels to sound, by default the usual one.
     """
+    route = playing.checked(route)
     models = [load(name) for name in names]
     clips = read_recordings(folders, most)
     real, rendered = read_learnt(learn_from)
@@ -138,20 +140,20 @@ def on_recordings(
         f"{len(clips)} recordings to swap; the judges learn from {len(real[0])} real clips (copies "
         f"included) and {len(rendered[0])} rendered ones"
     )
-    originals = recordings.Originals(clips, LABELS)
+    originals = recordings.Originals(clips)
     both = (real[0] + rendered[0], real[1] + rendered[1])
     judges = {name: Judge(*told) for name, told in (("judge", both), ("real_judge", real))}
     tellers = {name: partial(judge.tell, among=LABELS) for name, judge in judges.items()}
+    found: dict[str, dict[str, Any]] = {}
     for model in models:
-        own = recordings.own_encoder(model, both, LABELS)
-        scores = recordings.judge_model(model, originals, {"own_encoder": own, **tellers})
-        kept = {"pairs": len(originals.pairs), **scores}
-        model.checkpoint.write_metrics({"real recordings": kept})
+        say(f"swapping by {model.name}")
+        own = {"own_encoder": recordings.own_encoder(model, both, LABELS)}
+        play = partial(playing.play, way=route)
+        scores = recordings.judge_model(model, originals, own | tellers, play)
+        found[model.name] = {"pairs": len(originals.pairs), "route": route, **scores}
+        model.checkpoint.write_metrics({"real recordings": found[model.name]})
         refresh_scores(model.checkpoint, MEANINGS)
-        say(f"\n{model.name}: {len(originals.pairs)} swaps of real recordings")
-        for row, columns in scores.items():
-            for name, value in columns.items():
-                say(f"  {row:<15} {MEANINGS[name]:<62} {shown(value)}")
+    say(f"\nreal recordings\n{compared(found, MEANINGS)}")
 
 
 def read_recordings(folders: Sequence[str], most: int | None) -> list[Clip]:

@@ -107,19 +107,30 @@ def offer_latents(data: Callable[[], bytes], name: str, *, key: str) -> None:
 def tracks(before: Latents, after: Latents) -> None:
     """Both local tracks over time, to the same scales."""
     z = [one.z.numpy() for one in (before, after)]
-    limit = float(np.percentile(np.abs(z[0]), SHOWN))
+    limit = limit_of(z[0])
     seconds = max(len(track) for track in z) * HOP_SECONDS
     titles = ("Local latents of the clip", "Local latents, edited")
     for column, track, title in zip(st.columns(2), z, titles, strict=True):
         with column.container(gap="xsmall"):
             st.markdown(f"**{title}**")
-            st.plotly_chart(
-                heatmap(track, limit, seconds),
-                height=TRACK,
-                key=f"track_{title}",
-                alt=f"Heatmap over time, a row for each dimension of z. {title}",
-                config={"displayModeBar": False},
-            )
+            figure = heatmap(track, limit, seconds)
+            draw_track(figure, key=f"track_{title}", name=title, height=TRACK)
+
+
+def draw_track(figure: go.Figure, *, key: str, name: str, height: int) -> None:
+    """The heatmap of a track that is called `name`."""
+    st.plotly_chart(
+        figure,
+        height=height,
+        key=key,
+        alt=f"Heatmap over time, a row for each dimension of z. {name}",
+        config={"displayModeBar": False},
+    )
+
+
+def limit_of(z: np.ndarray) -> float:
+    """The size of local latents at which colours end: few of them lie beyond."""
+    return float(np.percentile(np.abs(z), SHOWN)) or 1.0
 
 
 def heatmap(z: np.ndarray, limit: float, seconds: float) -> go.Figure:

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from core.checkpoints import list_checkpoints
+from core.checkpoints import Checkpoint
 from lab import bundled, live
 from lab.explore import dials, draw, morph, track
 from lab.explore.pictures import in_words
-from lab.widgets import played, player, slot
+from lab.widgets import checkpoint_box, played, player, slot
 
 DEFAULT = "ts-dsae-instruments"
 SAYS = {
@@ -26,9 +26,8 @@ ABOUT = (
 )
 
 
-def choose() -> tuple[str, str | None]:
+def choose() -> tuple[str, Checkpoint | None]:
     """The title, with the section and the model that are asked for."""
-    names = [checkpoint.name for checkpoint in list_checkpoints("dsae")]
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
     ):
@@ -43,16 +42,7 @@ def choose() -> tuple[str, str | None]:
                 bind="query-params",
                 width="content",
             )
-            chosen = st.selectbox(
-                "Model",
-                names,
-                index=names.index(DEFAULT) if DEFAULT in names else 0,
-                key="model",
-                bind="query-params",
-                width=200,
-                disabled=not names,
-                help="A checkpoint: a trained model in the folder checkpoints.",
-            )
+            chosen = checkpoint_box.choose("Model", "dsae", DEFAULT, "model", width=200)
             played.choose()
     return section, chosen
 
@@ -80,9 +70,8 @@ def take_rendered() -> None:
         st.session_state[side], st.session_state[f"{side}_from"] = title, "Example"
 
 
-section, name = choose()
+section, checkpoint = choose()
 st.caption(SAYS[section], help=HELP.get(section))
-checkpoint = next((found for found in list_checkpoints("dsae") if found.name == name), None)
 if checkpoint is None:
     st.info(
         "Train one with `python -m core train`, and put it into the folder checkpoints "

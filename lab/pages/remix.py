@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from core.checkpoints import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import bundled, channels, live, remix_view, remixing, separation
+from lab import bundled, channels, mixture_view, remix_view, remixing
 from lab.bundled import READY, is_scene
-from lab.widgets import mixture_slot, played, player, spectrogram
-from lab.widgets.cell import Cell
+from lab.widgets import checkpoint_box, mixture_slot, played, player
 
 SEPARATOR, MODEL = "separator-duets", "ts-dsae-instruments"
 ABOUT = (
@@ -24,35 +22,14 @@ TAKING = mixture_slot.TAKING._replace(
 )
 
 
-def choose(label: str, system: str, default: str, key: str) -> Checkpoint | None:
-    """A checkpoint of a system."""
-    known = {checkpoint.name: checkpoint for checkpoint in list_checkpoints(system)}
-    names = list(known)
-    name = st.selectbox(
-        label,
-        names,
-        index=names.index(default) if default in names else 0,
-        key=key,
-        bind="query-params",
-        width=220,
-        disabled=not names,
-        help="A checkpoint: a trained model in the folder checkpoints.",
-    )
-    return known.get(name)
-
-
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     st.title("Remix", anchor=False, width="content", help=ABOUT)
     with st.container(horizontal=True, gap="medium", width="content"):
-        separator = choose("Separator", "separation", SEPARATOR, "separator")
-        model = choose("Model", "dsae", MODEL, "model")
+        separator = checkpoint_box.choose("Separator", "separation", SEPARATOR, "separator")
+        model = checkpoint_box.choose("Model", "dsae", MODEL, "model")
         played.choose()
 
-left, right = st.columns(2)
-with left:
-    taken = mixture_slot.slot("mixture", "Mixture", DUETS, TAKING, instruments=True)
-with right:
-    cell = Cell("mixture_cell", "Mixture", channels.called(taken) if taken else "")
+asked = mixture_view.ask(DUETS, TAKING, instruments=True)
 results = st.container()
 st.caption(
     "Levels are true: one gain, which brings the mixture's peak to −6 dBFS, is on all that is "
@@ -68,22 +45,12 @@ if separator is None or model is None:
         title="There is no trained model yet",
         icon=":material/model_training:",
     )
-if taken is None:
-    cell.leave_empty("The mixture is empty: choose an example, mix, upload or record one.")
-    st.stop()
-
-channels.start_afresh(taken)
-with cell.picture.skeleton(spectrogram.HEIGHT):
-    mixture = separation.mixture(taken)
-    cell.log_mel = live.log_mel(mixture.clip)
-scale = spectrogram.Scale(float(cell.log_mel.max()), mixture.clip.seconds)
-cell.draw(scale)
-cell.play(separation.played(mixture.clip.wave, mixture.gain))
+mixture, scale = mixture_view.show(asked)
 if separator is None or model is None:
     st.stop()
 
-work = channels.Work(taken, mixture, separator, scale)
-way = remixing.Way(taken, separator, model)
+work = channels.Work(asked.taken, mixture, separator, scale)
+way = remixing.Way(asked.taken, separator, model)
 with results:
     st.subheader("Channels", anchor=False, help=remix_view.CHANNELS)
     try:

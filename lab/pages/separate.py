@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints import Checkpoint
 from core.errors import RavelError
-from lab import bundled, channels, live, separation
+from lab import bundled, channels, mixture_view, separation
 from lab.separation import LAST
-from lab.widgets import mixture_slot, player, spectrogram
-from lab.widgets.cell import Cell
+from lab.widgets import checkpoint_box, player
 
 DEFAULT = "separator-scenes"
 ABOUT = (
@@ -19,24 +18,13 @@ ABOUT = (
 
 def choose() -> Checkpoint | None:
     """The title, and the separator that is asked for, at a step of its training."""
-    known = {checkpoint.name: checkpoint for checkpoint in list_checkpoints("separation")}
-    names = list(known)
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
     ):
         st.title("Separate", anchor=False, width="content", help=ABOUT)
         with st.container(horizontal=True, gap="medium", width="content"):
-            name = st.selectbox(
-                "Separator",
-                names,
-                index=names.index(DEFAULT) if DEFAULT in names else 0,
-                key="separator",
-                bind="query-params",
-                width=220,
-                disabled=not names,
-                help="A checkpoint: a trained model in the folder checkpoints.",
-            )
-            return choose_step(known[name]) if names else None
+            found = checkpoint_box.choose("Separator", "separation", DEFAULT, "separator")
+            return choose_step(found) if found else None
 
 
 def choose_step(checkpoint: Checkpoint) -> Checkpoint:
@@ -63,11 +51,7 @@ def toggle(label: str, key: str, says: str) -> bool:
 
 
 checkpoint = choose()
-left, right = st.columns(2)
-with left:
-    taken = mixture_slot.slot("mixture")
-with right:
-    cell = Cell("mixture_cell", "Mixture", channels.called(taken) if taken else "")
+asked = mixture_view.ask()
 results = st.container()
 st.caption(
     "Levels are true: one gain, which brings the mixture's peak to −6 dBFS, is on all that is "
@@ -83,26 +67,16 @@ if checkpoint is None:
         title="There is no trained separator yet",
         icon=":material/model_training:",
     )
-if taken is None:
-    cell.leave_empty("The mixture is empty: choose an example, mix, upload or record one.")
-    st.stop()
-
-channels.start_afresh(taken)
-with cell.picture.skeleton(spectrogram.HEIGHT):
-    mixture = separation.mixture(taken)
-    cell.log_mel = live.log_mel(mixture.clip)
-scale = spectrogram.Scale(float(cell.log_mel.max()), mixture.clip.seconds)
-cell.draw(scale)
-cell.play(separation.played(mixture.clip.wave, mixture.gain))
-if not taken.levels and separation.is_cut_off(mixture.clip):
-    left.caption(
+mixture, scale = mixture_view.show(asked)
+if not asked.taken.levels and separation.is_cut_off(mixture.clip):
+    asked.side.caption(
         ":material/info: The peaks of this recording were cut off when it was made; "
         "what is missing is missing in the channels, too."
     )
 if checkpoint is None:
     st.stop()
 
-work = channels.Work(taken, mixture, checkpoint, scale)
+work = channels.Work(asked.taken, mixture, checkpoint, scale)
 with results:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
@@ -111,10 +85,10 @@ with results:
         tools = st.container(
             horizontal=True, gap="medium", vertical_alignment="center", width="content"
         )
-    channels.advise(checkpoint, taken)
+    channels.advise(checkpoint, work.taken)
     try:
         with tools, st.spinner("Separating"):
-            made = separation.separate(checkpoint, taken)
+            made = separation.separate(checkpoint, work.taken)
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()

@@ -130,7 +130,7 @@ def test_a_hub_that_refuses_is_told_in_a_sentence(pushed, fault, words, capsys, 
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("python -m core: ")
     with pytest.raises(RavelError, match=words):
-        hub.fetch(hub.HubId(REPO))
+        hub.fetch(hub.HubId(REPO), checkpoints.check)
     assert not (tmp_path / "mine").exists()
     assert hub.cached(hub.HubId(REPO)) is None
 

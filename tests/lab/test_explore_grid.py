@@ -3,7 +3,6 @@
 import base64
 import csv
 import io
-import json
 import shutil
 import zipfile
 
@@ -17,7 +16,8 @@ from core.audio.clip import read
 from lab import live, maps
 from lab.explore import grid
 from tests.lab import tones
-from tests.lab.test_swap_page import tone, wav
+from tests.lab.pages import component, given, wav
+from tests.lab.test_swap_page import tone
 
 PAGE = "lab/pages/explore.py"
 TWO = ["Violin, slow phrase", "Trumpet, fanfare"]
@@ -31,15 +31,8 @@ def grid_page(page) -> AppTest:
     return page.switch_page(PAGE)
 
 
-def given(page: AppTest, name: str) -> list[dict]:
-    """What the components of a name were given."""
-    protos = [element.proto for element in page.get("bidi_component")]
-    return [json.loads(proto.json) for proto in protos if proto.component_name.endswith(name)]
-
-
 def table(page: AppTest) -> dict:
-    (data,) = given(page, "ravel_sound_table")
-    return data
+    return component(page, "ravel_sound_table")
 
 
 def sounds(page: AppTest) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from core.dsae import edits
 from lab import live
 from lab.explore import dials, track
 from lab.explore import live as explore
+from tests.lab.pages import played, wav
 from tests.lab.tones import tone
 
 MODEL = "ts-dsae-instruments"
@@ -40,16 +41,6 @@ def open_section(page: AppTest, section: str, **query: str) -> AppTest:
     return page
 
 
-def decoded(files: dict[str, bytes], url: str) -> np.ndarray:
-    wave, rate = soundfile.read(io.BytesIO(files[url.rsplit("/")[-1].split(".")[0]]))
-    assert rate == 16_000
-    return wave
-
-
-def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
-    return [decoded(files, element.url) for element in page.get("audio")]
-
-
 def latents_of(checkpoint, examples, name: str = "violin-1"):
     return explore.latents(checkpoint, read(examples / f"{name}.flac"))
 
@@ -59,10 +50,8 @@ def sound_of(checkpoint, made) -> np.ndarray:
 
 
 def upload(page: AppTest, wave: np.ndarray, side: str = "source") -> AppTest:
-    file = io.BytesIO()
-    soundfile.write(file, wave, 16_000, format="WAV", subtype="FLOAT")
     page.segmented_control(key=f"{side}_from").set_value("Upload").run()
-    return page.file_uploader(key=f"{side}_upload").upload("mine.wav", file.getvalue()).run()
+    return page.file_uploader(key=f"{side}_upload").upload("mine.wav", wav(wave)).run()
 
 
 def dials_of(page: AppTest) -> list[str]:

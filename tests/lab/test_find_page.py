@@ -1,12 +1,10 @@
 """The Find page, driven in process: what is found, by what, among what, and what is said."""
 
-import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
@@ -21,6 +19,7 @@ from lab.nearness import FAR, in_words
 from lab.separation import Channels
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
+from tests.lab.pages import played, says, wav
 
 PAGE = "lab/pages/find.py"
 ROUNDING = 1 / 32768  # of a 16-bit file
@@ -80,22 +79,6 @@ def hits(page: AppTest) -> list[tuple[str, str, float, str]]:
         elif found and len(found[-1]) == 2:
             found[-1] += [float(first), second.removeprefix(":small[:gray[").removesuffix("]]")]
     return [tuple(hit) for hit in found]
-
-
-def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
-    """What the players hold: the query, then what was found."""
-    ids = [element.url.rsplit("/")[-1].split(".")[0] for element in page.get("audio")]
-    return [soundfile.read(io.BytesIO(files[file_id]))[0] for file_id in ids]
-
-
-def says(page: AppTest, text: str) -> bool:
-    return any(text in caption.value for caption in page.caption)
-
-
-def wav(samples: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, 16_000, format="WAV", subtype="FLOAT")
-    return file.getvalue()
 
 
 def upload(page: AppTest, data: bytes) -> AppTest:

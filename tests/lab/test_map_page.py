@@ -20,6 +20,7 @@ from core.maps import neighbours
 from lab import live, maps
 from lab.widgets import latent_map
 from tests.lab import tones
+from tests.lab.pages import component, played, says
 
 PAGE = "lab/pages/map.py"
 
@@ -46,19 +47,6 @@ def map_page(page, data, monkeypatch) -> AppTest:
     return page.switch_page(PAGE)
 
 
-def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
-    """What the players hold."""
-    ids = [element.url.rsplit("/")[-1].split(".")[0] for element in page.get("audio")]
-    return [soundfile.read(io.BytesIO(files[file_id]))[0] for file_id in ids]
-
-
-def component(page: AppTest, name: str) -> dict:
-    """What a component of the page was given."""
-    protos = [element.proto for element in page.get("bidi_component")]
-    (proto,) = [proto for proto in protos if proto.component_name.endswith(name)]
-    return json.loads(proto.json)
-
-
 def sent(page: AppTest) -> dict:
     """The marks that the maps were given."""
     return component(page, "ravel_latent_map")
@@ -68,10 +56,6 @@ def figures(page: AppTest) -> list[list[dict]]:
     """The traces of each map."""
     given = component(page, "ravel_latent_figures")
     return [json.loads(given[panel["digest"]])["data"] for panel in sent(page)["panels"]]
-
-
-def says(page: AppTest, text: str) -> bool:
-    return any(text in caption.value for caption in page.caption)
 
 
 def test_the_page_opens_with_every_clip_as_a_point_and_how_far_to_trust_it(map_page, store):

@@ -20,6 +20,7 @@ from lab.points import Shown
 from lab.widgets import latent_map
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
+from tests.lab.pages import component, says
 
 PAGE = "lab/pages/map.py"
 
@@ -56,13 +57,6 @@ def index(store, models) -> Index:
     return embeddings.build(store, checkpoints.find(models / "scenes-encoder"))
 
 
-def component(page: AppTest, name: str) -> dict:
-    """What a component of the page was given."""
-    protos = [element.proto for element in page.get("bidi_component")]
-    (proto,) = [proto for proto in protos if proto.component_name.endswith(name)]
-    return json.loads(proto.json)
-
-
 def sent(page: AppTest) -> dict:
     """The marks that the maps were given."""
     return component(page, "ravel_latent_map")
@@ -72,10 +66,6 @@ def traces(page: AppTest) -> list[dict]:
     """Those of the first map."""
     digest = sent(page)["panels"][0]["digest"]
     return json.loads(component(page, "ravel_latent_figures")[digest])["data"]
-
-
-def says(page: AppTest, text: str) -> bool:
-    return any(text in caption.value for caption in page.caption)
 
 
 def keys(page: AppTest) -> set[str]:

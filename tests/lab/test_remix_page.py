@@ -18,10 +18,12 @@ from lab.live import HEADROOM
 from lab.remix_view import FIRST
 from lab.separation import Channels
 from tests.lab import separators
+from tests.lab.pages import desk, played, says, titles, wav
 
 PAGE = "lab/pages/remix.py"
 ROUNDING = 1 / 32768  # of a 16-bit file
-NAMES = ("bassoon", "flute", "violin")
+KNOWN = ("bassoon", "flute", "violin")
+NAMES = ("Mixture", "Channel 1", "Channel 2", "Stem 1", "Stem 2", "Remix")  # of the sounds
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +33,7 @@ def both(untrained, tmp_path_factory) -> Path:
     for checkpoint in untrained.iterdir():
         shutil.copytree(checkpoint, folder / checkpoint.name)
     means = np.random.default_rng(0).normal(size=(3, 16))
-    told = known.Known(NAMES, means, np.eye(16), (9, 9, 9), "instruments")
+    told = known.Known(KNOWN, means, np.eye(16), (9, 9, 9), "instruments")
     known.write(checkpoints.Checkpoint(folder / "ts-dsae-instruments"), told)
     return folder
 
@@ -53,31 +55,8 @@ def kept(remix_page) -> AppTest:
 
 def sounds(page: AppTest, files: dict[str, bytes]) -> dict[str, np.ndarray]:
     """What the players hold, by the titles above them."""
-    ids = [element.url.rsplit("/")[-1].split(".")[0] for element in page.get("audio")]
-    names = ["Mixture", "Channel 1", "Channel 2", "Stem 1", "Stem 2", "Remix"][: len(ids)]
-    waves = [soundfile.read(io.BytesIO(files[file_id]))[0] for file_id in ids]
-    return dict(zip(names, waves, strict=True))
-
-
-def titles(page: AppTest) -> list[str]:
-    return [element.value for element in page.markdown if element.value.startswith("**")]
-
-
-def says(page: AppTest, text: str) -> bool:
-    return any(text in caption.value for caption in page.caption)
-
-
-def desk(page: AppTest) -> dict:
-    """What the mixer was given."""
-    protos = [element.proto for element in page.get("bidi_component")]
-    (proto,) = [proto for proto in protos if proto.component_name.endswith("ravel_mixer")]
-    return json.loads(proto.json)
-
-
-def wav(wave: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, wave, 16_000, format="WAV", subtype="FLOAT")
-    return file.getvalue()
+    waves = played(page, files)
+    return dict(zip(NAMES[: len(waves)], waves, strict=True))
 
 
 def test_a_duet_opens_with_one_part_played_by_another_instrument(remix_page, media):
@@ -115,14 +94,14 @@ def test_each_channel_is_told_to_sound_like_the_instruments_that_are_known(kept)
     for line in told:
         parts = line.removeprefix("Sounds like ").split(", ")
         shares = [int(part.rsplit(" ", 1)[1].rstrip("%")) for part in parts]
-        assert {part.rsplit(" ", 1)[0] for part in parts} <= set(NAMES)
+        assert {part.rsplit(" ", 1)[0] for part in parts} <= set(KNOWN)
         assert shares == sorted(shares, reverse=True) and 97 <= sum(shares) <= 102
 
 
 def test_only_what_a_change_touches_is_made_anew(remix_page, media, monkeypatch):
     page = remix_page.run()
     before, made = sounds(page, media), []
-    from core import remix
+    from core.remix import remix
 
     exchange = remix.exchange
     monkeypatch.setattr(remix, "exchange", lambda *given: made.append(given[1]) or exchange(*given))
@@ -146,7 +125,7 @@ def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(kept, med
 
     charts = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
     (chart,) = [c for c in charts if c["data"][0].get("text")]
-    assert set(chart["data"][0]["text"]) == set(NAMES)
+    assert set(chart["data"][0]["text"]) == set(KNOWN)
     places = [(trace["x"], trace["y"]) for trace in chart["data"][1:]]
     (arrow,) = chart["layout"]["annotations"]
     assert len(places) == 2 and arrow["arrowhead"]
@@ -179,7 +158,7 @@ def test_when_all_stems_are_muted_the_page_says_so(kept):
 
 
 def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples):
-    from core.remix_changes import Change
+    from core.remix.changes import Change
     from lab.widgets.mixture_slot import bundled
 
     monkeypatch.setattr(checkpoints, "SHIPPED", both)

@@ -1,14 +1,11 @@
 """The Separate page, driven in process; the mixer is tested in a browser."""
 
-import io
 import itertools
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
@@ -20,6 +17,7 @@ from lab.separation import Channels
 from lab.widgets import mixer, player
 from lab.widgets.mixture_slot import sources
 from tests.lab import separators
+from tests.lab.pages import desk, played, says, titles, wav
 
 PAGE = "lab/pages/separate.py"
 ROUNDING = 1 / 32768  # of a 16-bit file
@@ -38,36 +36,9 @@ def separate_page(page, untrained_separators, monkeypatch) -> AppTest:
     return page.switch_page(PAGE)
 
 
-def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
-    """What the players hold: the mixture, then the channels."""
-    ids = [element.url.rsplit("/")[-1].split(".")[0] for element in page.get("audio")]
-    return [soundfile.read(io.BytesIO(files[file_id]))[0] for file_id in ids]
-
-
-def titles(page: AppTest) -> list[str]:
-    return [element.value for element in page.markdown if element.value.startswith("**")]
-
-
 def figures(page: AppTest) -> list[str]:
     """The SI-SNR improvements that are shown of channels."""
     return [c.value for c in page.caption if c.value.startswith("SI-SNRi")]
-
-
-def says(page: AppTest, text: str) -> bool:
-    return any(text in caption.value for caption in page.caption)
-
-
-def desk(page: AppTest) -> dict:
-    """What the mixer was given."""
-    protos = [element.proto for element in page.get("bidi_component")]
-    (proto,) = [proto for proto in protos if proto.component_name.endswith("ravel_mixer")]
-    return json.loads(proto.json)
-
-
-def wav(wave: np.ndarray, rate: int = 16_000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, wave, rate, format="WAV", subtype="FLOAT")
-    return file.getvalue()
 
 
 def noise(seconds: float, level: float = 0.1, channels: int = 1) -> np.ndarray:
@@ -111,9 +82,9 @@ def test_each_channel_says_what_it_holds_and_how_much_was_gained(separate_page, 
     references = [read(sources()[name]["path"]).wave.astype(float) for name in ("dog", "rain")]
 
     assert [title.split("[")[1] for title in titles(page)[1:3]] == ["dog]", "rain]"]
-    for channel, reference, says in zip(channels, references, figures(page), strict=True):
+    for channel, reference, told in zip(channels, references, figures(page), strict=True):
         gained = si_snr(channel, reference) - si_snr(mixture, reference)
-        shown = float(says.removeprefix("SI-SNRi ").removesuffix(" dB").replace("−", "-"))
+        shown = float(told.removeprefix("SI-SNRi ").removesuffix(" dB").replace("−", "-"))
         assert shown == pytest.approx(gained, abs=0.06)
 
 

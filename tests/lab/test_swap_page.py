@@ -5,33 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoints
 from core.audio.clip import read
 from lab import live
-
-
-def decoded(files: dict[str, bytes], url: str) -> np.ndarray:
-    """The samples of the WAV file that a player or a download at `url` gets."""
-    wave, rate = soundfile.read(io.BytesIO(files[url.rsplit("/")[-1].split(".")[0]]))
-    assert rate == 16_000
-    return wave
-
-
-def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
-    return [decoded(files, element.url) for element in page.get("audio")]
-
-
-def titles(page: AppTest) -> list[str]:
-    return [element.value for element in page.markdown if element.value.startswith("**")]
-
-
-def wav(wave: np.ndarray, rate: int = 16_000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, wave, rate, format="WAV", subtype="FLOAT")
-    return file.getvalue()
+from tests.lab.pages import decoded, played, titles, wav
 
 
 def tone(seconds: float, rate: int = 16_000, channels: int = 1) -> np.ndarray:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from core import checkpoints
+from core.background import Progress
 from core.data.store import FeatureStore
-from core.dsae import encoding, maps
+from core.dsae import maps
 
 
-def wait(folder, clips, seconds=90):
+def wait(*asked, seconds=90):
     deadline = time.monotonic() + seconds
-    while (found := encoding.progress(folder, clips)).state == "running":
+    while (found := maps.progress(*asked)).state == "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
@@ -24,35 +25,34 @@ def wait(folder, clips, seconds=90):
 
 @pytest.fixture
 def parts(melodies, untrained, tmp_path):
-    """A store, a checkpoint of one's own, a cache, and where in it the latents go."""
+    """What is encoded: a store, by a checkpoint of one's own, into a cache, of a split."""
     store = FeatureStore.open(melodies)
     checkpoint = checkpoints.find(shutil.copytree(untrained, tmp_path / "checkpoint"))
-    cache = tmp_path / "maps"
-    return store, checkpoint, cache, maps.folder_of(store, checkpoint, cache, "train")
+    return store, checkpoint, tmp_path / "maps", "train"
 
 
 def test_a_store_is_encoded_beside_the_caller(parts, tmp_path):
-    store, checkpoint, cache, folder = parts
-    assert encoding.progress(folder, 24).state == "missing"
-    encoding.start(store, checkpoint, cache, "train")
-    encoding.start(store, checkpoint, cache, "train")  # one is enough
-    assert encoding.progress(folder, 24).state == "running"
-    assert wait(folder, 24).state == "done"
-    found = maps.read(folder)
+    store, checkpoint, *_ = parts
+    assert maps.progress(*parts).state == "missing"
+    maps.start(*parts)
+    maps.start(*parts)  # one is enough
+    assert maps.progress(*parts).state == "running"
+    assert wait(*parts).state == "done"
+    found = maps.read(maps.folder_of(*parts))
     here = maps.encode_store(store, checkpoint, tmp_path / "here", "train")
     assert np.allclose(found.v, here.v, atol=1e-6) and (found.rows == here.rows).all()
 
 
 def test_why_it_failed_is_said_and_a_killed_one_is_told(parts):
-    store, checkpoint, cache, folder = parts
+    store, checkpoint, *where = parts
     (checkpoint.path / "model.safetensors").unlink()
-    folder = maps.folder_of(store, checkpoints.find(checkpoint.path), cache, "train")
-    encoding.start(store, checkpoints.find(checkpoint.path), cache, "train")
-    failed = wait(folder, 24)
+    asked = store, checkpoints.find(checkpoint.path), *where
+    maps.start(*asked)
+    failed = wait(*asked)
     assert failed.state == "failed" and "model.safetensors" in failed.says
 
-    encoding.start(store, checkpoints.find(checkpoint.path), cache, "train")
+    maps.start(*asked)
     command = ["pgrep", "-f", f"core.dsae.encoding {store.path.resolve()} {checkpoint.path}"]
     number = int(subprocess.run(command, capture_output=True, text=True).stdout.split()[0])
     os.kill(number, signal.SIGKILL)
-    assert wait(folder, 24, seconds=5) == encoding.Progress("failed", 0.0, "its process was ended")
+    assert wait(*asked, seconds=5) == Progress("failed", 0.0, "its process was ended")

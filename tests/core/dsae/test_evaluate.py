@@ -72,6 +72,7 @@ def model_of(of_v, of_z, decode):
         config=ModelConfig(),
         global_encoder=of_v,
         local_encoder=of_z,
+        local=lambda x, q_v, v, lengths=None: of_z(x, v),
         decoder=decode,
         encode=encode,
         prior=lambda z: Gaussian(torch.zeros_like(z), torch.zeros_like(z)),

@@ -48,6 +48,7 @@ def model_that_keeps(in_v):
         config=SimpleNamespace(floor=-40.0),
         global_encoder=of_v,
         local_encoder=lambda x, v, lengths=None: sharp(x[..., free]),
+        local=lambda x, q_v, v, lengths=None: sharp(x[..., free]),
         decoder=decode,
     )
 
@@ -126,7 +127,7 @@ def test_a_factor_that_travels_with_z_stays_the_sources(store):
 
 
 def test_only_the_factors_that_vary_are_swapped(store):
-    assert factors.factors_of(store) == ["instrument", "octave"]
+    assert factors.global_factors(store) == ["instrument", "octave"]
     found = values(model_that_keeps([COLOUR, HEIGHT]), store, factors=["octave"])
     assert set(found) == {"rebuilt_told_octave", "swap_octave_told_octave"}
 

@@ -79,3 +79,27 @@ def test_the_notes_are_those_of_the_store_within_an_octave(melodies):
     notes = leak.notes_of(store, np.array([0, 5]))
     assert notes.shape == (2, 12)
     assert set(notes[0]) <= {60 + step for step in (0, 2, 4, 5, 7, 9, 11, 12, 14)}
+
+
+def test_a_probe_across_one_set_is_told_each_clip_from_others():
+    """A label that is in the features is found; of noise nothing is, though a fit would find it."""
+    rng = np.random.default_rng(0)
+    labels = np.array(["violin", "trumpet"] * 30)
+    shown = rng.normal(size=(60, 40))
+    assert leak.label_across(shown, labels)["value"] < 0.7
+    shown[:, 7] += 8.0 * (labels == "violin")
+    assert leak.label_across(shown, labels)["value"] > 0.9
+
+
+def test_a_probe_never_learns_from_the_group_it_is_asked_about():
+    """Features that name the piece tell the instrument only as far as pieces were seen before."""
+    rng = np.random.default_rng(1)
+    pieces = np.repeat(np.arange(10), 8)
+    labels = np.where(pieces % 2, "violin", "trumpet")
+    features = np.eye(10)[pieces] + 0.01 * rng.normal(size=(80, 10))
+    assert leak.label_across(features, labels)["value"] == 1.0
+    assert leak.label_across(features, labels, pieces)["value"] < 0.7
+
+
+def test_too_few_clips_of_a_label_tell_nothing():
+    assert leak.label_across(np.zeros((9, 2)), np.array(["violin"] * 5 + ["trumpet"] * 4)) == {}

@@ -35,6 +35,7 @@ def identity():
         config=ModelConfig(),
         global_encoder=lambda x, lengths=None: sharp(x[:, 0, :2]),
         local_encoder=lambda x, v, lengths=None: sharp(x),
+        local=lambda x, q_v, v, lengths=None: sharp(x),
         decoder=lambda z, v, lengths=None: z,
         encode=lambda x, lengths=None: (sharp(x[:, 0, :2]), sharp(x)),
     )

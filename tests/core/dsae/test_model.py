@@ -180,3 +180,20 @@ def test_a_checkpoint_keeps_what_v_tells_of_z(tmp_path):
         q_v, q_z = made.encode(x[:1])
     torch.testing.assert_close(again.z, q_z.mean[0])
     torch.testing.assert_close(again.v, q_v.mean[0])
+
+
+@pytest.mark.parametrize("posterior", ["factorised", "full"])
+def test_what_is_taken_off_z_is_told_by_the_mean_of_v_and_not_by_a_draw(posterior):
+    """Else the noise of v's posterior, times the regression's slope, would be noise in z."""
+    torch.manual_seed(0)
+    model = Dsae(ModelConfig(hidden=8, posterior=posterior, decorrelate=True)).eval()
+    x = torch.randn(2, 12, 80)
+    q_v, local = model.global_encoder(x), model.local_encoder
+    with torch.no_grad():
+        apart = model.local(x, q_v, q_v.mean + 1.0).mean - model.local(x, q_v, q_v.mean).mean
+        local.without_v.slope.fill_(50.0)
+        steep = model.local(x, q_v, q_v.mean + 1.0).mean - model.local(x, q_v, q_v.mean).mean
+        at_rest = model.encode(x)[1].mean
+    assert (float(apart.abs().max()) > 0) == (posterior == "full")  # which looks at the draw
+    torch.testing.assert_close(steep, apart, rtol=0, atol=1e-4)
+    torch.testing.assert_close(at_rest, model.local(x, q_v, q_v.mean).mean)

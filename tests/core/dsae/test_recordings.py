@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from core.audio import pitch
 from core.audio.clip import read
 from core.data.store import FeatureStore
 from core.dsae import latents, recordings, report
 from core.dsae.judge import Judge, describe
 from core.errors import RavelError
+from core.playing import play
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def originals(examples):
         for label, names in files.items()
         for name in names
     ]
-    return recordings.Originals(clips, ("violin", "trumpet"))
+    return recordings.Originals(clips)
 
 
 def test_every_pair_across_the_two_instruments_both_ways(originals):
@@ -27,9 +29,9 @@ def test_every_pair_across_the_two_instruments_both_ways(originals):
 
 
 def test_a_recording_keeps_its_own_melody_and_no_other(originals):
-    kept = originals.melody_kept(originals.waves, [0, 1, 2])
+    kept = originals.melody_kept(originals.pitch, [0, 1, 2])
     assert kept.tolist() == [1.0, 1.0, 1.0]
-    assert originals.melody_kept(originals.waves[[1]], [2])[0] < 0.5
+    assert originals.melody_kept(pitch.track(originals.waves[[1]]), [2])[0] < 0.5
 
 
 def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
@@ -41,14 +43,17 @@ def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
         return np.array(["violin"] * len(log_mels))
 
     model = latents.load(untrained)
-    scores = recordings.judge_model(model, originals, {"judge": judge}, progress=False)
-    assert list(scores) == ["original", "round trip", "reconstruction", "swap"]
+    scores = recordings.judge_model(model, originals, {"judge": judge}, play, progress=False)
+    assert list(scores) == ["leak_z", "original", "round trip", "reconstruction", "swap"]
+    assert scores["leak_z"] == {}  # of three recordings a probe cannot learn
     assert scores["original"]["melody"]["value"] == 1.0
     assert scores["round trip"]["melody"]["value"] > 0.8
     assert scores["swap"]["melody"]["value"] < 0.5
     # All told to be violins, right for 2 of 4 swaps: F1 is 2/3 for violins and 0 for trumpets.
     assert scores["swap"]["judge"]["value"] == pytest.approx(1 / 3, abs=1e-3)
     assert heard[0] == (3, 94, 80)
+    assert scores["original"]["fad"]["value"] == 0.0
+    assert 0 < scores["round trip"]["fad"]["value"] < scores["swap"]["fad"]["value"]
 
 
 def test_intervals_resample_recordings_not_pairs():

@@ -29,7 +29,7 @@ from core.dsae import known
 from core.dsae.known import Known, Likeness
 from core.dsae.latents import Disentangler, Latents
 from core.errors import RavelError
-from core.remix_changes import Change, Giver, check, known_of
+from core.remix.changes import Change, Giver, check, known_of
 from core.separation.separate import FAINT, Splitter
 
 SILENT = -50.0  # dB under the mixture's RMS, from which a channel holds nothing

@@ -1,55 +1,19 @@
 """A duet through both models that ship, and out again: real recordings, the real way."""
 
-import io
-import json
-import zipfile
-
 import numpy as np
 import pytest
-import soundfile
 import torch
 
-from core import remix as remixes
-from core.audio import invert, pitch
+from core.audio import long, pitch
 from core.audio.clip import Clip, read
 from core.audio.loudness import loudness
-from core.data.mixtures import of_clips
-from core.dsae import known, latents
+from core.dsae import known
 from core.errors import RavelError
-from core.remix import Change, remix
-from core.remix_files import about, save, to_zip
-from core.separation import separate
+from core.remix.changes import Change
+from core.remix.files import about
+from core.remix.remix import remix
 
 VOICED = 0.5
-
-
-@pytest.fixture(scope="module")
-def duet(examples) -> Clip:
-    """Two seconds and a bit of a flute and a trumpet."""
-    clips = [read(examples / f"{name}.flac").segment(0, 2.3) for name in ("flute-1", "trumpet-2")]
-    return Clip(of_clips(clips, [0.0, -2.0]).sum(0).numpy(), "duet")
-
-
-@pytest.fixture(scope="module")
-def models():
-    return separate.load("separator-duets"), latents.load("ts-dsae-instruments")
-
-
-@pytest.fixture(scope="module")
-def make(duet, models):
-    """Remix the duet by Griffin-Lim, which needs no weights."""
-
-    def made(**changes):
-        by_number = {int(name.removeprefix("channel_")): c for name, c in changes.items()}
-        return remix(duet, *models, by_number, to_waveform=invert.to_waveform)
-
-    return made
-
-
-@pytest.fixture(scope="module")
-def swapped(make):
-    """The first channel played by another instrument, the second 6 dB down."""
-    return make(channel_1=Change(instrument="violin"), channel_2=Change(level=-6.0))
 
 
 def test_a_remix_that_keeps_everything_is_the_mixture(make, duet):
@@ -138,31 +102,6 @@ def test_a_silent_channel_is_told_and_cannot_be_changed(duet, models, monkeypatc
             remix(duet, separator, model, change)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({3: Change()}, "no channel 3: the separator makes 2"),
-        ({1: Change(melody=0)}, "no channel 0"),
-        ({1: Change(instrument="kazoo")}, "'kazoo'.*bassoon, cello"),
-        ({1: Change(level=float("nan"))}, "level of nan"),
-    ],
-)
-def test_a_change_that_cannot_be_made_is_refused_before_any_work(
-    duet, models, monkeypatch, changes, words
-):
-    monkeypatch.setattr(models[0], "separate", None)
-    with pytest.raises(RavelError, match=words):
-        remix(duet, *models, changes)
-
-
-def test_a_model_that_knows_no_instruments_says_how_to_tell_it(duet, models, untrained):
-    model = latents.load(untrained)
-    with pytest.raises(RavelError, match="python -m core instruments"):
-        remix(duet, models[0], model, {1: Change(instrument="violin")})
-    made = remix(duet, models[0], model, {})
-    assert made.stems[0].likeness == []
-
-
 def test_a_long_mixture_is_remixed_whole(duet, models, monkeypatch):
     """Half a minute, in pieces of four seconds: each piece is asked for, and none is too long."""
     long_duet = Clip(np.resize(duet.wave, 30 * 16_000), "long")
@@ -173,42 +112,5 @@ def test_a_long_mixture_is_remixed_whole(duet, models, monkeypatch):
         return 0.1 * torch.ones((len(log_mel) - 1) * 256)
 
     made = remix(long_duet, *models, {1: Change(instrument="oboe")}, to_waveform=hum)
-    assert max(sizes) <= remixes.long.PIECE and len(sizes) > 1
+    assert max(sizes) <= long.PIECE and len(sizes) > 1
     assert made.stems[0].wave[: 1874 * 256].all()
-
-
-def test_files_hold_what_was_made_and_what_was_done(swapped, tmp_path):
-    folder = save(swapped, tmp_path / "out")
-    waves = {path.stem: soundfile.read(path)[0] for path in folder.glob("*.wav")}
-    assert set(waves) == {"mixture", "remix", "channel-1", "channel-2", "stem-1", "stem-2"}
-    assert np.abs(waves["stem-1"] + waves["stem-2"] - waves["remix"]).max() < 1e-6
-    assert np.abs(waves["channel-1"] + waves["channel-2"] - waves["mixture"]).max() < 1e-5
-    told = json.loads((folder / "remix.json").read_text())
-    assert told == about(swapped)
-    assert [channel["instrument"] for channel in told["channels"]] == ["violin", "kept"]
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-    with zipfile.ZipFile(io.BytesIO(to_zip(swapped, "Thanks."))) as archive:
-        assert set(archive.namelist()) == {p.name for p in folder.iterdir()} | {"README.txt"}
-        assert archive.read("remix.wav") == (folder / "remix.wav").read_bytes()
-
-
-def test_a_folder_that_holds_something_is_left_alone(swapped, tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(RavelError, match="is there already"):
-        save(swapped, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_when_the_disk_is_full_nothing_is_left_behind(swapped, tmp_path, monkeypatch):
-    written = []
-
-    def write_bytes(path, data):
-        if len(written) == 2:
-            raise OSError(28, "No space left on device")
-        written.append(path)
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", write_bytes)
-    with pytest.raises(RavelError, match="No space left"):
-        save(swapped, tmp_path / "out")
-    assert len(written) == 2 and not list(tmp_path.iterdir())

@@ -19,8 +19,8 @@ from core.audio.clip import SAMPLE_RATE, Clip
 from core.dsae import known
 from core.errors import RavelError
 from core.files import check_new_folder
-from core.remix import Remix, Stem
-from core.remix_changes import Giver
+from core.remix.changes import Giver
+from core.remix.remix import Remix, Stem
 
 TOLD = 3  # of the instruments that a channel is like, how many are named
 

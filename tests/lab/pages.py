@@ -1,0 +1,54 @@
+"""What a page that is driven in process shows and plays, and files to give to it."""
+
+import io
+import json
+
+import numpy as np
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+
+def decoded(files: dict[str, bytes], url: str) -> np.ndarray:
+    """The samples of the WAV file that a player or a download at `url` gets."""
+    wave, rate = soundfile.read(io.BytesIO(files[url.rsplit("/")[-1].split(".")[0]]))
+    assert rate == 16_000
+    return wave
+
+
+def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
+    """What the players hold, from the top of the page; `files` are those of the fixture media."""
+    return [decoded(files, element.url) for element in page.get("audio")]
+
+
+def titles(page: AppTest) -> list[str]:
+    """The titles of cells, with their details."""
+    return [element.value for element in page.markdown if element.value.startswith("**")]
+
+
+def says(page: AppTest, text: str) -> bool:
+    """Whether a caption holds the text."""
+    return any(text in caption.value for caption in page.caption)
+
+
+def given(page: AppTest, name: str) -> list[dict]:
+    """What the components of a name were given."""
+    protos = [element.proto for element in page.get("bidi_component")]
+    return [json.loads(proto.json) for proto in protos if proto.component_name.endswith(name)]
+
+
+def component(page: AppTest, name: str) -> dict:
+    """What the only component of a name was given."""
+    (data,) = given(page, name)
+    return data
+
+
+def desk(page: AppTest) -> dict:
+    """What the mixer was given."""
+    return component(page, "ravel_mixer")
+
+
+def wav(wave: np.ndarray, rate: int = 16_000) -> bytes:
+    """Samples [S] or [S, channels] as a file of 32-bit floats."""
+    file = io.BytesIO()
+    soundfile.write(file, wave, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from core import hub
 from core.errors import RavelError
@@ -19,7 +19,28 @@ Tensors = Mapping[str, Any]  # by name
 Module = TypeVar("Module")  # a torch.nn.Module
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
+USUAL = "ts-dsae-plus"  # which disentangles where none is named
 _SNAPSHOT = re.compile(r"@\d+$")
+
+
+class _Stamped(NamedTuple):
+    """A file as it is now."""
+
+    path: Path
+    changed: int  # ns
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> "_Stamped":
+        found = path.stat()
+        return cls(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest(files: tuple[_Stamped, ...]) -> str:
+    # Asked for many times in each rerun of a page: the files are read again once they change.
+    content = b"".join(file.path.read_bytes() for file in files)
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -80,8 +101,7 @@ class Checkpoint:
     def digest(self) -> str:
         """A digest of config and weights, for caches."""
         files = [self.path / "config.json", self._weights]
-        content = b"".join(file.read_bytes() for file in files if file.is_file())
-        return hashlib.sha256(content).hexdigest()[:16]
+        return _digest(tuple(_Stamped.of(file) for file in files if file.is_file()))
 
     def weights(self) -> dict[str, Any]:
         """The tensors by name. Raises RavelError when missing or damaged."""

@@ -68,12 +68,14 @@ BALANCE = (
 )
 VOCODER_LOSS = (
     "The weighted sum of what the other chart shows, and how far magnitudes are from the true "
-    "sound's by spectral convergence; **validation** is the same on clips it does not train on."
+    "sound's by spectral convergence; in the last stage, of noise, tonality alone. **validation** "
+    "is the same on clips it does not train on."
 )
 SPECTRA = (
     "How far the spectra are from the true sound's. **magnitude**: mean difference of logarithms. "
     "**advance** and **delay**: how phases change from frame to frame and from bin to bin, as "
-    "1 - cos of the error: 0 is right, 1 is chance. Noise has no phase to foretell."
+    "1 - cos of the error: 0 is right, 1 is chance. Noise has no phase to foretell: **tonality** "
+    "is the squared error of what is said to have one, learnt in the last stage."
 )
 STFT = (
     "How far sound made of held-out log-mels is from the true sound: spectral convergence, which "
@@ -117,7 +119,11 @@ CHARTS = {
         Chart("Loss", ("train loss", "validation criterion as validation"), VOCODER_LOSS, True),
         Chart(
             "Spectra",
-            ("validation magnitude", "validation advance", "validation delay"), SPECTRA, True,
+            (
+                "validation magnitude", "validation advance", "validation delay",
+                "validation tonality",
+            ),
+            SPECTRA, True,
         ),
         Chart("STFT distance", ("validation stft_convergence as convergence",), STFT),
         Chart("STFT distance, dB", ("validation stft_decibels as dB",), STFT_DECIBELS),

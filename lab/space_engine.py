@@ -16,7 +16,7 @@ import numpy as np
 
 from core import playing
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
 from lab.space_look import picture, thumbnail
 
@@ -36,7 +36,7 @@ DEVICE = "cuda" if os.environ.get("SPACES_ZERO_GPU") else "cpu"
 SECONDS = {"swap": CLIP_SECONDS, "separate": 30.0, "similar": 30.0}  # taken of a recording
 HEADROOM = 0.5  # of all that is played: rebuilt sound may peak above the recordings
 TICKS_HZ = (500, 1000, 2000, 4000)
-SWAP, COLLAPSED = "ts-dsae-instruments", "dsae-dmelodies"
+SWAP, COLLAPSED = USUAL, "dsae-dmelodies"
 SEPARATOR, ENCODER = "separator-scenes", "scenes-encoder"
 PARTS = ("source", "target", "swapped", "counterpart")
 REBUILT = ("source_reconstruction", "target_reconstruction")

@@ -4,7 +4,8 @@ After Vocos (Siuzdak, ICLR 2024), but for the phase. Frames of a held tone look 
 convolution must answer alike: it cannot say how far a tone's phase has gone. So the network says,
 for each bin, the magnitude, by how much the phase advances from frame to frame and by how much from
 bin to bin (as Masuyama et al., ICASSP 2020), and phases are added up along the partials, each
-peak's bins locked to it (Laroche and Dolson, 1999).
+peak's bins locked to it (Laroche and Dolson, 1999). It also says how much of a bin is a tone, whose
+phase can be told: the rest is made of noise (as Serra and Smith, 1990).
 
 Letters: B clips, T frames, M mels, F bins, S samples.
 """
@@ -28,6 +29,9 @@ FAINT = -12.0  # a clip whose loudest band is below is taken for silence
 FLOOR = -10.0  # log-mels below are raised to it: 87 dB under the loudest
 TINY = 1e-2  # of a magnitude: some 70 dB below the loudest
 NEW = 0.1  # a peak that was weaker than this share of itself a frame ago has begun anew
+RAYLEIGH = 1 / math.log(2)  # mean power of noise in a bin over its median, which is learnt
+LEAST = 0.4  # of a bin's power, played as said where no tone is: all noise has more to be mended
+RISE = 1.5  # how fast that grows with the tone's share: what is mostly tone gets no noise
 
 
 class Spectra(NamedTuple):
@@ -35,12 +39,14 @@ class Spectra(NamedTuple):
 
     `log_magnitude`: of the STFT, plus TINY. `advance`, `delay`: complex numbers whose angles are by
     how much the phase is ahead of the frame before, beyond the bin's own 2 pi k HOP / N_FFT, and
-    ahead of the bin below. Phases count from the middle of the window.
+    ahead of the bin below. Phases count from the middle of the window. `tonal`: what share of a
+    bin's power, 0 to 1, goes on as its phase's advance says; the rest is noise.
     """
 
     log_magnitude: Tensor
     advance: Tensor
     delay: Tensor
+    tonal: Tensor
 
     @property
     def magnitude(self) -> Tensor:
@@ -57,6 +63,7 @@ class Vocoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width, hidden, kernel, 1 / blocks) for _ in range(blocks))
         self.last = nn.LayerNorm(width)
         self.head = nn.Linear(width, 5 * BINS)
+        self.tonal = nn.Linear(width, BINS)
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -69,9 +76,11 @@ class Vocoder(nn.Module):
         x = self.norm(self.first(x.transpose(1, 2)).transpose(1, 2))  # [B, T, width]
         for block in self.blocks:
             x = block(x)
-        parts = self.head(self.last(x)).unflatten(-1, (5, BINS)).unbind(-2)
+        x = self.last(x)
+        parts = self.head(x).unflatten(-1, (5, BINS)).unbind(-2)
         log_magnitude = spread_bands(log_mel) + parts[0].float()
-        return Spectra(log_magnitude, _complex(*parts[1:3]), _complex(*parts[3:5]))
+        tonal = self.tonal(x).float().sigmoid()
+        return Spectra(log_magnitude, _complex(*parts[1:3]), _complex(*parts[3:5]), tonal)
 
     def waves(self, log_mel: Tensor) -> Tensor:
         """Log-mels [B, T, M] of any level as waves [B, (T - 1) * HOP] at theirs."""
@@ -112,11 +121,33 @@ def _bands(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def synthesise(spectra: Spectra) -> Tensor:
-    """Spectra of T frames as waves [B, (T - 1) * HOP]."""
+    """Spectra of T frames as waves [B, (T - 1) * HOP]: what is said and, beside it, noise."""
     magnitude = spectra.magnitude
     phase = phases(magnitude, spectra.advance.angle(), spectra.delay.angle())
-    spectrum = torch.polar(magnitude, phase) * _centre(magnitude.device)
-    return istft(spectrum)
+    said, noise = (magnitude * factor for factor in factors(spectra.tonal))
+    spectrum = torch.polar(said, phase) + noise * white(magnitude.shape[1], magnitude.device)
+    return istft(spectrum * _centre(magnitude.device))
+
+
+def factors(tonal: Tensor) -> tuple[Tensor, Tensor]:
+    """What a median magnitude is to be multiplied by for its said part, and for its noise.
+
+    Their squares add up to how far mean power is above the median's: of noise 1 / ln 2, of a tone
+    nothing, and between the two, within a quarter of a decibel, in proportion to `tonal`.
+    """
+    power = tonal + (1 - tonal) * RAYLEIGH
+    said = (LEAST + RISE * tonal).clamp(max=1)
+    return (power * said).sqrt(), (power * (1 - said)).sqrt()
+
+
+def white(frames: int, device: torch.device) -> Tensor:
+    """The spectra [1, T, F], phases centred, of a wave of white noise, of power 1 in each bin.
+
+    A wave's, so that its frames agree where they overlap; and always the same one.
+    """
+    generator = torch.Generator().manual_seed(0)
+    wave = torch.randn((1, (frames - 1) * HOP + N_FFT), generator=generator)
+    return stft(wave.to(device)) / torch.linalg.vector_norm(_window(device))
 
 
 def phases(magnitude: Tensor, advance: Tensor, delay: Tensor) -> Tensor:

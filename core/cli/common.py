@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core import playing
+from core.checkpoints import USUAL
 from core.errors import RavelError
 
 
@@ -21,7 +22,7 @@ def command(commands: Any, name: str, summary: str, example: str, run: Any) -> A
     return parser
 
 
-def add_checkpoint(parser: Any, default: str = "ts-dsae-instruments") -> None:
+def add_checkpoint(parser: Any, default: str = USUAL) -> None:
     parser.add_argument(
         "--checkpoint",
         default=default,

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "push-space",
         "Make a Space of the demo: the files it needs, of those that git tracks, in one commit.",
         "python -m core hub push-space OWNER/ravel --dry-run\n"
-        "  python -m core hub push-space OWNER/ravel --models OWNER/ts-dsae-instruments",
+        "  python -m core hub push-space OWNER/ravel --models OWNER/ts-dsae-plus",
         run_push_space,
     )
     _add_target(space)
@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
         rooms,
         "push-checkpoint",
         "Put a checkpoint on the Hub, with its card.",
-        "python -m core hub push-checkpoint ts-dsae-instruments OWNER/ts-dsae-instruments",
+        "python -m core hub push-checkpoint ts-dsae-plus OWNER/ts-dsae-plus",
         run_push_checkpoint,
     )
     model.add_argument("checkpoint", metavar="NAME", help="name or folder")

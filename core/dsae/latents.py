@@ -1,6 +1,6 @@
 """TS-DSAE for everybody else: a clip to its latents, latents to sound, and the swaps between.
 
-model = load("ts-dsae-instruments")
+model = load("ts-dsae-plus")
 violin, trumpet = read("violin.flac"), read("trumpet.flac")
 melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
 

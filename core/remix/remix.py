@@ -4,7 +4,7 @@ The mixture's way through both systems: a separator makes channels of it, a dise
 takes each channel's sound apart into its instrument (v) and its melody (z) and puts it together
 another way, and the stems that come out are mixed at levels of one's own.
 
-separator, model = separate.load("separator-duets"), latents.load("ts-dsae-instruments")
+separator, model = separate.load("separator-duets"), latents.load("ts-dsae-plus")
 changes = {1: Change(instrument="trumpet"), 2: Change(level=-3.0)}
 made = remix(read("duet.wav", normalise=False), separator, model, changes)
 """

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,7 +35,8 @@ SAMPLES = 40
 class Task(Protocol):
     """What the engine needs of a system. A task knows its model and data, but no loop.
 
-    It may have `samples(model, folder)`, which writes what people want to hear as it trains.
+    It may have `samples(model, folder)`, which writes what people want to hear as it trains, and
+    `learning_rate(step)`, where the schedule is not one for all steps.
     """
 
     training: TrainingConfig
@@ -112,6 +114,7 @@ class _Loop:
         self.optimizer = torch.optim.Adam(
             [p for _, p in _trainable(self.model)], lr=1.0, amsgrad=self.config.amsgrad
         )
+        self._rate = getattr(task, "learning_rate", partial(learning_rate, self.config))
         self.step, self.stage = 0, ""
         self.best, self.waited = math.inf, 0
         # A bar in a terminal; in a log file, a line for each validation.
@@ -200,7 +203,7 @@ class _Loop:
     def _train_step(self) -> None:
         self.forward.train()
         torch.manual_seed(_seed(self.config.seed, 1, self.step, self.world.rank))
-        rate = learning_rate(self.config, self.step)
+        rate = self._rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self.task.batch(self._indices())

@@ -22,8 +22,9 @@ def about(config: VocoderConfig, name: str) -> About:
     text = f"""A vocoder: log-mels of 80 bands every 16 ms to a waveform at 16 kHz, at their level.
 After Vocos (Siuzdak, ICLR 2024): {model.blocks} ConvNeXt blocks of {model.width} channels at frame
 rate, and an inverse STFT of 64 ms. The network says magnitudes and how phases change
-from frame to frame and from bin to bin (Masuyama et al., ICASSP 2020); they are added up along the
-partials, and {ROUNDS} rounds of Griffin-Lim follow. Nothing is random.
+from frame to frame and from bin to bin (Masuyama et al., ICASSP 2020), which are added up along the
+partials, and how much of each bin goes on so: the rest is shaped noise (as in Serra and Smith,
+1990), the same every time. {ROUNDS} rounds of Griffin-Lim follow.
 
 ```python
 from core.audio.clip import read, write_wav

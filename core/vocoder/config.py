@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, mode
 
 from core.training.config import Settings, Size, TrainingConfig, listed
 
-ROUNDS = 4  # of Griffin-Lim after the network: they take what is left of the log-mel's error
+ROUNDS = 10  # of Griffin-Lim after the network: they take what is left of the log-mel's error
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
 
@@ -32,6 +32,9 @@ class ObjectiveConfig(Settings):
     convergence: NonNegativeFloat = Field(1.0, description="weight: spectral convergence")
     advance: NonNegativeFloat = Field(2.0, description="weight: phase from frame to frame")
     delay: NonNegativeFloat = Field(1.0, description="weight: phase from bin to bin")
+    noise_share: float = Field(
+        0.1, ge=0, lt=1, description="share of the steps, the last, that learn only what is noise"
+    )
 
 
 class DataConfig(Settings):
@@ -91,12 +94,22 @@ class VocoderConfig(Settings):
     )
 
     def stage(self, step: int) -> str:
-        """There is one stage."""
-        return "spectra"
+        """`spectra`, then `noise`, in which all but what is said of noise stays as it is."""
+        return "spectra" if step < self.spectra_steps else "noise"
+
+    @property
+    def spectra_steps(self) -> int:
+        """How many steps the first stage has."""
+        return self.training.steps - round(self.objective.noise_share * self.training.steps)
 
     def shortened(self, steps: int) -> dict[str, Any]:
-        """Changes that leave so many steps."""
-        return {"training.steps": steps, "training.snapshots": ()}
+        """Changes that leave each stage that this config reaches with so many steps."""
+        both = self.spectra_steps < self.training.steps
+        return {
+            "training.steps": 2 * steps if both else steps,
+            "objective.noise_share": 0.5 if both else 0.0,
+            "training.snapshots": (),
+        }
 
 
 # Values laid over the defaults, which are for a GPU.
@@ -113,7 +126,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             ),
         },
         "training": {
-            "steps": 18_000,
+            "steps": 20_000,
             "batch_size": 8,
             "learning_rate": 1.5e-3,
             "precision": "bf16",

@@ -1,4 +1,4 @@
-"""What a vocoder is trained to: magnitudes, and how phases change, of the true sound's spectrum.
+"""What a vocoder is trained to: magnitudes, how phases change, and which of them can be told.
 
 Nothing is compared with the wave itself, whose phase a log-mel does not tell.
 Letters: B clips, T frames, F bins, S samples.
@@ -14,6 +14,8 @@ from core.audio.vocoder import BINS, HOP, N_FFT, TINY, Spectra
 RESOLUTIONS = (512, 1024, 2048)  # samples of the windows, a quarter of them a hop
 QUIET = 1e-3  # added to magnitudes before their logarithm is taken
 SILENT = 1.0  # added to a clip's norm, which sound at LEVEL has some hundreds of
+OVERLAP = 0.659  # how alike frames of white noise are to the next: their windows' correlation
+MOST = 20.0  # times what was said, the power from which a bin counts no more
 EPS = 1e-9
 
 
@@ -39,9 +41,13 @@ def advance(truth: Tensor) -> Tensor:
     As complex numbers [B, T, F] whose size is how much it matters: the root of the magnitudes'
     geometric mean.
     """
+    return _rooted(_onward(truth))
+
+
+def _onward(truth: Tensor) -> Tensor:
     bins = torch.arange(BINS, device=truth.device)
     turn = torch.polar(torch.ones(BINS, device=truth.device), -2 * math.pi * HOP / N_FFT * bins)
-    return _rooted(truth[:, 1:] * truth[:, :-1].conj() * turn)
+    return truth[:, 1:] * truth[:, :-1].conj() * turn
 
 
 def delay(spectrum: Tensor) -> Tensor:
@@ -61,6 +67,26 @@ def apart(said: Tensor, true: Tensor) -> Tensor:
     """
     along = (said.real * true.real + said.imag * true.imag) / (said.abs() + EPS)
     return 1 - along.sum() / (true.abs().sum() + EPS)
+
+
+def tonality(said: Spectra, truth: Tensor) -> Tensor:
+    """How far from the truth is what is said to be tonal: a squared error, least for the mean.
+
+    Two frames of a tone are alike once the phase has advanced as said: their coherence is 1. Noise
+    is as alike as windows overlap and turns by its bin's frequency, OVERLAP times the cosine of
+    what is said beyond that. Both in one bin are between, in proportion to their power. Bins count
+    by their power over what was said of it, which makes a ratio of means of the least score, and by
+    the root of what was said, so that loud ones count more.
+    """
+    power = (truth[:, 1:].abs().square() + truth[:, :-1].abs().square()) / 2
+    onward = _onward(truth)
+    size = said.advance.abs() + EPS
+    along = (onward.real * said.advance.real + onward.imag * said.advance.imag) / size
+    expected = said.log_magnitude.exp()
+    weight = (power / expected.square()).clamp(max=MOST) * expected.sqrt()
+    noise = OVERLAP * said.advance.real / size
+    coherence = noise + (1 - noise) * said.tonal
+    return (weight * (coherence - along / (power + EPS)).square()).sum() / (weight.sum() + EPS)
 
 
 def convergence(true: Tensor, said: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from core.audio.clip import write_wav
 from core.audio.vocoder import Vocoder, synthesise
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.training.engine import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
 from core.vocoder.sounds import Batch, Sounds, spread
@@ -56,11 +57,19 @@ class VocoderTask:
         return Vocoder(**self.config.model.model_dump())
 
     def stage(self, step: int) -> str:
-        """There is one stage."""
+        """`spectra`, then `noise`."""
         return self.config.stage(step)
 
+    def learning_rate(self, step: int) -> float:
+        """Each stage has the whole of the schedule."""
+        first = self.config.spectra_steps
+        begun, steps = (0, first) if step < first else (first, self.training.steps - first)
+        return learning_rate(self.training.model_copy(update={"steps": steps}), step - begun)
+
     def enter(self, model: Vocoder, stage: str, fresh: bool) -> None:
-        """Everything is trained all the time."""
+        """Freeze what the stage keeps fixed: what is said of noise, or all else."""
+        model.requires_grad_(stage == "spectra")
+        model.tonal.requires_grad_(stage == "noise")
 
     def batch(self, indices: Tensor) -> Batch:
         """An excerpt of each clip, turned down at random, some with a rebuilt log-mel."""
@@ -74,25 +83,30 @@ class VocoderTask:
         return Batch.of(parts, self.device).levelled(below.float().to(self.device))
 
     def losses(self, model: Vocoder, batch: Batch, stage: str) -> dict[str, Tensor]:
-        """The terms of the objective."""
-        weights = self.config.objective.model_dump()
-        return objective.losses(model(batch.log_mel), batch.spectrum, weights)
+        """The terms of the stage's objective."""
+        said = model(batch.log_mel)
+        if stage == "noise":
+            score = objective.tonality(said, batch.spectrum)
+            return {"loss": score, "tonality": score}
+        return objective.losses(said, batch.spectrum, self.config.objective.model_dump())
 
     def validate(self, model: Vocoder, stage: str) -> dict[str, float]:
-        """The losses over held-out clips, and how far the sound made of them is from theirs.
+        """The terms over held-out clips, and how far the sound made of them is from theirs.
 
-        The criterion is the loss. Where models rebuild log-mels, every clip counts with each.
+        The criterion is what the stage learns. Where models rebuild log-mels, every clip counts
+        with each.
         """
         figures: dict[str, float] = {}
         for batch in self.held_out:
             batch = batch.levelled()
             said = model(batch.log_mel)
             terms = objective.losses(said, batch.spectrum, self.config.objective.model_dump())
+            terms["tonality"] = objective.tonality(said, batch.spectrum)
             ratio, decibels = objective.stft_distance(synthesise(said), batch.wave)
             terms |= {"stft_convergence": ratio.mean(), "stft_decibels": decibels.mean()}
             for name, value in terms.items():
                 figures[name] = figures.get(name, 0.0) + float(value) / len(self.held_out)
-        return {"criterion": figures["loss"], **figures}
+        return {"criterion": figures["tonality" if stage == "noise" else "loss"], **figures}
 
     def samples(self, model: Vocoder, folder: Path) -> None:
         """The first held-out clip and what is made of its log-mel, as WAV files."""

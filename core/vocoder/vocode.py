@@ -38,8 +38,8 @@ class Speaker:
     def to_waveform(self, log_mel: Tensor | np.ndarray) -> Tensor:
         """Log-mels [..., T, 80] as waves float32 [..., (T - 1) * 256] at their own level.
 
-        As `core.audio.invert.to_waveform`: the same wave alone or in a batch, and nothing random;
-        NaN counts as silence. RavelError for any other shape.
+        As `core.audio.invert.to_waveform`: the same wave alone or in a batch, and every time; NaN
+        counts as silence. RavelError for any other shape.
         """
         log_mel = torch.as_tensor(log_mel).float().to(self.device)
         check(log_mel)

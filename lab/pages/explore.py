@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from core.checkpoints import Checkpoint
+from core.checkpoints import USUAL, Checkpoint
 from lab import bundled, live
 from lab.explore import dials, draw, morph, track
 from lab.explore.pictures import in_words
 from lab.widgets import checkpoint_box, played, player, slot
 
-DEFAULT = "ts-dsae-instruments"
 SAYS = {
     "Dials": f"**Turn the global latent, and the instrument follows.** {dials.ABOUT}",
     "Morph": f"**From one clip to another.** {morph.ABOUT}",
@@ -42,7 +41,7 @@ def choose() -> tuple[str, Checkpoint | None]:
                 bind="query-params",
                 width="content",
             )
-            chosen = checkpoint_box.choose("Model", "dsae", DEFAULT, "model", width=200)
+            chosen = checkpoint_box.choose("Model", "dsae", USUAL, "model", width=200)
             played.choose()
     return section, chosen
 

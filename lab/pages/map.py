@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
 from lab import asked, maps, points
 from lab.widgets import latent_map, picked, player
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.projection import Projection, Settings
 
 NOBODY = "None"
-STORE, MODELS = "dmelodies", ("ts-dsae-dmelodies", "ts-dsae-instruments")  # what is shown first
+STORE, MODELS = "dmelodies", ("ts-dsae-dmelodies", USUAL)  # what is shown first
 ENCODER = "scenes-encoder"  # and of what is no music
 FEW = 40  # a corpus whose validation split is smaller is shown whole
 NEAR = 6

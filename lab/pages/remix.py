@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from core.checkpoints import USUAL
 from core.errors import RavelError
 from lab import bundled, channels, mixture_view, remix_view, remixing
 from lab.bundled import READY, is_scene
 from lab.widgets import checkpoint_box, mixture_slot, played, player
 
-SEPARATOR, MODEL = "separator-duets", "ts-dsae-instruments"
+SEPARATOR = "separator-duets"
 ABOUT = (
     "A **mixture** goes through both models. A separator takes it apart into **channels**; another "
     "model takes each channel apart into its instrument, the **global latent v**, and its melody, "
@@ -26,7 +27,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.title("Remix", anchor=False, width="content", help=ABOUT)
     with st.container(horizontal=True, gap="medium", width="content"):
         separator = checkpoint_box.choose("Separator", "separation", SEPARATOR, "separator")
-        model = checkpoint_box.choose("Model", "dsae", MODEL, "model")
+        model = checkpoint_box.choose("Model", "dsae", USUAL, "model")
         played.choose()
 
 asked = mixture_view.ask(DUETS, TAKING, instruments=True)

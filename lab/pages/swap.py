@@ -9,13 +9,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.audio.clip import CLIP_SECONDS, Clip
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
 from lab import bundled, live
 from lab.widgets import played, player, slot, spectrogram
 from lab.widgets.cell import Cell
 
-DEFAULT = "ts-dsae-instruments"
 NOBODY = "None"
 TAKING = slot.RECORDING._replace(whole=60.0)
 ABOUT = (
@@ -71,7 +70,7 @@ def detail(part: str) -> str:
 
 
 def file_name(part: str, checkpoint: Checkpoint) -> str:
-    """What a part is saved as, such as violin-1-by-trumpet-1-ts-dsae-instruments.wav."""
+    """What a part is saved as, such as violin-1-by-trumpet-1-ts-dsae-plus.wav."""
     melody, instrument = (clips[side].name for side in GIVERS[part])
     return f"{melody}-by-{instrument}-{checkpoint.name}.wav"
 
@@ -154,7 +153,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         chosen = st.selectbox(
             "Model",
             names,
-            index=names.index(DEFAULT) if DEFAULT in names else 0,
+            index=names.index(USUAL) if USUAL in names else 0,
             key="model",
             bind="query-params",
             width=200,

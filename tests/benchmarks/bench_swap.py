@@ -18,6 +18,7 @@ import numpy as np
 
 from core import playing
 from core.audio.clip import Clip, read
+from core.checkpoints import USUAL
 from core.dsae import latents
 from lab.bundled import EXAMPLES, instruments
 from tests.lab.browser import CHROMIUM, FLAGS, Server
@@ -114,7 +115,7 @@ def _shares(pairs: list[tuple[str, str]]) -> dict[str, list[float]]:
     import torch
 
     torch.set_num_threads(1)
-    model = latents.load("ts-dsae-instruments")
+    model = latents.load(USUAL)
     clips = {t: read(EXAMPLES / row["file"]) for t, row in instruments().items()}
     names = ("log-mel and encode, two clips", "decode, four log-mels", "to sound, two of them")
     times: dict[str, list[float]] = {name: [] for name in names}

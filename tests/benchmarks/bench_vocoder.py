@@ -63,13 +63,18 @@ def step() -> None:
     batch = Batch(torch.randn(8, 64, 80), 0.1 * torch.randn(8, 64 * 256 + 1024))
     spectrum = torch.rand(1, 251, 513)
 
-    def training_step() -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            task.losses(model, batch, "spectra")["loss"].backward()
+    def training_step(stage: str) -> Callable:
+        def run() -> None:
+            task.enter(model, stage, fresh=True)
+            with torch.autocast("cpu", torch.bfloat16):
+                task.losses(model, batch, stage)["loss"].backward()
+
+        return run
 
     compare(
         {
-            "step in bf16": training_step,
+            "step in bf16": training_step("spectra"),
+            "step of the noise stage": training_step("noise"),
             "phases": lambda: phases(spectrum, spectrum, spectrum),
         },
         5,

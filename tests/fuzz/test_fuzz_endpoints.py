@@ -18,7 +18,7 @@ from tests.fuzz.test_fuzz_decode import good
 from tests.lab.browser import ROOT
 from tests.lab.space_server import free_port
 
-SHIPS = {"ts-dsae-instruments", "separator-scenes", "scenes-encoder"}
+SHIPS = {"ts-dsae-plus", "separator-scenes", "scenes-encoder"}
 NAMES = [
     *("path", "url", "meta", "_type", "gradio.FileData", "data", "orig_name", "size", "is_stream"),
     *("mime_type", "__type__", "session_hash", "fn_index", "event_id", "trigger_id"),
@@ -123,7 +123,7 @@ def test_nonsense_for_arguments_is_answered_in_a_sentence(demo, clip):
     @example(("separate", [{"path": "x" * 5_000, "meta": {"_type": "gradio.FileData"}}, None, 0]))
     @example(("separate", [[clip], "separator-scenes", 0]))
     @example(("swap", [clip, clip, "instrument", None, 0, 0]))
-    @example(("swap", [clip, clip, None, "ts-dsae-instruments", 0, 0]))
+    @example(("swap", [clip, clip, None, "ts-dsae-plus", 0, 0]))
     def check(asked: tuple) -> None:
         endpoint, arguments = asked
         answered, said = demo.call(endpoint, {"data": arguments})

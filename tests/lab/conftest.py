@@ -20,7 +20,7 @@ def untrained(tmp_path_factory) -> Path:
     from core.dsae.model import Dsae
 
     folder = tmp_path_factory.mktemp("checkpoints")
-    for name, store in (("ts-dsae-instruments", "instruments"), ("dsae-dmelodies", "dmelodies")):
+    for name, store in (("ts-dsae-plus", "instruments"), ("dsae-dmelodies", "dmelodies")):
         config = DsaeConfig.parse({"model": {"hidden": 8}, "data": {"store": f"data/{store}"}})
         weights = Dsae(config.model).state_dict()
         checkpoints.write(folder / name, config.model_dump(), weights)

@@ -17,7 +17,7 @@ from lab.explore import live as explore
 from tests.lab.pages import played, wav
 from tests.lab.tones import tone
 
-MODEL = "ts-dsae-instruments"
+MODEL = "ts-dsae-plus"
 ADVICE = "real players are strangers"
 
 

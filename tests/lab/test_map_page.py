@@ -159,7 +159,7 @@ def test_two_models_share_one_selection_in_three_dimensions(map_page):
     map_page.run()
 
     data = sent(map_page)
-    assert {panel["title"] for panel in data["panels"]} == {"ts-dsae-instruments", "dsae-dmelodies"}
+    assert {panel["title"] for panel in data["panels"]} == {"ts-dsae-plus", "dsae-dmelodies"}
     assert len({panel["digest"] for panel in data["panels"]}) == 2 and data["chosen"] == [1, 2]
     both = figures(map_page)
     assert all(trace["type"] == "scatter3d" for figure in both for trace in figure)
@@ -184,7 +184,7 @@ def test_umap_is_made_off_the_page_with_pca_shown_meanwhile(map_page, monkeypatc
     state["now"] = projection.Progress("failed", says="it ran out of memory")
     map_page.run()
     assert "it ran out of memory" in map_page.error[0].value
-    map_page.button(key="again_ts-dsae-instruments").click().run()
+    map_page.button(key="again_ts-dsae-plus").click().run()
     assert len(started) == 2
 
 

@@ -39,7 +39,7 @@ def pages(with_vocoder, monkeypatch):
 
 def expected(examples, way):
     clips = [read(examples / f"{name}.flac") for name in ("violin-1", "trumpet-1")]
-    swapped = swap_clips(load("ts-dsae-instruments"), *clips).swapped
+    swapped = swap_clips(load("ts-dsae-plus"), *clips).swapped
     return (live.HEADROOM * playing.play(swapped, way).numpy()).clip(-1, 1)
 
 
@@ -106,7 +106,7 @@ def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_othe
     space_answers._digest.cache_clear()
     space_answers._played.cache_clear()
     clips = [read(examples / f"{name}.flac", duration=4) for name in ("violin-1", "trumpet-1")]
-    model = "ts-dsae-instruments"
+    model = "ts-dsae-plus"
     keys = {space_answers.key("swap", model, *clips, way=way) for way in playing.WAYS}
     assert len(keys) == 3
     assert space_answers.key("swap", model, *clips) in keys

@@ -34,7 +34,7 @@ def both(untrained, tmp_path_factory) -> Path:
         shutil.copytree(checkpoint, folder / checkpoint.name)
     means = np.random.default_rng(0).normal(size=(3, 16))
     told = known.Known(KNOWN, means, np.eye(16), (9, 9, 9), "instruments")
-    known.write(checkpoints.Checkpoint(folder / "ts-dsae-instruments"), told)
+    known.write(checkpoints.Checkpoint(folder / "ts-dsae-plus"), told)
     return folder
 
 
@@ -163,7 +163,7 @@ def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples)
 
     monkeypatch.setattr(checkpoints, "SHIPPED", both)
     taken = bundled(("violin-2", "trumpet-1"))
-    separator, model = (checkpoints.find(n) for n in ("separator-duets", "ts-dsae-instruments"))
+    separator, model = (checkpoints.find(n) for n in ("separator-duets", "ts-dsae-plus"))
     way = remixing.Way(taken, separator, model)
     changes = [Change("flute", level=-3.0), Change(level=None), Change(), Change()]
     stems = [remixing.stem(way, i, change).wave for i, change in enumerate(changes, 1)]

@@ -25,7 +25,7 @@ from lab.space_sound import ONLY_UPLOADS
 from tests.lab.browser import ROOT
 from tests.lab.space_server import free_port, hour_of_nothing
 
-SHIPS = {"ts-dsae-instruments", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
+SHIPS = {"ts-dsae-plus", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
 META = {"_type": "gradio.FileData"}
 HEADING = "## The demo and its API"
 
@@ -105,7 +105,7 @@ def test_swap_gives_what_core_gives(visitor, examples, what, part):
 
     files = [examples / "flute-1.flac", examples / "trumpet-2.flac"]
     found = visitor.predict(*map(handle_file, files), what=what, api_name="/swap")
-    made = swap_clips(load("ts-dsae-instruments"), *(read(file, duration=4) for file in files))
+    made = swap_clips(load("ts-dsae-plus"), *(read(file, duration=4) for file in files))
     expected = 0.5 * play(getattr(made, part)).numpy()
     wave, rate = soundfile.read(found)
     assert rate == 16_000

@@ -13,7 +13,7 @@ from tests.lab.space_server import SpaceServer
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-SHIPS = {"ts-dsae-instruments", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
+SHIPS = {"ts-dsae-plus", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
 TABS = ("Swap instruments", "Take apart a mixture", "Find similar sounds")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 

@@ -34,7 +34,7 @@ def spectra_of(waves: torch.Tensor) -> Spectra:
     delay = np.diff(angle, axis=2, prepend=0)
     magnitude = torch.from_numpy(np.abs(spectrum)).float()
     steps = (torch.polar(torch.ones(()), torch.from_numpy(x).float()) for x in (advance, delay))
-    return Spectra((magnitude + vocoder.TINY).log(), *steps)
+    return Spectra((magnitude + vocoder.TINY).log(), *steps, torch.ones_like(magnitude))
 
 
 def loss_of(made: torch.Tensor, waves: torch.Tensor) -> list[float]:
@@ -69,6 +69,71 @@ def test_a_held_tone_said_by_frames_all_alike_keeps_its_pitch(frequency):
     made = vocoder.synthesise(Spectra(*frame))[0, 20 * HOP : -20 * HOP]
     spectrum = np.abs(np.fft.rfft(made.numpy() * np.hanning(len(made)), 2**20))
     assert abs(1200 * np.log2(spectrum.argmax() * 16_000 / 2**20 / frequency)) < 1  # cent
+
+
+# -- noise --------------------------------------------------------------------------------------
+
+
+def noise_of(level: float, frames: int = 400, tonal: float = 0.0) -> Spectra:
+    """What is to be said of white noise with a standard deviation of `level`: its medians."""
+    window = torch.hann_window(N_FFT)
+    median = level * float(window.square().sum().sqrt()) * np.sqrt(np.log(2))
+    full = torch.full((1, frames, BINS), median)
+    turn = torch.ones(1, frames, BINS, dtype=torch.complex64)
+    return Spectra((full + vocoder.TINY).log(), turn, turn, torch.full_like(full, tonal))
+
+
+def test_what_has_no_tone_is_gaussian_noise_at_its_level_in_every_octave(monkeypatch):
+    monkeypatch.setattr(vocoder, "LEAST", 0.0)
+    made = vocoder.synthesise(noise_of(0.1))[0, 2_000:-2_000].double().numpy()
+    assert abs(20 * np.log10(made.std() / 0.1)) < 0.3
+    assert abs((made**4).mean() / made.var() ** 2 - 3) < 0.15  # kurtosis of a Gaussian
+    power = np.abs(librosa.stft(made, n_fft=512)) ** 2
+    for low in (4, 8, 16, 32, 64, 128):
+        octave = power[low : 2 * low].mean() / power[2:-2].mean()
+        assert abs(10 * np.log10(octave)) < 0.8
+    magnitudes = np.sqrt(power[8:-8])  # Rayleigh's ratio of deviation to mean
+    assert abs(magnitudes.std() / magnitudes.mean() - np.sqrt(4 / np.pi - 1)) < 0.02
+
+
+def test_most_of_what_has_no_tone_is_played_as_noise_and_the_rest_as_it_is_said():
+    said, noise = vocoder.factors(torch.tensor([0.0, 0.1, 0.2, 0.4, 1.0]))
+    share = said.square() / (said.square() + noise.square())
+    torch.testing.assert_close(share, torch.tensor([0.4, 0.55, 0.7, 1.0, 1.0]))
+    assert float(said[-1]) == 1 and float(noise[-1]) == 0  # a tone gets no noise at all
+
+
+@pytest.mark.parametrize("tonal", [0.0, 0.25, 0.5, 0.9, 1.0])
+def test_parts_of_a_bin_add_up_to_the_mean_power_that_its_median_tells(tonal):
+    draw = np.random.default_rng(0)
+    noise = (draw.standard_normal(200_000) + 1j * draw.standard_normal(200_000)) / np.sqrt(2)
+    bins = np.sqrt(tonal) + np.sqrt(1 - tonal) * noise  # of power 1
+    factors = vocoder.factors(torch.tensor(tonal))
+    power = sum(float(factor) ** 2 for factor in factors) * np.median(np.abs(bins)) ** 2
+    assert abs(10 * np.log10(power)) < 0.3
+
+
+def test_noise_is_a_waves_own_and_always_the_same_and_leaves_the_random_state_alone():
+    state = torch.get_rng_state()
+    found = vocoder.white(200, torch.device("cpu"))
+    assert torch.equal(found, vocoder.white(200, torch.device("cpu")))
+    assert torch.equal(state, torch.get_rng_state())
+    wave = vocoder.istft(found * (-1.0) ** torch.arange(BINS))
+    again = vocoder.stft(wave)  # its frames begin half a window later
+    torch.testing.assert_close(again[:, 2:-2], found[:, 4 : 2 + again.shape[1] - 2])
+    power = found.abs().square().mean((0, 1))[1:-1]
+    assert abs(10 * power.mean().log10()) < 0.1 and (10 * power.log10()).abs().max() < 2
+
+
+def test_a_tone_said_to_be_one_has_silence_around_it():
+    tone = torch.sin(2 * np.pi * 1_000 * torch.arange(200 * HOP) / 16_000)
+    true = spectra_of(tone[None])
+    for tonal, floor in ((1.0, -60), (0.4, -60)):
+        told = true._replace(tonal=torch.full_like(true.tonal, tonal))
+        made = vocoder.synthesise(told)[0, 20 * HOP : -20 * HOP].numpy()
+        spectrum = np.abs(np.fft.rfft(made * np.blackman(len(made))))
+        far = np.abs(np.fft.rfftfreq(len(made), 1 / 16_000) - 1_000) > 200
+        assert 20 * np.log10(spectrum[far].max() / spectrum.max()) < floor
 
 
 def test_every_bin_belongs_to_the_nearest_peak():

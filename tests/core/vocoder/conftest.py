@@ -40,13 +40,14 @@ def values(instruments):
     return {
         "system": "vocoder",
         "model": {"width": 48, "hidden": 96, "blocks": 2},
+        "objective": {"noise_share": 0.25},
         "data": {
             "store": str(instruments), "models": [f"blurred={instruments}"], "crop": 48,
             "rebuilt": 0.5,
         },
         "training": {
-            "steps": 60, "batch_size": 4, "learning_rate": 3e-3, "warmup_steps": 5,
-            "validate_every": 30, "checkpoint_every": 60, "log_every": 10,
+            "steps": 80, "batch_size": 4, "learning_rate": 3e-3, "warmup_steps": 5,
+            "validate_every": 30, "checkpoint_every": 60, "log_every": 10, "snapshots": (60,),
         },
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ def perfect(truth):
         (truth[:, 1:].abs() + TINY).log(),
         objective.advance(truth),
         torch.cat([torch.ones_like(delay[..., :1]), delay], -1),
+        torch.ones_like(truth[:, 1:].real),
     )
 
 
@@ -73,6 +74,43 @@ def test_angles_are_apart_by_one_minus_the_cosine_whatever_size_is_said():
         assert float(objective.apart(said, true)) == pytest.approx(1 - np.cos(turn), abs=1e-5)
     one = torch.polar(torch.tensor([5.0, 5.0]), torch.tensor([0.3, 2.0 + np.pi]))
     assert float(objective.apart(one, true)) == pytest.approx(2 * 3 / 4, abs=1e-5)
+
+
+def test_frames_of_noise_are_alike_as_far_as_their_windows_overlap():
+    window = np.hanning(N_FFT + 1)[:-1]
+    overlap = (window[HOP:] * window[:-HOP]).sum() / (window**2).sum()
+    assert pytest.approx(overlap, abs=5e-4) == objective.OVERLAP
+    truth = stft(noise(6, (1, 400_000)))
+    alike = objective._onward(truth).real.mean() / truth.abs().square().mean()
+    assert float(alike) == pytest.approx(overlap, abs=0.01)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8])
+def test_the_least_error_of_what_is_tonal_is_at_the_tones_share_of_the_power(share):
+    frequency, k, frames, clips = 1_003.0, 64, 400, 25
+    window = np.hanning(N_FFT + 1)[:-1]
+    wave = np.sqrt(1 - share) * noise(7, (clips, frames * HOP + N_FFT)) / np.sqrt((window**2).sum())
+    turn = np.exp(-2j * np.pi * (frequency / 16_000 - k / N_FFT) * np.arange(N_FFT))
+    size = np.abs((window * turn).sum()) / 2  # of a sine of 1 in that bin
+    truth = stft(wave.float() + np.sqrt(share) / size * tone(frequency, frames))[..., k]
+    truth = torch.nn.functional.pad(truth[..., None], (k, BINS - k - 1))
+    like = torch.ones(clips, frames, BINS)
+    ahead = torch.tensor(2 * np.pi * HOP * (frequency / 16_000 - k / N_FFT)).float()
+    only = torch.where(torch.arange(BINS) == k, 0.0, -30.0).expand_as(like)
+    said = Spectra(only, torch.polar(like, ahead * like), like + 0j, like)
+    none, half, all_ = (
+        float(objective.tonality(said._replace(tonal=s * like), truth)) for s in (0.0, 0.5, 1.0)
+    )
+    least = 0.5 + (none - all_) / (none - 2 * half + all_) / 4  # of the parabola through them
+    assert least == pytest.approx(share, abs=0.08)
+
+
+def test_a_steady_tone_that_is_said_to_be_one_has_no_error():
+    truth = stft(tone(440.0, 40))
+    said = perfect(truth)
+    assert float(objective.tonality(said, truth)) < 0.01
+    other = said._replace(tonal=torch.zeros_like(said.tonal))
+    assert float(objective.tonality(other, truth)) > 0.05
 
 
 def test_convergence_is_the_relative_distance_of_a_loop():

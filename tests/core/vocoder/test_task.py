@@ -38,6 +38,33 @@ def test_a_minute_of_training_brings_spectra_nearer_to_held_out_instruments(trai
     assert last["advance"] < 0.85 < 0.95 < first["advance"]
 
 
+def test_the_last_quarter_of_the_steps_learns_only_what_is_noise(trained):
+    before, after = (trained.load(name)[0] for name in ("step_60", "last"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"tonal.weight", "tonal.bias"}
+    stages = {record["step"]: record for record in trained.metrics("validation")}
+    assert [stages[step]["stage"] for step in (0, 30, 60, 80)] == ["spectra"] * 2 + ["noise"] * 2
+    assert stages[80]["tonality"] < 0.97 * stages[60]["tonality"]
+    assert stages[80]["criterion"] == stages[80]["tonality"]
+    assert stages[80]["magnitude"] == pytest.approx(stages[60]["magnitude"])
+
+
+def test_each_stage_has_the_whole_schedule(trained):
+    rates = {record["step"]: record["learning_rate"] for record in trained.metrics("train")}
+    cosine = [3e-3 * 0.5 * (1 + np.cos(np.pi * (step - 5 - 1) / 55)) for step in (10, 40, 60)]
+    assert [rates[step] for step in (10, 40, 60)] == pytest.approx(cosine, abs=2e-6)
+    assert rates[70] == pytest.approx(3e-3 * 0.5 * (1 + np.cos(np.pi * 4 / 15)), abs=2e-6)
+    assert rates[80] < 0.02 * rates[70]
+
+
+@pytest.mark.parametrize("share, stages", [(0.0, {"spectra"}), (0.3, {"spectra", "noise"})])
+def test_a_few_steps_are_so_many_of_each_stage(values, share, stages):
+    config = VocoderConfig.parse(merge(values, {"objective.noise_share": share}))
+    short = VocoderConfig.parse(merge(config.model_dump(), config.shortened(6)))
+    found = [short.stage(step) for step in range(short.training.steps)]
+    assert {stage: found.count(stage) for stage in found} == dict.fromkeys(stages, 6)
+
+
 def test_excerpts_are_the_sound_that_their_log_mels_are_of(task, instruments):
     store = FeatureStore.open(instruments)
     sounds = Sounds(store, store.indices("train"), CPU)
@@ -138,6 +165,7 @@ def test_even_this_one_is_nearer_than_griffin_lim_started_from_noise_without_rou
         ({"model.kernel": 4}, "kernel"),
         ({"data.crop": 0}, "crop"),
         ({"data.rebuilt": 1.5}, "rebuilt"),
+        ({"objective.noise_share": 1}, "noise_share"),
     ],
 )
 def test_settings_that_cannot_be_are_named(values, changes, said):

@@ -12,8 +12,8 @@ READY = {  # the names of clips that no shipped model was trained on
     "Dog in the rain": ("dog", "rain"),
     "Rooster and ticking clock": ("rooster", "clock"),
     "Baby, dog and waves": ("baby", "dog", "sea"),
-    "Duet of violin and trumpet": ("violin-2", "trumpet-1"),
     "Duet of clarinet and violin": ("clarinet-1", "violin-2"),
+    "Duet of violin and trumpet": ("violin-2", "trumpet-1"),
 }
 
 

@@ -87,7 +87,7 @@ def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, ad
     assert tab.get_by_text("played by bassoon").is_visible()
     assert tab.locator(".js-plotly-plot .annotation-arrow-g path").count() >= 1
 
-    tab.get_by_label("Mute 1 violin").click()
+    tab.get_by_label("Mute 1 clarinet").click()
     tab.wait_for_url("**levels=m0%2C0**")
     wait_for_another(tab, "remix", after)
     heard = sounds(tab)
@@ -103,5 +103,5 @@ def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, ad
 
     tab.reload()
     at_rest(tab)
-    assert tab.get_by_label("Mute 1 violin").get_attribute("aria-pressed") == "true"
+    assert tab.get_by_label("Mute 1 clarinet").get_attribute("aria-pressed") == "true"
     assert tab.get_by_text("played by bassoon").is_visible()

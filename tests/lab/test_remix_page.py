@@ -148,7 +148,7 @@ def test_levels_are_heard_in_the_remix_and_told(kept, media):
     heard = sounds(page, media)
     expected = 10 ** (-6 / 20) * heard["Channel 2"]
     assert np.abs(heard["Remix"] - expected).max() < 2 * ROUNDING
-    assert [track["name"] for track in desk(page)["tracks"]] == ["1 violin", "2 trumpet"]
+    assert [track["name"] for track in desk(page)["tracks"]] == ["1 clarinet", "2 violin"]
 
 
 def test_when_all_stems_are_muted_the_page_says_so(kept):

@@ -143,7 +143,7 @@ def test_an_example_that_suits_the_separator_is_one_click_away(separate_page):
     assert says(page, "separator-duets was trained on instruments alone.")
 
     page.button(key="fitting").click().run()
-    assert page.selectbox(key="mixture").value == "Duet of violin and trumpet"
+    assert page.selectbox(key="mixture").value == "Duet of clarinet and violin"
     assert not page.button
 
 

@@ -35,6 +35,15 @@ def test_ts_dsae_plus_is_ts_dsae_with_our_parts():
     assert {plus.stage(0), plus.stage(plus.training.steps - 1)} == {"constrained", "informed"}
 
 
+def test_the_labs_own_model_is_that_of_its_preset():
+    made = DsaeConfig.parse(preset("instruments-plus"))
+    ships = DsaeConfig.parse(
+        json.loads((checkpoints.SHIPPED / checkpoints.USUAL / "config.json").read_text())
+    )
+    assert (made.model, made.objective) == (ships.model, ships.objective)
+    assert made.training.steps == ships.training.steps
+
+
 def test_the_grid_of_its_parts_trains_what_the_preset_says():
     """All but the length: that of the paper's tables, so that they can be compared."""
     from core import grid

@@ -25,22 +25,23 @@ from tests.lab.browser import CHROMIUM, FLAGS, Server
 
 CHOICES = 40
 WARM_UP = 3
-WAIT_MS = 300_000
+WAIT_MS = 60_000
 # The clock starts with the click, whenever it comes.
 WATCH = """
 ([before, most]) => {
-    window.clicked = null;
-    document.addEventListener("click", () => (window.clicked = performance.now()),
+    let clicked = null;
+    const begun = performance.now();
+    document.addEventListener("pointerdown", () => (clicked = performance.now()),
         { capture: true, once: true });
     window.heard = new Promise((heard, never) => {
         const look = () => {
             const now = [...document.querySelectorAll("audio")];
             if (now.length == 4 && [2, 3].every((i) => now[i].currentSrc != before[i]
-                && now[i].duration > 0)) heard(performance.now() - window.clicked);
-            else if (performance.now() - window.clicked < most) setTimeout(look, 5);
+                && now[i].duration > 0)) heard(performance.now() - clicked);
+            else if (performance.now() - begun < most) setTimeout(look, 5);
             else never(new Error("no sound came"));
         };
-        document.addEventListener("click", look, { once: true });
+        look();
     });
 }
 """

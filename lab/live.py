@@ -6,11 +6,16 @@ it. Results are remembered by digests of the checkpoint and the clips, never by 
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from core import playing
 from core.audio import clip as audio
@@ -40,6 +45,11 @@ class Pair(NamedTuple):
         return self.checkpoint.digest, self.source.digest, self.target.digest
 
 
+def is_warm() -> bool:
+    """Whether torch, which takes seconds, is loaded: what is asked for then comes at once."""
+    return "torch" in sys.modules
+
+
 def model(checkpoint: Checkpoint) -> Disentangler:
     """A checkpoint's model, loaded once for all visitors. Raises RavelError."""
     return _model(checkpoint.digest, checkpoint)
@@ -61,6 +71,17 @@ def sound(pair: Pair, part: str) -> bytes:
     Played as was chosen on this page.
     """
     return _sound((*pair.key, part, playing.digest(played.now())), pair, part, played.now())
+
+
+def sounds(pair: Pair, parts: Sequence[str]) -> dict[str, bytes]:
+    """Several of `sound`, made at the same time. Raises RavelError."""
+    context = get_script_run_ctx()  # of this visitor, whose page's choices count
+
+    def begin() -> None:
+        add_script_run_ctx(threading.current_thread(), context)
+
+    with ThreadPoolExecutor(len(parts), initializer=begin) as pool:
+        return dict(zip(parts, pool.map(partial(sound, pair), parts), strict=True))
 
 
 def wav(clip: Clip) -> bytes:

@@ -1,6 +1,7 @@
 """Swap: two recordings taken apart, and put together crosswise."""
 
 import re
+import time
 from contextlib import ExitStack
 from math import isnan
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from lab.widgets import played, player, slot, spectrogram
 from lab.widgets.cell import Cell
 
 NOBODY = "None"
+SOUND_FIRST = 0.1  # s between sounds and pictures
 TAKING = slot.RECORDING._replace(whole=60.0)
 ABOUT = (
     "Each recording is taken apart into one **global latent**, a list of numbers that holds what "
@@ -219,8 +221,9 @@ for side, clip in clips.items():
         inputs[side].leave_empty(f"The {side} is empty: choose an example, upload or record one.")
 
 filled = {side: clip for side, clip in clips.items() if clip}
+warm = live.is_warm()
 with ExitStack() as waiting:
-    for side in filled:
+    for side in () if warm else filled:
         waiting.enter_context(inputs[side].picture.skeleton(spectrogram.HEIGHT))
     for side, clip in filled.items():
         inputs[side].log_mel = live.log_mel(clip)
@@ -228,8 +231,11 @@ scale = spectrogram.Scale(
     loudest=max((float(inputs[side].log_mel.max()) for side in filled), default=0.0),
     seconds=max((clip.seconds for clip in filled.values()), default=CLIP_SECONDS),
 )
-if not with_pitch:
+# A browser that draws lets players wait: once all is loaded, pictures come after the sound.
+pictures = [*inputs.values(), *(cell for row in rows for cell in row.cells.values())]
+if not (warm or with_pitch):
     for side in filled:
+        pictures.remove(inputs[side])
         inputs[side].draw(scale)
 
 for row in rows:
@@ -240,18 +246,23 @@ for row in rows:
     except RavelError as error:
         row.message.error(str(error), icon=":material/error:")
         continue
+    with ExitStack() as waiting:
+        for cell in row.cells.values():
+            waiting.enter_context(cell.sound.skeleton(player.HEIGHT))
+        wavs = live.sounds(pair, list(row.cells))
     for part, cell in row.cells.items():
         cell.log_mel = made[part]
-        if not with_pitch:
-            cell.draw(scale)
-    for part, cell in row.cells.items():
-        with cell.sound.skeleton(player.HEIGHT):
-            wav = live.sound(pair, part)
-        cell.play(wav, file_name(part, row.checkpoint))
+        cell.play(wavs[part], file_name(part, row.checkpoint))
     offer_latents(row)
 
-if with_pitch:
-    for cell in [*inputs.values(), *(cell for row in rows for cell in row.cells.values())]:
+if rows and warm:
+    time.sleep(SOUND_FIRST)
+if not with_pitch:
+    for cell in pictures:
+        if cell.log_mel is not None:
+            cell.draw(scale)
+else:
+    for cell in pictures:
         if cell.wav:
             with cell.picture.skeleton(spectrogram.HEIGHT):
                 contour = live.pitch(cell.wav)

@@ -3,9 +3,10 @@
     python -m tests.benchmarks swap
 
 The lab is started as `make lab` starts it, with the models that ship; the page is warm, and every
-choice is of a pair that it has not made yet. Timed in the browser, from the click on an example
-until both results know how long they play. The shares are of the same pairs in this process, on
-one thread, as wall milliseconds: what is left is Streamlit, the pictures and the browser.
+choice is of a pair that it has not made yet, a second after the last one's sound. Timed in the
+browser, from the press on an example until both results know how long they play. The shares are of
+the same pairs in this process, on one thread, as wall milliseconds: the page makes both sounds at
+once, and what is left is Streamlit and the browser.
 """
 
 import itertools
@@ -25,6 +26,7 @@ from tests.lab.browser import CHROMIUM, FLAGS, Server
 
 CHOICES = 40
 WARM_UP = 3
+PAUSE_MS = 1_000  # nobody chooses again at once: pictures are drawn meanwhile
 WAIT_MS = 60_000
 # The clock starts with the click, whenever it comes.
 WATCH = """
@@ -105,6 +107,7 @@ def _choose(tab, side: str, title: str) -> float:
     tab.locator(f".st-key-{side} input").click()
     option = tab.get_by_role("option", name=title, exact=True)
     option.wait_for()
+    tab.wait_for_timeout(PAUSE_MS)
     tab.evaluate(WATCH, [before, WAIT_MS])
     option.click()
     taken = tab.evaluate("window.heard")

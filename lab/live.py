@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -77,11 +77,17 @@ def sounds(pair: Pair, parts: Sequence[str]) -> dict[str, bytes]:
     """Several of `sound`, made at the same time. Raises RavelError."""
     context = get_script_run_ctx()  # of this visitor, whose page's choices count
 
-    def begin() -> None:
+    def make(part: str) -> bytes:
         add_script_run_ctx(threading.current_thread(), context)
+        return sound(pair, part)
 
-    with ThreadPoolExecutor(len(parts), initializer=begin) as pool:
-        return dict(zip(parts, pool.map(partial(sound, pair), parts), strict=True))
+    return dict(zip(parts, _makers().map(make, parts), strict=True))
+
+
+@cache
+def _makers() -> ThreadPoolExecutor:
+    """The same two threads for all: each new one keeps memory of its own."""
+    return ThreadPoolExecutor(2)
 
 
 def wav(clip: Clip) -> bytes:

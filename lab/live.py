@@ -7,15 +7,11 @@ it. Results are remembered by digests of the checkpoint and the clips, never by 
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
-from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from core import playing
 from core.audio import clip as audio
@@ -71,23 +67,6 @@ def sound(pair: Pair, part: str) -> bytes:
     Played as was chosen on this page.
     """
     return _sound((*pair.key, part, playing.digest(played.now())), pair, part, played.now())
-
-
-def sounds(pair: Pair, parts: Sequence[str]) -> dict[str, bytes]:
-    """Several of `sound`, made at the same time. Raises RavelError."""
-    context = get_script_run_ctx()  # of this visitor, whose page's choices count
-
-    def make(part: str) -> bytes:
-        add_script_run_ctx(threading.current_thread(), context)
-        return sound(pair, part)
-
-    return dict(zip(parts, _makers().map(make, parts), strict=True))
-
-
-@cache
-def _makers() -> ThreadPoolExecutor:
-    """The same two threads for all: each new one keeps memory of its own."""
-    return ThreadPoolExecutor(2)
 
 
 def wav(clip: Clip) -> bytes:

@@ -249,7 +249,7 @@ for row in rows:
     with ExitStack() as waiting:
         for cell in row.cells.values():
             waiting.enter_context(cell.sound.skeleton(player.HEIGHT))
-        wavs = live.sounds(pair, list(row.cells))
+        wavs = {part: live.sound(pair, part) for part in row.cells}
     for part, cell in row.cells.items():
         cell.log_mel = made[part]
         cell.play(wavs[part], file_name(part, row.checkpoint))

@@ -5,8 +5,8 @@
 The lab is started as `make lab` starts it, with the models that ship; the page is warm, and every
 choice is of a pair that it has not made yet, a second after the last one's sound. Timed in the
 browser, from the press on an example until both results know how long they play. The shares are of
-the same pairs in this process, on one thread, as wall milliseconds: the page makes both sounds at
-once, and what is left is Streamlit and the browser.
+the same pairs in this process, on one thread, as wall milliseconds; what is left is Streamlit and
+the browser.
 """
 
 import itertools

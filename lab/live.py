@@ -7,25 +7,38 @@ it. Results are remembered by digests of the checkpoint and the clips, never by 
 from __future__ import annotations
 
 import sys
-from functools import partial
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache, partial
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from core import playing
 from core.audio import clip as audio
 from core.audio.clip import Clip
 from core.checkpoints import Checkpoint
+from core.errors import RavelError
 from lab.widgets import played
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
-    from core.dsae.latents import Disentangler
+    from core.dsae.latents import Disentangler, Latents
 
 HEADROOM = 0.5  # all that is played: rebuilt sound may peak above the recordings, which peak at 1
+BEGUN = "sounds_begun"  # where a visitor's session keeps what is being made
 VOICED = 0.5  # CREPE's confidence from which a frame counts as pitched
-PARTS = ("source_reconstruction", "target_reconstruction", "swapped", "counterpart")
+GIVERS = {  # of the melody and of the instrument, for each part that a swap can make
+    "swapped": ("source", "target"),
+    "counterpart": ("target", "source"),
+    "source_reconstruction": ("source", "source"),
+    "target_reconstruction": ("target", "target"),
+}
 
 
 class Pair(NamedTuple):
@@ -56,27 +69,47 @@ def log_mel(clip: Clip) -> np.ndarray:
     return _log_mel(clip.digest, clip)
 
 
-def swap(pair: Pair) -> dict[str, np.ndarray]:
-    """The log-mels [T, 80] that the model makes of a pair, by name (PARTS). Raises RavelError."""
-    return _swap(pair.key, pair)
+def latents(checkpoint: Checkpoint, clip: Clip) -> Latents:
+    """A clip's latents. Raises RavelError."""
+    return _latents((checkpoint.digest, clip.digest), checkpoint, clip)
+
+
+def made(pair: Pair, part: str) -> np.ndarray:
+    """The log-mel [T, 80] that the model makes of a pair, one of GIVERS. Raises RavelError."""
+    return _made((*pair.key, part), pair, part)
 
 
 def sound(pair: Pair, part: str) -> bytes:
-    """One of `swap`'s log-mels as a WAV file, HEADROOM below its own level. Raises RavelError.
+    """The log-mel that is `made` as a WAV file, HEADROOM below its own level. Raises RavelError.
 
     Played as was chosen on this page.
     """
     return _sound((*pair.key, part, playing.digest(played.now())), pair, part, played.now())
 
 
+def begin(pairs: Sequence[Pair], parts: Sequence[str]) -> None:
+    """Begin to make sounds at the same time, beside the page: `sound` then waits for them."""
+    for task in st.session_state.get(BEGUN, ()):
+        task.cancel()  # its pair was given up before its turn came
+    context = get_script_run_ctx()  # of this visitor, whose page's choices count
+
+    def make(pair: Pair, part: str) -> None:
+        add_script_run_ctx(threading.current_thread(), context)
+        with suppress(RavelError):  # who asks for the sound is told
+            sound(pair, part)
+
+    st.session_state[BEGUN] = [_makers().submit(make, *each) for each in product(pairs, parts)]
+
+
+@cache
+def _makers() -> ThreadPoolExecutor:
+    """The same two threads for all: each new one keeps memory of its own."""
+    return ThreadPoolExecutor(2, "sounds")
+
+
 def wav(clip: Clip) -> bytes:
     """The clip as a WAV file, HEADROOM below its own level."""
     return audio.wav_bytes(HEADROOM * clip.wave)
-
-
-def latents(checkpoint: Checkpoint, clip: Clip) -> bytes:
-    """The clip's latents as an .npz file. Raises RavelError."""
-    return _model(checkpoint.digest, checkpoint).encode(clip).to_npz()
 
 
 def pitch(wav: bytes) -> Pitch:
@@ -116,21 +149,23 @@ def _log_mel(digest: str, _clip: Clip) -> np.ndarray:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _swap(key: tuple[str, ...], _pair: Pair) -> dict[str, np.ndarray]:
-    model = _model(_pair.checkpoint.digest, _pair.checkpoint)
-    from core.dsae.latents import swap_clips
+def _latents(key: tuple[str, ...], _checkpoint: Checkpoint, _clip: Clip) -> Latents:
+    return model(_checkpoint).encode(_clip)
 
-    made = swap_clips(model, _pair.source, _pair.target)
-    return {part: getattr(made, part).numpy() for part in PARTS}
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _made(key: tuple[str, ...], _pair: Pair, _part: str) -> np.ndarray:
+    melody, instrument = (latents(_pair.checkpoint, getattr(_pair, side)) for side in GIVERS[_part])
+    return model(_pair.checkpoint).decode(instrument.v, melody.z).numpy()
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _sound(key: tuple[str, ...], _pair: Pair, _part: str, _way: str) -> bytes:
-    made = _swap(_pair.key, _pair)[_part]
+    log_mel = made(_pair, _part)
     _torch()
     from core.audio import long
 
-    wave = long.to_waveform(made, partial(playing.play, way=_way))
+    wave = long.to_waveform(log_mel, partial(playing.play, way=_way))
     return audio.wav_bytes(HEADROOM * wave.numpy())
 
 

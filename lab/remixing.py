@@ -21,7 +21,7 @@ from core.dsae import known as instruments
 from core.dsae.known import Known, Likeness
 from core.remix.changes import Change
 from lab import separation
-from lab.live import model
+from lab.live import latents, model
 from lab.separation import Channels, Mixture
 from lab.widgets import played
 from lab.widgets.mixture_slot import Taken
@@ -68,8 +68,8 @@ def heard(way: Way) -> list[Latents | None]:
 
 def likeness(way: Way, number: int) -> list[Likeness]:
     """What channel `number` sounds like; empty if it is silent or the model knows nobody."""
-    latents, names = heard(way)[number - 1], known(way.model)
-    return names.likeness(latents.v.numpy()) if names and latents else []
+    channel, names = heard(way)[number - 1], known(way.model)
+    return names.likeness(channel.v.numpy()) if names and channel else []
 
 
 def goes_to(way: Way, change: Change) -> np.ndarray | None:
@@ -80,19 +80,17 @@ def goes_to(way: Way, change: Change) -> np.ndarray | None:
     if isinstance(wanted, str):
         return known(way.model).mean(wanted)
     if isinstance(wanted, Clip):
-        return _of_clip(way.model, wanted).v.numpy()
-    latents = heard(way)[wanted - 1]
-    return None if latents is None else latents.v.numpy()
+        return latents(way.model, wanted).v.numpy()
+    giver = heard(way)[wanted - 1]
+    return None if giver is None else giver.v.numpy()
 
 
 def melody(way: Way, change: Change, number: int) -> np.ndarray | None:
     """The z [T, Z] that channel `number` plays; None where there is none. Raises RavelError."""
     if isinstance(change.melody, Clip):
-        return _clip_latents(
-            (way.model.digest, change.melody.digest), way.model, change.melody
-        ).z.numpy()
-    latents = heard(way)[(change.melody or number) - 1]
-    return None if latents is None else latents.z.numpy()
+        return latents(way.model, change.melody).z.numpy()
+    giver = heard(way)[(change.melody or number) - 1]
+    return None if giver is None else giver.z.numpy()
 
 
 def stem(way: Way, number: int, change: Change) -> Made:
@@ -147,10 +145,6 @@ def to_zip(
     return files.to_zip(made, notes)
 
 
-def _of_clip(checkpoint: Checkpoint, clip: Clip) -> Latents:
-    return _clip_latents((checkpoint.digest, clip.digest), checkpoint, clip)
-
-
 def _key(way: Way, change: Change) -> str:
     """What was asked for, by its content."""
     parts = []
@@ -170,11 +164,6 @@ def _heard(key: tuple, _way: Way) -> list[Latents | None]:
 
     waves = torch.from_numpy(channels(_way).waves)
     return [listen(model(_way.model), wave, waves.sum(0)) for wave in waves]
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _clip_latents(key: tuple[str, str], _checkpoint: Checkpoint, _clip: Clip) -> Latents:
-    return model(_checkpoint).encode(_clip)
 
 
 @st.cache_data(max_entries=48, max_size="512MB", show_spinner=False)

@@ -142,7 +142,7 @@ def example(checkpoint: Checkpoint) -> None:
             cells.append(Cell(f"factors_{number}", *title))
     pair = live.Pair(checkpoint, *clips)
     try:
-        swapped = live.swap(pair)["swapped"]
+        swapped = live.made(pair, "swapped")
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         return

@@ -59,7 +59,9 @@ def slot(label: str, task: str, value: Path | None = None) -> Slot:
         info=f"{SECONDS[task]:g} s are taken from here on.",
         visible=False,
     )
-    sound.input(lambda path: _spare(path, task), sound, start, **AT_ONCE)
+    # A second sound may come while the server still answers for the first, or for its removal.
+    how = AT_ONCE | {"trigger_mode": "always_last"}
+    sound.input(lambda path: _spare(path, task), sound, start, **how)
     return Slot(sound, start)
 
 

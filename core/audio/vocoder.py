@@ -164,11 +164,11 @@ def phases(magnitude: Tensor, advance: Tensor, delay: Tensor) -> Tensor:
     before = pad(magnitude, (0, 0, 1, 0))[:, :-1]
     begins = before < NEW * magnitude
     begins[:, 0] = True
+    goes_on, ahead = (~begins).float(), torch.where(begins, across, step)
     phase, found = torch.zeros_like(across[:, 0]), []
-    for t in range(magnitude.shape[1]):
-        ahead = torch.where(begins[:, t], across[:, t], phase + step[:, t])
-        phase = ahead.gather(-1, own[:, t]) + within[:, t]
-        phase = torch.remainder(phase, 2 * math.pi)
+    parts = (each.unbind(1) for each in (goes_on, ahead, own, within))
+    for on, by, peak, beside in zip(*parts, strict=True):
+        phase = torch.addcmul(by, phase, on).gather(-1, peak).add_(beside).remainder_(2 * math.pi)
         found.append(phase)
     return torch.stack(found, 1)
 

@@ -238,9 +238,9 @@ def render(
     if what == "Round trip":
         return {"recording": source.wave, "round trip": heard(live.log_mel(source))}
     if what == "Reconstruction":
-        rebuilt = live.swap(live.Pair(model, source, source))["source_reconstruction"]
+        rebuilt = live.made(live.Pair(model, source, source), "source_reconstruction")
         return {"recording": source.wave, "reconstruction": heard(rebuilt)}
-    swapped = live.swap(live.Pair(model, source, target))["swapped"]
+    swapped = live.made(live.Pair(model, source, target), "swapped")
     if what == "Vocoder":
         return {
             "vocoder": heard(swapped, playing.VOCODER),
@@ -251,7 +251,7 @@ def render(
             "live route": heard(swapped, playing.GRIFFIN_LIM),
             "paper's route": heard(swapped, playing.PAPER),
         }
-    by_other = live.swap(live.Pair(other, source, target))["swapped"]
+    by_other = live.made(live.Pair(other, source, target), "swapped")
     return {model.name: heard(swapped), other.name: heard(by_other)}
 
 

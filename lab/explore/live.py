@@ -17,7 +17,7 @@ from core import playing
 from core.audio import clip as audio
 from core.audio.clip import Clip, read
 from core.checkpoints import Checkpoint
-from lab.live import HEADROOM, model
+from lab.live import HEADROOM, latents, model
 from lab.widgets import played, slot
 
 if TYPE_CHECKING:
@@ -43,11 +43,6 @@ class Bank(NamedTuple):
     order: list[int]  # the dimension with the largest KL first
     collapsed: list[bool]
     presets: dict[str, list[float]]  # the mean v of the bundled recordings, by instrument
-
-
-def latents(checkpoint: Checkpoint, clip: Clip) -> Latents:
-    """A clip's latents. Raises RavelError."""
-    return _latents((checkpoint.digest, clip.digest), checkpoint, clip)
 
 
 def bank(checkpoint: Checkpoint) -> Bank:
@@ -83,11 +78,6 @@ def _digest(made: Latents) -> str:
     arrays = [np.ascontiguousarray(made.v.numpy()), np.ascontiguousarray(made.z.numpy())]
     facts = repr([array.shape for array in arrays]).encode()
     return hashlib.sha256(facts + b"".join(array.tobytes() for array in arrays)).hexdigest()
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _latents(key: tuple[str, ...], _checkpoint: Checkpoint, _clip: Clip) -> Latents:
-    return model(_checkpoint).encode(_clip)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

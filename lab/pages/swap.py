@@ -36,12 +36,6 @@ BELOW = {  # which part of the result stands below the source, and which below t
     "Melody": ("counterpart", "swapped"),
     "Nothing": ("source_reconstruction", "target_reconstruction"),
 }
-GIVERS = {  # of the melody, of the instrument
-    "swapped": ("source", "target"),
-    "counterpart": ("target", "source"),
-    "source_reconstruction": ("source", "source"),
-    "target_reconstruction": ("target", "target"),
-}
 TITLES = {
     "swapped": "Source melody, target instrument",
     "counterpart": "Target melody, source instrument",
@@ -68,12 +62,12 @@ def who(clip: Clip) -> str:
 
 def detail(part: str) -> str:
     """Whose melody and whose instrument a part has, beside its title."""
-    return " → ".join(dict.fromkeys(who(clips[side]) for side in GIVERS[part]))
+    return " → ".join(dict.fromkeys(who(clips[side]) for side in live.GIVERS[part]))
 
 
 def file_name(part: str, checkpoint: Checkpoint) -> str:
     """What a part is saved as, such as violin-1-by-trumpet-1-ts-dsae-plus.wav."""
-    melody, instrument = (clips[side].name for side in GIVERS[part])
+    melody, instrument = (clips[side].name for side in live.GIVERS[part])
     return f"{melody}-by-{instrument}-{checkpoint.name}.wav"
 
 
@@ -125,7 +119,7 @@ def offer_latents(row: Row) -> None:
     for side, clip in clips.items():
         row.tools.download_button(
             f"{side.title()} latents",
-            lambda clip=clip: live.latents(row.checkpoint, clip),
+            lambda clip=clip: live.latents(row.checkpoint, clip).to_npz(),
             f"{clip.name}-{row.checkpoint.name}.npz",
             icon=":material/download:",
             type="tertiary",
@@ -191,13 +185,16 @@ with left:
 with right:
     target = slot.slot("target", "Target", default="trumpet-1", taking=TAKING)
 clips = {"source": source, "target": target}
+shown = [name for name in dict.fromkeys((chosen, other)) if name in names]
+warm = live.is_warm()
+if warm and source and target:
+    live.begin([live.Pair(checkpoints[name], source, target) for name in shown], BELOW[what])
 
 # Every result has its place before any work is done; then the places fill, players first.
 inputs = {}
 for column, (side, clip) in zip(st.columns(2), clips.items(), strict=True):
     with column:
         inputs[side] = Cell(side, f"{side.title()}: {who(clip)}" if clip else side.title())
-shown = [name for name in dict.fromkeys((chosen, other)) if name in names]
 rows = [reserve(checkpoints[name]) for name in shown] if source and target else []
 if not names:
     st.info(
@@ -221,7 +218,6 @@ for side, clip in clips.items():
         inputs[side].leave_empty(f"The {side} is empty: choose an example, upload or record one.")
 
 filled = {side: clip for side, clip in clips.items() if clip}
-warm = live.is_warm()
 with ExitStack() as waiting:
     for side in () if warm else filled:
         waiting.enter_context(inputs[side].picture.skeleton(spectrogram.HEIGHT))
@@ -242,7 +238,7 @@ for row in rows:
     pair = live.Pair(row.checkpoint, source, target)
     try:
         with row.tools, st.spinner("Loading the model"):
-            made = live.swap(pair)
+            mels = {part: live.made(pair, part) for part in row.cells}
     except RavelError as error:
         row.message.error(str(error), icon=":material/error:")
         continue
@@ -251,7 +247,7 @@ for row in rows:
             waiting.enter_context(cell.sound.skeleton(player.HEIGHT))
         wavs = {part: live.sound(pair, part) for part in row.cells}
     for part, cell in row.cells.items():
-        cell.log_mel = made[part]
+        cell.log_mel = mels[part]
         cell.play(wavs[part], file_name(part, row.checkpoint))
     offer_latents(row)
 
@@ -269,5 +265,5 @@ else:
             cell.draw(scale, contour)
     for part, cell in (item for row in rows for item in row.cells.items()):
         if cell.wav:
-            kept = live.melody_kept(inputs[GIVERS[part][0]].wav, cell.wav)
+            kept = live.melody_kept(inputs[live.GIVERS[part][0]].wav, cell.wav)
             cell.state("No pitch" if isnan(kept) else f"Melody kept: {kept:.0%}")

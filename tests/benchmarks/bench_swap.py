@@ -5,8 +5,8 @@
 The lab is started as `make lab` starts it, with the models that ship; the page is warm, and every
 choice is of a pair that it has not made yet, a second after the last one's sound. Timed in the
 browser, from the press on an example until both results know how long they play. The shares are of
-the same pairs in this process, on one thread, as wall milliseconds; what is left is Streamlit and
-the browser.
+the same pairs in this process, on one thread, as wall milliseconds: the page makes both sounds at
+once, and what is left is Streamlit and the browser.
 """
 
 import itertools
@@ -22,36 +22,30 @@ from core.audio.clip import Clip, read
 from core.checkpoints import USUAL
 from core.dsae import latents
 from lab.bundled import EXAMPLES, instruments
-from tests.lab.browser import CHROMIUM, FLAGS, Server
+from tests.lab.browser import CHROMIUM, FLAGS, PLAYERS, Server, at_rest
 
 CHOICES = 40
 WARM_UP = 3
 PAUSE_MS = 1_000  # nobody chooses again at once: pictures are drawn meanwhile
 WAIT_MS = 60_000
-# The clock starts with the click, whenever it comes.
+# The clock starts with the press, whenever it comes. Nothing is polled: that would take time, too.
 WATCH = """
-([before, most]) => {
-    let clicked = null;
-    const begun = performance.now();
-    document.addEventListener("pointerdown", () => (clicked = performance.now()),
-        { capture: true, once: true });
-    window.heard = new Promise((heard, never) => {
+before => {
+    const once = { capture: true, once: true };
+    let pressed = null;
+    document.addEventListener("pointerdown", () => (pressed = performance.now()), once);
+    window.heard = new Promise((heard) => {
         const look = () => {
             const now = [...document.querySelectorAll("audio")];
-            if (now.length == 4 && [2, 3].every((i) => now[i].currentSrc != before[i]
-                && now[i].duration > 0)) heard(performance.now() - clicked);
-            else if (performance.now() - begun < most) setTimeout(look, 5);
-            else never(new Error("no sound came"));
+            if (now.length != 4 || [2, 3].some((i) => now[i].currentSrc == before[i]
+                || !(now[i].duration > 0))) return;
+            document.removeEventListener("loadedmetadata", look, true);
+            heard(performance.now() - pressed);
         };
-        look();
+        document.addEventListener("loadedmetadata", look, true);
     });
 }
 """
-READY = """() => {
-    const players = [...document.querySelectorAll("audio")];
-    const busy = document.querySelector("[data-testid=stStatusWidget]");
-    return !busy && players.length == 4 && players.every((player) => player.duration > 0);
-}"""
 
 
 def main() -> None:
@@ -95,7 +89,7 @@ def _in_browser(chosen: list[tuple[str, tuple[str, str]]]) -> list[float]:
             tab = browser.new_page(viewport={"width": 1440, "height": 1100})
             tab.set_default_timeout(WAIT_MS)
             tab.goto(server.address)
-            tab.wait_for_function(READY)
+            at_rest(tab, PLAYERS, 4)
             return [_choose(tab, side, pair[side == "target"]) for side, pair in chosen]
         finally:
             server.kill()
@@ -108,10 +102,10 @@ def _choose(tab, side: str, title: str) -> float:
     option = tab.get_by_role("option", name=title, exact=True)
     option.wait_for()
     tab.wait_for_timeout(PAUSE_MS)
-    tab.evaluate(WATCH, [before, WAIT_MS])
+    tab.evaluate(WATCH, before)
     option.click()
     taken = tab.evaluate("window.heard")
-    tab.wait_for_function(READY)
+    at_rest(tab, PLAYERS, 4)
     return taken
 
 

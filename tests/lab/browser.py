@@ -25,6 +25,7 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 WAIT_MS = 60_000
+QUIET_MS = 300  # a press is answered by a run of the page within a third of it
 SHIPPED = """
 import sys
 from pathlib import Path
@@ -34,7 +35,32 @@ from streamlit.web.cli import main
 sys.exit(main())
 """
 
+PLAYERS = """count => {
+    const players = [...document.querySelectorAll("audio")];
+    return players.length == count && players.every((player) => player.duration > 0);
+}"""
+
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine")
+
+
+def at_rest(tab, shows: str = "() => true", arg: object = None, timeout: float = WAIT_MS) -> None:
+    """Until a page of the lab shows what it is to show, and has not been run for QUIET_MS.
+
+    `shows`: a function of `arg` in JavaScript. The sign that Streamlit shows while it runs a page
+    comes too late to tell: what it keeps for tests is asked.
+    """
+    tab.evaluate("window.restless = performance.now()")
+    tab.wait_for_function(
+        f"""([arg, quiet]) => {{
+            const app = document.querySelector("[data-testid=stApp]");
+            const still = app?.dataset.testScriptState == "notRunning" && ({shows})(arg);
+            const now = performance.now();
+            if (!still || window.restless === undefined) window.restless = now;
+            return now - window.restless > quiet;
+        }}""",
+        arg=[arg, QUIET_MS],
+        timeout=timeout,
+    )
 
 
 class Server:

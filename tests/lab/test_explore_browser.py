@@ -9,7 +9,7 @@ import pytest
 from core.audio.clip import read
 from core.checkpoints import list_checkpoints
 from lab import live
-from tests.lab.browser import Server, needs_chromium
+from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -43,14 +43,7 @@ def open_page(tab: "sync_api.Page", address: str, players: int) -> None:
 
 def wait_for_players(tab: "sync_api.Page", count: int) -> None:
     """Until the page is at rest with `count` players, each of which knows how long it plays."""
-    tab.wait_for_function(
-        """count => {
-            const players = [...document.querySelectorAll("audio")];
-            const busy = document.querySelector("[data-testid=stStatusWidget]");
-            return !busy && players.length == count && players.every(p => p.duration > 0);
-        }""",
-        arg=count,
-    )
+    at_rest(tab, PLAYERS, count)
 
 
 def sources(tab: "sync_api.Page") -> list[str]:

@@ -12,7 +12,7 @@ from core.audio.clip import read
 from lab.live import HEADROOM
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
-from tests.lab.browser import Server, needs_chromium
+from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -31,15 +31,8 @@ def address(tmp_path_factory, examples) -> Iterator[str]:
     server.kill()
 
 
-def at_rest(tab: "sync_api.Page", players: int = 11) -> None:
-    tab.wait_for_function(
-        """count => {
-            const players = [...document.querySelectorAll("audio")];
-            const busy = document.querySelector("[data-testid=stStatusWidget]");
-            return !busy && players.length == count && players.every(p => p.duration > 0);
-        }""",
-        arg=players,
-    )
+def found(tab: "sync_api.Page", players: int = 11) -> None:
+    at_rest(tab, PLAYERS, players)
 
 
 def sounds(tab: "sync_api.Page") -> list[np.ndarray]:
@@ -59,11 +52,11 @@ def saved(tab: "sync_api.Page") -> list[dict[str, str]]:
 
 def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(tab, address):
     tab.goto(f"{address}/find")
-    at_rest(tab)
-    query, *found = sounds(tab)
+    found(tab)
+    query, *others = sounds(tab)
     dog = read(sources()["dog"]["path"]).wave
     assert np.abs(query - HEADROOM * dog).max() < 2 * ROUNDING
-    assert all(np.abs(sound).max() > 0.1 * HEADROOM for sound in found)
+    assert all(np.abs(sound).max() > 0.1 * HEADROOM for sound in others)
     pictures = tab.locator("img[alt^='Log-mel spectrogram']")
     assert pictures.count() == 10
     assert pictures.evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 20)")
@@ -75,11 +68,11 @@ def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(ta
     tab.locator(".st-key-find_only_scenes_label input").press("Enter")
     tab.wait_for_url("**find_only_scenes_label=rain**")
     tab.keyboard.press("Escape")
-    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
+    found(tab, 1 + sum(1 for _ in rain_clips()))
     assert {row["label"] for row in saved(tab)} == {"rain"}
 
     tab.reload()
-    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
+    found(tab, 1 + sum(1 for _ in rain_clips()))
     tab.locator(".st-key-find_like_1 button:visible").click()
     tab.wait_for_url("**clip=scenes%2Frain**")
     tab.get_by_text("a clip of scenes").wait_for()
@@ -93,11 +86,11 @@ def rain_clips() -> Iterator[None]:
 
 def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, address, examples):
     tab.goto(f"{address}/find?find_corpus=Bundled+examples")
-    at_rest(tab)
+    found(tab)
     tab.locator(".st-key-query_slot").get_by_text("Upload", exact=True).click()
     tab.locator("input[type=file]").set_input_files(examples / "saxophone-1.flac")
     tab.get_by_text("1. tenor saxophone").wait_for()
-    at_rest(tab)
+    found(tab)
     first = saved(tab)[0]
     assert first["name"] == "saxophone-1" and float(first["distance"]) < 1e-3
 
@@ -105,7 +98,7 @@ def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, ad
     tab.get_by_text("Channel 2", exact=True).click()
     tab.wait_for_url("**find_what_of_2=Channel+2**")
     tab.get_by_text("below the whole").wait_for()
-    at_rest(tab)
+    found(tab)
     assert np.abs(sounds(tab)[0] - whole).max() > 10 * ROUNDING
     assert saved(tab)[0]["rank"] == "1"
 

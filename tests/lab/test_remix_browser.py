@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from core.checkpoints import list_checkpoints
-from tests.lab.browser import Server, needs_chromium
+from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -31,16 +31,9 @@ def address(tmp_path_factory) -> Iterator[str]:
     server.kill()
 
 
-def at_rest(tab: "sync_api.Page") -> None:
-    tab.wait_for_function(
-        """() => {
-            const players = [...document.querySelectorAll("audio")];
-            const busy = document.querySelector("[data-testid=stStatusWidget]");
-            const mixer = document.querySelector(".mixer .play:not([disabled])");
-            return !busy && mixer && players.length == 6 && players.every(p => p.duration > 0);
-        }""",
-        timeout=FIRST_MS,
-    )
+def mixed(tab: "sync_api.Page") -> None:
+    at_rest(tab, PLAYERS, 6, FIRST_MS)
+    tab.locator(".mixer .play:not([disabled])").wait_for()
 
 
 def sources(tab: "sync_api.Page") -> dict[str, str]:
@@ -68,12 +61,12 @@ def wait_for_another(tab: "sync_api.Page", name: str, before: dict[str, str]) ->
         }""",
         arg=[NAMES.index(name), before[name]],
     )
-    at_rest(tab)
+    mixed(tab)
 
 
 def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, address):
     tab.goto(f"{address}?instrument_1=Its+own")
-    at_rest(tab)
+    mixed(tab)
     heard = sounds(tab)
     assert np.abs(heard["remix"] - heard["mixture"]).max() < 3 * ROUNDING
     assert tab.get_by_text("Sounds like").count() == 2
@@ -102,6 +95,6 @@ def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, ad
     assert np.corrcoef(stem, heard["stem 2"])[0, 1] > 0.9999
 
     tab.reload()
-    at_rest(tab)
+    mixed(tab)
     assert tab.get_by_label("Mute 1 clarinet").get_attribute("aria-pressed") == "true"
     assert tab.get_by_text("played by bassoon").is_visible()

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from core.checkpoints import list_checkpoints
-from tests.lab.browser import Server, needs_chromium
+from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -34,14 +34,7 @@ def open_page(tab: "sync_api.Page", address: str, players: int = 4) -> None:
 
 def wait_for_players(tab: "sync_api.Page", count: int) -> None:
     """Until the page is at rest with `count` players, each of which knows how long it plays."""
-    tab.wait_for_function(
-        """count => {
-            const players = [...document.querySelectorAll("audio")];
-            const busy = document.querySelector("[data-testid=stStatusWidget]");
-            return !busy && players.length == count && players.every(p => p.duration > 0);
-        }""",
-        arg=count,
-    )
+    at_rest(tab, PLAYERS, count)
 
 
 def durations(tab: "sync_api.Page") -> list[float]:

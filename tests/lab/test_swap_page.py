@@ -248,7 +248,7 @@ def test_latents_are_downloaded_as_arrays(page, examples):
     checkpoint = checkpoints.find("ts-dsae-plus")
     clip = read(examples / "violin-1.flac")
 
-    with np.load(io.BytesIO(live.latents(checkpoint, clip))) as arrays:
+    with np.load(io.BytesIO(live.latents(checkpoint, clip).to_npz())) as arrays:
         assert set(arrays) == {"v", "v_logvar", "z", "z_logvar"}
         assert arrays["z"].shape == (1 + len(clip.wave) // 256, 16)
 

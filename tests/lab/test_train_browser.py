@@ -12,7 +12,7 @@ import pytest
 from core.dsae.config import DsaeConfig
 from core.training import launcher
 from core.training.run import Run
-from tests.lab.browser import Server, needs_chromium
+from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 ENDED = 5_000  # within which the page tells that a process is gone
@@ -149,7 +149,7 @@ def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
     tab.locator(".st-key-stop button").click()  # Streamlit has a Stop of its own
     state(tab, "Stopping")
     tab.get_by_text("Asked to stop: it finishes its step").wait_for()
-    tab.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    at_rest(tab)
     dialog = open_dialog(tab, "End it now")
     dialog.get_by_text("loses what it learnt").wait_for()
     assert run.held
@@ -172,6 +172,7 @@ def test_a_run_is_made_a_checkpoint_and_heard_on_the_swap_page(tab, lab):
     run.write_state(state="finished", step=9)
     tab.goto(f"{lab.address}/runs?runs=good")
     dialog = open_dialog(tab, "Make good a checkpoint")
+    at_rest(tab)
     dialog.get_by_role("button", name="Make checkpoint").click()
     tab.get_by_text("The checkpoint good is made").wait_for()
     tab.get_by_role("link", name="Hear it on Swap").click()

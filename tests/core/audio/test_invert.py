@@ -76,8 +76,9 @@ def test_live_route_fits_the_mel_of_non_negative_spectra_exactly():
     power = torch.rand(1, 20, 1025, generator=torch.Generator().manual_seed(0))
     mel = power @ invert.mel_basis(power.device)
     fitted = invert._fit(mel)
+    spare = torch.empty_like(fitted)
     for _ in range(200):
-        fitted = invert._step(fitted, mel)
+        invert._step(fitted, mel, spare)
     assert (fitted >= 0).all()
     torch.testing.assert_close(fitted @ invert.mel_basis(power.device), mel, rtol=1e-3, atol=1e-3)
 
@@ -89,7 +90,8 @@ def test_transforms_are_those_of_torch():
     torch.testing.assert_close(invert._stft(wave).transpose(1, 2), spectrum, atol=1e-3, rtol=1e-3)
     other = spectrum * torch.rand(spectrum.shape, generator=torch.Generator().manual_seed(1))
     expected = torch.istft(other, 2048, 256, window=window)
-    torch.testing.assert_close(invert._istft(other.transpose(1, 2)), expected, atol=1e-4, rtol=1e-3)
+    made = invert._istft(other.transpose(1, 2), torch.empty(2, 21, 2048))
+    torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("route", ["live", "paper"])

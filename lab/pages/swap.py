@@ -186,7 +186,9 @@ with right:
     target = slot.slot("target", "Target", default="trumpet-1", taking=TAKING)
 clips = {"source": source, "target": target}
 shown = [name for name in dict.fromkeys((chosen, other)) if name in names]
+filled = {side: clip for side, clip in clips.items() if clip}
 warm = live.is_warm()
+quick = warm and all(clip.seconds <= CLIP_SECONDS for clip in filled.values())
 if warm and source and target:
     live.begin([live.Pair(checkpoints[name], source, target) for name in shown], BELOW[what])
 
@@ -212,14 +214,13 @@ st.caption(
 player.one_at_a_time()
 
 for side, clip in clips.items():
-    if clip:
-        inputs[side].play(live.wav(clip))
-    else:
+    if not clip:
         inputs[side].leave_empty(f"The {side} is empty: choose an example, upload or record one.")
+    elif not quick:
+        inputs[side].play(live.wav(clip))
 
-filled = {side: clip for side, clip in clips.items() if clip}
 with ExitStack() as waiting:
-    for side in () if warm else filled:
+    for side in () if quick else filled:
         waiting.enter_context(inputs[side].picture.skeleton(spectrogram.HEIGHT))
     for side, clip in filled.items():
         inputs[side].log_mel = live.log_mel(clip)
@@ -227,9 +228,9 @@ scale = spectrogram.Scale(
     loudest=max((float(inputs[side].log_mel.max()) for side in filled), default=0.0),
     seconds=max((clip.seconds for clip in filled.values()), default=CLIP_SECONDS),
 )
-# A browser that draws lets players wait: once all is loaded, pictures come after the sound.
+# A browser that draws lets players wait: what is made at once is heard first, and then seen.
 pictures = [*inputs.values(), *(cell for row in rows for cell in row.cells.values())]
-if not (warm or with_pitch):
+if not (quick or with_pitch):
     for side in filled:
         pictures.remove(inputs[side])
         inputs[side].draw(scale)
@@ -251,8 +252,11 @@ for row in rows:
         cell.play(wavs[part], file_name(part, row.checkpoint))
     offer_latents(row)
 
-if rows and warm:
-    time.sleep(SOUND_FIRST)
+if quick:
+    for side, clip in filled.items():
+        inputs[side].play(live.wav(clip))
+    if rows:
+        time.sleep(SOUND_FIRST)
 if not with_pitch:
     for cell in pictures:
         if cell.log_mel is not None:

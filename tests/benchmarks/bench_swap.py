@@ -12,13 +12,13 @@ once, and what is left is Streamlit and the browser.
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from core import playing
-from core.audio.clip import Clip, read
+from core.audio.clip import read
 from core.checkpoints import USUAL
 from core.dsae import latents
 from lab.bundled import EXAMPLES, instruments
@@ -26,15 +26,17 @@ from tests.lab.browser import CHROMIUM, FLAGS, PLAYERS, Server, at_rest
 
 CHOICES = 40
 WARM_UP = 3
+SHARES = ("log-mel and encode, the new clip", "decode, two log-mels", "to sound, two of them")
 PAUSE_MS = 1_000  # nobody chooses again at once: pictures are drawn meanwhile
 WAIT_MS = 60_000
 # The clock starts with the press, whenever it comes. Nothing is polled: that would take time, too.
 WATCH = """
-before => {
+([before, most]) => {
     const once = { capture: true, once: true };
     let pressed = null;
     document.addEventListener("pointerdown", () => (pressed = performance.now()), once);
-    window.heard = new Promise((heard) => {
+    window.heard = new Promise((heard, never) => {
+        setTimeout(() => never(new Error("no sound came")), most);
         const look = () => {
             const now = [...document.querySelectorAll("audio")];
             if (now.length != 4 || [2, 3].some((i) => now[i].currentSrc == before[i]
@@ -53,7 +55,7 @@ def main() -> None:
     print(f"from choosing a recording to sound, {CHOICES} times, played by {playing.usual()}")
     _tell("in the browser", _in_browser(chosen)[WARM_UP:])
     print("of that, in this process on one thread")
-    for name, times in _shares([pair for _, pair in chosen[WARM_UP:]]).items():
+    for name, times in _shares(chosen[WARM_UP:]).items():
         _tell(name, times)
 
 
@@ -102,44 +104,36 @@ def _choose(tab, side: str, title: str) -> float:
     option = tab.get_by_role("option", name=title, exact=True)
     option.wait_for()
     tab.wait_for_timeout(PAUSE_MS)
-    tab.evaluate(WATCH, before)
+    tab.evaluate(WATCH, [before, WAIT_MS])
     option.click()
     taken = tab.evaluate("window.heard")
     at_rest(tab, PLAYERS, 4)
     return taken
 
 
-def _shares(pairs: list[tuple[str, str]]) -> dict[str, list[float]]:
+def _shares(chosen: list[tuple[str, tuple[str, str]]]) -> dict[str, list[float]]:
+    """What the page asks of core for each pair: the clip that stays has been encoded already."""
     import torch
 
     torch.set_num_threads(1)
     model = latents.load(USUAL)
     clips = {t: read(EXAMPLES / row["file"]) for t, row in instruments().items()}
-    names = ("log-mel and encode, two clips", "decode, four log-mels", "to sound, two of them")
-    times: dict[str, list[float]] = {name: [] for name in names}
-    _swap(model, *(clips[title] for title in pairs[0]), lambda begin: None)
-    for source, target in pairs:
-        stamps = iter(names)
-
-        def note(begin: float, stamps=stamps) -> None:
-            times[next(stamps)].append(1000 * (time.perf_counter() - begin))
-
-        _swap(model, clips[source], clips[target], note)
+    encoded = {title: model.encode(clip) for title, clip in clips.items()}
+    playing.play(model.decode(*[getattr(encoded[next(iter(clips))], part) for part in "vz"]))
+    times: dict[str, list[float]] = {name: [] for name in SHARES}
+    for side, pair in chosen:
+        begin = time.perf_counter()
+        encoded[pair[side == "target"]] = model.encode(clips[pair[side == "target"]])
+        stamps = [begin, time.perf_counter()]
+        x, y = (encoded[title] for title in pair)
+        made = model.decode(y.v, x.z), model.decode(x.v, y.z)
+        stamps.append(time.perf_counter())
+        for log_mel in made:
+            playing.play(log_mel)
+        stamps.append(time.perf_counter())
+        for name, (first, end) in zip(SHARES, itertools.pairwise(stamps), strict=True):
+            times[name].append(1000 * (end - first))
     return times
-
-
-def _swap(model, source: Clip, target: Clip, note: Callable) -> None:
-    """What the page asks of core for a pair."""
-    begin = time.perf_counter()
-    of = [model.encode(clip) for clip in (source, target)]
-    note(begin)
-    begin = time.perf_counter()
-    made = [model.decode(v.v, z.z) for v, z in itertools.product(of, of)]
-    note(begin)
-    begin = time.perf_counter()
-    for log_mel in made[1:3]:
-        playing.play(log_mel)
-    note(begin)
 
 
 def _tell(name: str, times: list[float]) -> None:

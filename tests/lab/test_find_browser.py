@@ -111,6 +111,7 @@ def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, ad
 def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab, address):
     tab.goto(f"{address}/find?query=Dog+in+the+rain&find_what_of_2=Channel+2")
     tab.get_by_text("below the whole").wait_for()
+    at_rest(tab)
     tab.get_by_role("button", name="Show on the map").click()
     tab.wait_for_url("**/map?**asked=Dog+in+the+rain**")
     tab.wait_for_function(
@@ -140,6 +141,7 @@ def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab,
         "[...document.querySelectorAll('.st-key-map_asked audio')].some(p => p.currentTime > 0)"
     )
     tab.mouse.click(*place)
+    at_rest(tab)
     tab.get_by_role("button", name="Find similar").click()
     tab.wait_for_url("**/find?**clip=scenes%2F**")
     tab.get_by_text("a clip of scenes").wait_for()

@@ -120,7 +120,7 @@ class Answers:
             return None
         return self.embeddings["queries"][found["row"]], self._picture(found["heard"])
 
-    def library(self) -> np.ndarray | None:
+    def embedded(self) -> np.ndarray | None:
         """Embeddings [N, D] of the library, if they ship."""
         digest = engine.chosen("contrastive", ENCODER).digest
         fresh = self.index.get("library") == digest and self.embeddings is not None

@@ -124,7 +124,7 @@ def draw() -> bytes:
 
 @cache
 def _index() -> Index:
-    shipped = answers.library()
+    shipped = answers.embedded()
     return Index.of(embed() if shipped is None or len(shipped) != len(entries()) else shipped)
 
 

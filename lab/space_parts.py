@@ -17,7 +17,13 @@ from lab.space_look import empty, figure
 from lab.space_sound import Sound, Wav
 
 WORK = {"concurrency_id": "models", "concurrency_limit": 2}  # as many as there are cores
-AT_ONCE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+# What comes while the server still answers for the one before is answered next, not forgotten.
+AT_ONCE = {
+    "queue": False,
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
 
 
 class Slot(NamedTuple):
@@ -59,9 +65,7 @@ def slot(label: str, task: str, value: Path | None = None) -> Slot:
         info=f"{SECONDS[task]:g} s are taken from here on.",
         visible=False,
     )
-    # A second sound may come while the server still answers for the first, or for its removal.
-    how = AT_ONCE | {"trigger_mode": "always_last"}
-    sound.input(lambda path: _spare(path, task), sound, start, **how)
+    sound.input(lambda path: _spare(path, task), sound, start, **AT_ONCE)
     return Slot(sound, start)
 
 

@@ -80,8 +80,8 @@ def _rounds(spectrum: torch.Tensor, mel: torch.Tensor, iterations: int) -> torch
 
     In the same memory in each round: to ask for it anew would take a quarter of the time.
     """
-    spectrum, rebuilt, previous = (spectrum.clone() for _ in range(3))
-    previous.zero_()
+    spectrum = spectrum.clone()
+    rebuilt, previous = torch.empty_like(spectrum), torch.zeros_like(spectrum)
     frames = mel.new_empty(*spectrum.shape[:2], N_FFT)
     power, spare = (mel.new_empty(spectrum.shape) for _ in range(2))
     for _ in range(iterations):
@@ -103,9 +103,7 @@ def _fit(mel: torch.Tensor) -> torch.Tensor:
     return power
 
 
-def _step(
-    power: torch.Tensor, mel: torch.Tensor, spare: torch.Tensor, over: bool = False
-) -> torch.Tensor:
+def _step(power: torch.Tensor, mel: torch.Tensor, spare: torch.Tensor, over: bool = False) -> None:
     """One multiplicative step of `power` towards `mel`, in Kullback-Leibler divergence.
 
     After Lee and Seung (2001). It reaches a log-mel in fewer steps than the least-squares update
@@ -119,7 +117,7 @@ def _step(
     for bins, bands, _, share in _blocks(mel.device):
         torch.matmul(ratio[..., bands], share, out=spare[..., bins])
     ratio = spare.clamp_(1e-3, 1e3)
-    return power.mul_(ratio.mul_(ratio.sqrt()) if over else ratio)
+    power.mul_(ratio.mul_(ratio.sqrt()) if over else ratio)
 
 
 class _Block(NamedTuple):

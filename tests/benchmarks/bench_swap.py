@@ -22,7 +22,7 @@ from core.audio.clip import read
 from core.checkpoints import USUAL
 from core.dsae import latents
 from lab.bundled import EXAMPLES, instruments
-from tests.lab.browser import CHROMIUM, FLAGS, PLAYERS, Server, at_rest
+from tests.lab.browser import CHROMIUM, FLAGS, Server, at_rest
 
 CHOICES = 40
 WARM_UP = 3
@@ -91,7 +91,7 @@ def _in_browser(chosen: list[tuple[str, tuple[str, str]]]) -> list[float]:
             tab = browser.new_page(viewport={"width": 1440, "height": 1100})
             tab.set_default_timeout(WAIT_MS)
             tab.goto(server.address)
-            at_rest(tab, PLAYERS, 4)
+            at_rest(tab, 4)
             return [_choose(tab, side, pair[side == "target"]) for side, pair in chosen]
         finally:
             server.kill()
@@ -107,7 +107,7 @@ def _choose(tab, side: str, title: str) -> float:
     tab.evaluate(WATCH, [before, WAIT_MS])
     option.click()
     taken = tab.evaluate("window.heard")
-    at_rest(tab, PLAYERS, 4)
+    at_rest(tab, 4)
     return taken
 
 

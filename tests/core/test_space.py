@@ -82,7 +82,7 @@ def test_the_cards_that_ship_tell_the_hub_what_they_are(name):
 
     found = checkpoints.find(name)
     data = ModelCard.load(found.path / "README.md").data
-    assert data.license == "mit" and data.library_name == "ravel"
+    assert data.license == "mit" and data.to_dict()["library_name"] == "ravel"
     assert data.pipeline_tag == TASKS.get(found.system, "feature-extraction")
     assert all(isinstance(tag, str) for tag in data.tags) and "audio" in data.tags
 

@@ -35,32 +35,34 @@ from streamlit.web.cli import main
 sys.exit(main())
 """
 
-PLAYERS = """count => {
+REST = """([count, quiet]) => {
+    const app = document.querySelector("[data-testid=stApp]");
     const players = [...document.querySelectorAll("audio")];
-    return players.length == count && players.every((player) => player.duration > 0);
+    const ready = count === null
+        || players.length == count && players.every((player) => player.duration > 0);
+    const still = app?.dataset.testScriptState == "notRunning" && ready;
+    const now = performance.now();
+    if (!still || window.restless === undefined) window.restless = now;
+    return now - window.restless > quiet;
 }"""
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on this machine")
 
 
-def at_rest(tab, shows: str = "() => true", arg: object = None, timeout: float = WAIT_MS) -> None:
-    """Until a page of the lab shows what it is to show, and has not been run for QUIET_MS.
+def at_rest(tab, players: int | None = None, timeout: float = WAIT_MS) -> None:
+    """Until a page of the lab has not been run for QUIET_MS.
 
-    `shows`: a function of `arg` in JavaScript. The sign that Streamlit shows while it runs a page
-    comes too late to tell: what it keeps for tests is asked.
+    `players`: how many there are to be by then, all able to play. The sign that Streamlit shows
+    while it runs a page comes too late to tell: what it keeps for tests is asked.
     """
     tab.evaluate("window.restless = performance.now()")
-    tab.wait_for_function(
-        f"""([arg, quiet]) => {{
-            const app = document.querySelector("[data-testid=stApp]");
-            const still = app?.dataset.testScriptState == "notRunning" && ({shows})(arg);
-            const now = performance.now();
-            if (!still || window.restless === undefined) window.restless = now;
-            return now - window.restless > quiet;
-        }}""",
-        arg=[arg, QUIET_MS],
-        timeout=timeout,
-    )
+    tab.wait_for_function(REST, arg=[players, QUIET_MS], timeout=timeout)
+
+
+def mixed(tab, players: int, timeout: float = WAIT_MS) -> None:
+    """Until a page with a mixer is at rest, and the mixer can be played."""
+    at_rest(tab, players, timeout)
+    tab.locator(".mixer .play:not([disabled])").wait_for()
 
 
 class Server:

@@ -9,7 +9,7 @@ import pytest
 from core.audio.clip import read
 from core.checkpoints import list_checkpoints
 from lab import live
-from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
+from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -38,12 +38,7 @@ def address(tmp_path_factory) -> Iterator[str]:
 
 def open_page(tab: "sync_api.Page", address: str, players: int) -> None:
     tab.goto(address)
-    wait_for_players(tab, players)
-
-
-def wait_for_players(tab: "sync_api.Page", count: int) -> None:
-    """Until the page is at rest with `count` players, each of which knows how long it plays."""
-    at_rest(tab, PLAYERS, count)
+    at_rest(tab, players)
 
 
 def sources(tab: "sync_api.Page") -> list[str]:
@@ -66,7 +61,7 @@ def press(tab: "sync_api.Page", slider: str, key: str, index: int) -> None:
         }""",
         arg=[index, before],
     )
-    wait_for_players(tab, count)
+    at_rest(tab, count)
 
 
 def difference(one: bytes, other: bytes) -> float:
@@ -89,7 +84,7 @@ def test_a_dial_changes_the_timbre_of_the_sound_and_keeps_its_melody(tab, addres
     assert live.melody_kept(rebuilt, turned) > 0.9
 
     tab.reload()
-    wait_for_players(tab, 2)
+    at_rest(tab, 2)
     assert heard(tab, 1) == turned
 
     tab.get_by_role("button", name="Back to the clip's own").click()
@@ -135,7 +130,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
     open_page(tab, f"{address}?section=Melody", 2)
     tab.locator(".st-key-tool").get_by_text("Stretch", exact=True).click()
     tab.get_by_text("in hand").wait_for()
-    wait_for_players(tab, 2)
+    at_rest(tab, 2)
     press(tab, "stretch_amount", "End", 1)  # what is in hand already was another sound
     tab.wait_for_function(
         """() => {
@@ -152,7 +147,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
     tab.get_by_role("button", name="Keep this edit").click()
     tab.wait_for_url("**edits=stretch*")
     tab.get_by_text("Stretch to 200% of the time").wait_for()
-    wait_for_players(tab, 2)  # a button that still moves is missed, by hand as well
+    at_rest(tab, 2)  # a button that still moves is missed, by hand as well
     tab.get_by_role("button", name="Undo").click()
     tab.get_by_text("Not edited yet").wait_for()
 

@@ -12,12 +12,13 @@ from core.audio.clip import read
 from lab.live import HEADROOM
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
-from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
+from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
 pytestmark = needs_chromium
 ROUNDING = 1 / 32768
+PLAYERS = 11  # of the query and of what is found
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,6 @@ def address(tmp_path_factory, examples) -> Iterator[str]:
     server = Server(log, folder, RAVEL_DATA=str(data))
     yield server.address
     server.kill()
-
-
-def found(tab: "sync_api.Page", players: int = 11) -> None:
-    at_rest(tab, PLAYERS, players)
 
 
 def sounds(tab: "sync_api.Page") -> list[np.ndarray]:
@@ -52,7 +49,7 @@ def saved(tab: "sync_api.Page") -> list[dict[str, str]]:
 
 def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(tab, address):
     tab.goto(f"{address}/find")
-    found(tab)
+    at_rest(tab, PLAYERS)
     query, *others = sounds(tab)
     dog = read(sources()["dog"]["path"]).wave
     assert np.abs(query - HEADROOM * dog).max() < 2 * ROUNDING
@@ -68,11 +65,11 @@ def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(ta
     tab.locator(".st-key-find_only_scenes_label input").press("Enter")
     tab.wait_for_url("**find_only_scenes_label=rain**")
     tab.keyboard.press("Escape")
-    found(tab, 1 + sum(1 for _ in rain_clips()))
+    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
     assert {row["label"] for row in saved(tab)} == {"rain"}
 
     tab.reload()
-    found(tab, 1 + sum(1 for _ in rain_clips()))
+    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
     tab.locator(".st-key-find_like_1 button:visible").click()
     tab.wait_for_url("**clip=scenes%2Frain**")
     tab.get_by_text("a clip of scenes").wait_for()
@@ -86,11 +83,11 @@ def rain_clips() -> Iterator[None]:
 
 def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, address, examples):
     tab.goto(f"{address}/find?find_corpus=Bundled+examples")
-    found(tab)
+    at_rest(tab, PLAYERS)
     tab.locator(".st-key-query_slot").get_by_text("Upload", exact=True).click()
     tab.locator("input[type=file]").set_input_files(examples / "saxophone-1.flac")
     tab.get_by_text("1. tenor saxophone").wait_for()
-    found(tab)
+    at_rest(tab, PLAYERS)
     first = saved(tab)[0]
     assert first["name"] == "saxophone-1" and float(first["distance"]) < 1e-3
 
@@ -98,7 +95,7 @@ def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, ad
     tab.get_by_text("Channel 2", exact=True).click()
     tab.wait_for_url("**find_what_of_2=Channel+2**")
     tab.get_by_text("below the whole").wait_for()
-    found(tab)
+    at_rest(tab, PLAYERS)
     assert np.abs(sounds(tab)[0] - whole).max() > 10 * ROUNDING
     assert saved(tab)[0]["rank"] == "1"
 

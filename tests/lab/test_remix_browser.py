@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from core.checkpoints import list_checkpoints
-from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
+from tests.lab.browser import Server, mixed, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -29,11 +29,6 @@ def address(tmp_path_factory) -> Iterator[str]:
     server = Server(tmp_path_factory.mktemp("server") / "log.txt")
     yield f"{server.address}/remix"
     server.kill()
-
-
-def mixed(tab: "sync_api.Page") -> None:
-    at_rest(tab, PLAYERS, 6, FIRST_MS)
-    tab.locator(".mixer .play:not([disabled])").wait_for()
 
 
 def sources(tab: "sync_api.Page") -> dict[str, str]:
@@ -61,12 +56,12 @@ def wait_for_another(tab: "sync_api.Page", name: str, before: dict[str, str]) ->
         }""",
         arg=[NAMES.index(name), before[name]],
     )
-    mixed(tab)
+    mixed(tab, 6, FIRST_MS)
 
 
 def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, address):
     tab.goto(f"{address}?instrument_1=Its+own")
-    mixed(tab)
+    mixed(tab, 6, FIRST_MS)
     heard = sounds(tab)
     assert np.abs(heard["remix"] - heard["mixture"]).max() < 3 * ROUNDING
     assert tab.get_by_text("Sounds like").count() == 2
@@ -95,6 +90,6 @@ def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, ad
     assert np.corrcoef(stem, heard["stem 2"])[0, 1] > 0.9999
 
     tab.reload()
-    mixed(tab)
+    mixed(tab, 6, FIRST_MS)
     assert tab.get_by_label("Mute 1 clarinet").get_attribute("aria-pressed") == "true"
     assert tab.get_by_text("played by bassoon").is_visible()

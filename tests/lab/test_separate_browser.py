@@ -13,7 +13,7 @@ from core.audio.clip import wav_bytes
 from lab.live import HEADROOM
 from lab.widgets import player
 from tests.lab import separators
-from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
+from tests.lab.browser import Server, mixed, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -51,13 +51,8 @@ def page(tab, address) -> "sync_api.Page":
     """The page, at rest: all is there, and the mixer can be played."""
     tab.add_init_script(TAP)
     tab.goto(f"{address}/separate")
-    mixed(tab)
+    mixed(tab, 3)
     return tab
-
-
-def mixed(tab: "sync_api.Page", players: int = 3) -> None:
-    at_rest(tab, PLAYERS, players)
-    tab.locator(".mixer .play:not([disabled])").wait_for()
 
 
 def sounds(tab: "sync_api.Page") -> list[np.ndarray]:
@@ -106,7 +101,7 @@ def wait_for_another_sound(tab: "sync_api.Page", before: str) -> None:
         }""",
         arg=before,
     )
-    mixed(tab)
+    mixed(tab, 3)
 
 
 def test_clips_mixed_on_the_spot_are_taken_apart_at_true_levels(page):
@@ -146,7 +141,7 @@ def test_a_mute_and_a_level_change_the_remix_that_is_saved_and_are_in_the_addres
     expect_remix(page, 10 ** (-0.5 / 20) * waves["channel-2.wav"], gain)
 
     page.reload()
-    mixed(page)
+    mixed(page, 3)
     assert page.get_by_label("Mute 1 dog").get_attribute("aria-pressed") == "true"
     page.get_by_role("button", name="Reset").click()
     page.wait_for_function("!location.search.includes('levels')")
@@ -186,6 +181,6 @@ def test_a_recording_is_uploaded_and_separated_without_figures(page, examples):
     page.locator(".st-key-mixture_slot").get_by_text("Upload", exact=True).click()
     page.locator("input[type=file]").set_input_files(examples / "saxophone-1.flac")
     page.wait_for_function("!document.body.innerText.includes('SI-SNRi')")
-    mixed(page)
+    mixed(page, 3)
     mixture, *channels = sounds(page)
     assert np.abs(sum(channels) - mixture).max() < 3 * ROUNDING

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from core.checkpoints import list_checkpoints
-from tests.lab.browser import PLAYERS, Server, at_rest, needs_chromium
+from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -29,12 +29,7 @@ def address(tmp_path_factory) -> Iterator[str]:
 
 def open_page(tab: "sync_api.Page", address: str, players: int = 4) -> None:
     tab.goto(address)
-    wait_for_players(tab, players)
-
-
-def wait_for_players(tab: "sync_api.Page", count: int) -> None:
-    """Until the page is at rest with `count` players, each of which knows how long it plays."""
-    at_rest(tab, PLAYERS, count)
+    at_rest(tab, players)
 
 
 def durations(tab: "sync_api.Page") -> list[float]:
@@ -71,7 +66,7 @@ def test_switching_the_swap_exchanges_the_results_and_is_kept_in_the_address(tab
     assert sources(tab)[:2] == before[:2]
 
     tab.reload()
-    wait_for_players(tab, 4)
+    at_rest(tab, 4)
     assert tab.get_by_text("its own instrument, playing the other's melody").is_visible()
 
 
@@ -111,4 +106,4 @@ def test_a_file_that_is_no_sound_is_explained_and_a_good_one_is_taken(tab, addre
 
     chooser.set_input_files(examples / "flute-1.flac")
     tab.get_by_text("Source: flute-1", exact=True).wait_for()
-    wait_for_players(tab, 4)
+    at_rest(tab, 4)

@@ -18,7 +18,7 @@ from tests.lab.test_map_browser import lasso
 sync_api = pytest.importorskip("playwright.sync_api")
 CHANGES = 50  # of pages
 WARM = 14  # after so many, what is loaded once has been loaded
-SETTLE = 5.0
+SETTLE = 5.0  # s, in which the sounds of a page that was left are made to their end
 SECONDS = 10.0  # of an upload; Streamlit keeps its bytes for as long as the tab is open
 MOST_MB = 100  # that the lab may grow by meanwhile, of which the uploads are a fifth
 

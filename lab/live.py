@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache, partial
 from itertools import product
@@ -54,11 +54,6 @@ class Pair(NamedTuple):
         return self.checkpoint.digest, self.source.digest, self.target.digest
 
 
-def is_warm() -> bool:
-    """Whether torch, which takes seconds, is loaded: what is asked for then comes at once."""
-    return "torch" in sys.modules
-
-
 def model(checkpoint: Checkpoint) -> Disentangler:
     """A checkpoint's model, loaded once for all visitors. Raises RavelError."""
     return _model(checkpoint.digest, checkpoint)
@@ -88,7 +83,10 @@ def sound(pair: Pair, part: str) -> bytes:
 
 
 def begin(pairs: Sequence[Pair], parts: Sequence[str]) -> None:
-    """Begin to make sounds at the same time, beside the page: `sound` then waits for them."""
+    """Begin to make sounds at the same time, beside the page: `sound` then waits for them.
+
+    Not before torch is there, whose loading would hold the page up.
+    """
     for task in st.session_state.get(BEGUN, ()):
         task.cancel()  # its pair was given up before its turn came
     context = get_script_run_ctx()  # of this visitor, whose page's choices count
@@ -98,7 +96,14 @@ def begin(pairs: Sequence[Pair], parts: Sequence[str]) -> None:
         with suppress(RavelError):  # who asks for the sound is told
             sound(pair, part)
 
-    st.session_state[BEGUN] = [_makers().submit(make, *each) for each in product(pairs, parts)]
+    each = product(pairs, parts) if "torch" in sys.modules else ()
+    st.session_state[BEGUN] = [_makers().submit(make, *one) for one in each]
+
+
+def soon(seconds: float) -> bool:
+    """Whether all that was begun is made within so many seconds; never, if nothing was."""
+    begun = st.session_state.get(BEGUN, ())
+    return bool(begun) and not wait(begun, seconds).not_done
 
 
 @cache

@@ -20,7 +20,10 @@ from core.vocoder.config import ROUNDS, VocoderConfig
 
 
 class Speaker:
-    """A trained vocoder, at rest. `rounds` of Griffin-Lim follow the network's own wave."""
+    """A trained vocoder, at rest. `rounds` of Griffin-Lim follow the network's own wave.
+
+    On a CPU that has instructions for bfloat16 the network counts in it, more than twice as fast.
+    """
 
     def __init__(
         self, model: Vocoder, config: VocoderConfig, checkpoint: checkpoints.Checkpoint
@@ -28,6 +31,8 @@ class Speaker:
         self.model = model.eval().requires_grad_(False)
         self.config, self.checkpoint, self.rounds = config, checkpoint, ROUNDS
         self.device = next(model.parameters()).device
+        if self.device.type == "cpu" and _has_bfloat16():
+            model.shorten()
 
     @property
     def name(self) -> str:
@@ -47,6 +52,12 @@ class Speaker:
         flat = flat.nan_to_num(nan=-torch.inf).clamp(max=LOUDEST)
         waves = [refine(self.model.waves(one), one, self.rounds) for one in flat.split(1)]
         return torch.cat(waves).reshape(*log_mel.shape[:-2], -1).cpu()
+
+
+def _has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself: one that does not takes longer than by float."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def load(checkpoint: str | Path, device: str | torch.device = "cpu") -> Speaker:

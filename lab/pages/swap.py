@@ -2,7 +2,6 @@
 
 import re
 import time
-from contextlib import ExitStack
 from math import isnan
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from lab.widgets import played, player, slot, spectrogram
 from lab.widgets.cell import Cell
 
 NOBODY = "None"
+SOON = 0.3  # s in which sounds are made for which nobody need be told to wait
 SOUND_FIRST = 0.1  # s between sounds and pictures
 TAKING = slot.RECORDING._replace(whole=60.0)
 ABOUT = (
@@ -187,17 +187,15 @@ with right:
 clips = {"source": source, "target": target}
 shown = [name for name in dict.fromkeys((chosen, other)) if name in names]
 filled = {side: clip for side, clip in clips.items() if clip}
-warm = live.is_warm()
-quick = warm and all(clip.seconds <= CLIP_SECONDS for clip in filled.values())
-if warm and source and target:
-    live.begin([live.Pair(checkpoints[name], source, target) for name in shown], BELOW[what])
+pairs = [live.Pair(checkpoints[name], source, target) for name in shown if source and target]
+live.begin(pairs, BELOW[what])
 
 # Every result has its place before any work is done; then the places fill, players first.
 inputs = {}
 for column, (side, clip) in zip(st.columns(2), clips.items(), strict=True):
     with column:
         inputs[side] = Cell(side, f"{side.title()}: {who(clip)}" if clip else side.title())
-rows = [reserve(checkpoints[name]) for name in shown] if source and target else []
+rows = [reserve(pair.checkpoint) for pair in pairs]
 if not names:
     st.info(
         "Train one with `python -m core train`, and put it into the folder checkpoints "
@@ -213,17 +211,17 @@ st.caption(
 )
 player.one_at_a_time()
 
+quick = live.soon(SOON)
 for side, clip in clips.items():
     if not clip:
         inputs[side].leave_empty(f"The {side} is empty: choose an example, upload or record one.")
     elif not quick:
         inputs[side].play(live.wav(clip))
 
-with ExitStack() as waiting:
-    for side in () if quick else filled:
-        waiting.enter_context(inputs[side].picture.skeleton(spectrogram.HEIGHT))
-    for side, clip in filled.items():
-        inputs[side].log_mel = live.log_mel(clip)
+for side in () if quick else filled:
+    inputs[side].expect(picture=True)
+for side, clip in filled.items():
+    inputs[side].log_mel = live.log_mel(clip)
 scale = spectrogram.Scale(
     loudest=max((float(inputs[side].log_mel.max()) for side in filled), default=0.0),
     seconds=max((clip.seconds for clip in filled.values()), default=CLIP_SECONDS),
@@ -235,28 +233,26 @@ if not (quick or with_pitch):
         pictures.remove(inputs[side])
         inputs[side].draw(scale)
 
-for row in rows:
-    pair = live.Pair(row.checkpoint, source, target)
+for row, pair in zip(rows, pairs, strict=True):
     try:
         with row.tools, st.spinner("Loading the model"):
             mels = {part: live.made(pair, part) for part in row.cells}
     except RavelError as error:
         row.message.error(str(error), icon=":material/error:")
         continue
-    with ExitStack() as waiting:
-        for cell in row.cells.values():
-            waiting.enter_context(cell.sound.skeleton(player.HEIGHT))
-        wavs = {part: live.sound(pair, part) for part in row.cells}
+    for cell in () if quick else row.cells.values():
+        cell.expect(sound=True)
+    wavs = {part: live.sound(pair, part) for part in row.cells}
     for part, cell in row.cells.items():
         cell.log_mel = mels[part]
         cell.play(wavs[part], file_name(part, row.checkpoint))
-    offer_latents(row)
 
 if quick:
+    time.sleep(SOUND_FIRST)
     for side, clip in filled.items():
         inputs[side].play(live.wav(clip))
-    if rows:
-        time.sleep(SOUND_FIRST)
+for row in rows:
+    offer_latents(row)
 if not with_pitch:
     for cell in pictures:
         if cell.log_mel is not None:
@@ -264,9 +260,8 @@ if not with_pitch:
 else:
     for cell in pictures:
         if cell.wav:
-            with cell.picture.skeleton(spectrogram.HEIGHT):
-                contour = live.pitch(cell.wav)
-            cell.draw(scale, contour)
+            cell.expect(picture=True)
+            cell.draw(scale, live.pitch(cell.wav))
     for part, cell in (item for row in rows for item in row.cells.items()):
         if cell.wav:
             kept = live.melody_kept(inputs[live.GIVERS[part][0]].wav, cell.wav)

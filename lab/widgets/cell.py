@@ -30,6 +30,13 @@ class Cell:
             self.picture = st.container()
             self.sound = st.container()
 
+    def expect(self, *, picture: bool = False, sound: bool = False) -> None:
+        """Show that a picture or a sound is being made, where it is going to be."""
+        if picture:
+            self.picture = self.picture.skeleton(spectrogram.HEIGHT)
+        if sound:
+            self.sound = self.sound.skeleton(player.HEIGHT)
+
     def draw(self, scale: spectrogram.Scale, pitch: Pitch | None = None) -> None:
         """Show `log_mel`, with a pitch contour over it if given."""
         self.picture.plotly_chart(

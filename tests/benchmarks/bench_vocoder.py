@@ -17,6 +17,7 @@ from core.audio.invert import to_waveform
 from core.audio.mel import log_mel
 from core.audio.vocoder import Vocoder, phases
 from core.errors import RavelError
+from core.playing import there
 from core.vocoder.config import ROUNDS, VocoderConfig
 from core.vocoder.objective import stft_distance
 from core.vocoder.sounds import Batch
@@ -40,7 +41,17 @@ def main() -> None:
         "Griffin-Lim, live route": lambda: to_waveform(mel),
     }
     compare(ways, 5, lambda made: f"{float(stft_distance(made[None], wave[None])[0]):.3f}")
+    network(mel)
     step()
+
+
+def network(mel: torch.Tensor) -> None:
+    print("of that the network, in bfloat16 as on a CPU that multiplies it itself, and in float32")
+    config = VocoderConfig.parse(load("vocoder").checkpoint.config) if there() else VocoderConfig()
+    long, short = (Vocoder(**config.model.model_dump()).eval() for _ in range(2))
+    short.shorten()
+    with torch.inference_mode():
+        compare({"bfloat16": lambda: short(mel[None]), "float32": lambda: long(mel[None])}, 9)
 
 
 def sounds(speaker: Speaker, mel: torch.Tensor) -> dict[str, Callable]:

@@ -1,6 +1,8 @@
 """The Swap page as people meet it: the real server, a real browser, the models that ship."""
 
 import io
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,27 @@ def address(tmp_path_factory) -> Iterator[str]:
     server = Server(tmp_path_factory.mktemp("server") / "log.txt")
     yield server.address
     server.kill()
+
+
+# How many players there were while the page moved, and which of its elements faded.
+SEEN = """() => {
+    const seen = { counts: [], fading: [] };
+    const look = () => {
+        seen.counts.push(document.querySelectorAll("audio").length);
+        for (const { effect } of document.getAnimations())
+            if (effect.target.classList.contains("stElementContainer"))
+                seen.fading.push(effect.target.className);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
+    window.seen = seen;
+}"""
+
+
+def choose(tab: "sync_api.Page", side: str, title: str) -> None:
+    tab.locator(f".st-key-{side} input").click()
+    tab.get_by_role("option", name=title, exact=True).click()
+    tab.get_by_text(f"{side.title()}: {title.split(',')[0].lower()}", exact=True).wait_for()
+    at_rest(tab, 4)
 
 
 def open_page(tab: "sync_api.Page", address: str, players: int = 4) -> None:
@@ -107,3 +130,22 @@ def test_a_file_that_is_no_sound_is_explained_and_a_good_one_is_taken(tab, addre
     chooser.set_input_files(examples / "flute-1.flac")
     tab.get_by_text("Source: flute-1", exact=True).wait_for()
     at_rest(tab, 4)
+
+
+def test_while_a_choice_is_answered_players_stay_where_they_are_and_nothing_fades(tab, address):
+    open_page(tab, address)
+    for side, title in (
+        ("source", "Flute, slow phrase"),
+        ("target", "Clarinet, low register"),
+    ):  # from the first choice on
+        before = sources(tab)
+        tab.evaluate(SEEN)
+        choose(tab, side, title)
+        seen = tab.evaluate("window.seen")
+        assert set(seen["counts"]) == {4} and not seen["fading"]
+        assert all(now != then for now, then in zip(sources(tab)[2:], before[2:], strict=True))
+
+
+def test_who_embeds_the_lab_does_not_control_it(address):
+    with urllib.request.urlopen(f"{address}/_stcore/host-config") as answer:
+        assert json.load(answer)["allowedOrigins"] == []

@@ -12,6 +12,7 @@ from core.audio.mel import log_mel
 from core.audio.vocoder import LEVEL
 from core.cards import shown
 from core.checkpoints import find, list_checkpoints
+from core.vocoder import vocode
 from core.vocoder.objective import stft_distance
 from core.vocoder.vocode import load
 
@@ -66,6 +67,17 @@ def spread(wave: torch.Tensor) -> float:
     """How far log magnitudes stray from their mean in each bin, a median in dB."""
     power = torch.stft(wave, 512, 256, window=torch.hann_window(512), return_complex=True).abs()
     return float((20 * (power + 1e-5).log10()).std(-1).median())
+
+
+def test_bfloat16_loses_nothing_of_a_log_mel(waves, monkeypatch):
+    errors = []
+    for able in (False, True):
+        monkeypatch.setattr(vocode, "_has_bfloat16", lambda able=able: able)
+        speaker, mels = load("vocoder"), log_mel(waves)
+        assert (speaker.model.head.weight.dtype == torch.bfloat16) == able
+        again = log_mel(speaker.to_waveform(mels))
+        errors.append((again - mels[:, : again.shape[1]]).abs().mean())
+    assert errors[1] < 1.02 * errors[0]
 
 
 def test_white_noise_comes_back_as_gaussian_noise_of_its_level():

@@ -7,7 +7,6 @@ from lab.public import is_public
 
 st.set_page_config(page_title="Ravel", page_icon=":material/graphic_eq:", layout="wide")
 pace.spare_imports()
-pace.steady()
 
 pages = [
     st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),

@@ -1,4 +1,4 @@
-"""What lets every page answer sooner, whatever it shows."""
+"""What lets pages answer sooner, whatever they show."""
 
 import gc
 import sys
@@ -16,11 +16,11 @@ _spared = 0  # modules that have been left out of the search already
 
 
 def steady() -> None:
-    """Let elements stay as they are until they are drawn anew.
+    """Let this page's elements stay as they are until they are drawn anew.
 
-    Streamlit lets them fade, if only after half a second, which most runs do not take: for each
-    element the browser prepares an animation and a layer all the same. What takes longer says so
-    by itself, with a skeleton, a spinner or a bar.
+    Streamlit lets them fade, if only after half a second. A page that takes less, and shows by
+    itself what it waits for, has no use for it, but the browser prepares an animation and a layer
+    for each element all the same.
     """
     st.html(STEADY)
 

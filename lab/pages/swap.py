@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.audio.clip import CLIP_SECONDS, Clip
 from core.checkpoints import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import bundled, live
+from lab import bundled, live, pace
 from lab.widgets import played, player, slot, spectrogram
 from lab.widgets.cell import Cell
 
@@ -129,6 +129,7 @@ def offer_latents(row: Row) -> None:
         )
 
 
+pace.steady()
 checkpoints = {checkpoint.name: checkpoint for checkpoint in list_checkpoints("dsae")}
 names = list(checkpoints)
 
@@ -212,14 +213,17 @@ st.caption(
 player.one_at_a_time()
 
 quick = live.soon(SOON)
+if not quick:
+    for side in filled:
+        inputs[side].expect(picture=True)
+    for cell in (cell for row in rows for cell in row.cells.values()):
+        cell.expect(picture=True, sound=True)
 for side, clip in clips.items():
     if not clip:
         inputs[side].leave_empty(f"The {side} is empty: choose an example, upload or record one.")
     elif not quick:
         inputs[side].play(live.wav(clip))
 
-for side in () if quick else filled:
-    inputs[side].expect(picture=True)
 for side, clip in filled.items():
     inputs[side].log_mel = live.log_mel(clip)
 scale = spectrogram.Scale(
@@ -239,9 +243,9 @@ for row, pair in zip(rows, pairs, strict=True):
             mels = {part: live.made(pair, part) for part in row.cells}
     except RavelError as error:
         row.message.error(str(error), icon=":material/error:")
+        for cell in row.cells.values():
+            cell.give_up()
         continue
-    for cell in () if quick else row.cells.values():
-        cell.expect(sound=True)
     wavs = {part: live.sound(pair, part) for part in row.cells}
     for part, cell in row.cells.items():
         cell.log_mel = mels[part]

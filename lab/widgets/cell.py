@@ -37,6 +37,11 @@ class Cell:
         if sound:
             self.sound = self.sound.skeleton(player.HEIGHT)
 
+    def give_up(self) -> None:
+        """Take away what says that something is being made."""
+        self.picture.empty()
+        self.sound.empty()
+
     def draw(self, scale: spectrogram.Scale, pitch: Pitch | None = None) -> None:
         """Show `log_mel`, with a pitch contour over it if given."""
         self.picture.plotly_chart(

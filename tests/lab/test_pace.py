@@ -1,4 +1,4 @@
-"""What lets every page answer sooner."""
+"""What lets pages answer sooner."""
 
 import gc
 import subprocess

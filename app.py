@@ -2,11 +2,9 @@
 
 import streamlit as st
 
-from lab import pace
 from lab.public import is_public
 
 st.set_page_config(page_title="Ravel", page_icon=":material/graphic_eq:", layout="wide")
-pace.spare_imports()
 
 pages = [
     st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),

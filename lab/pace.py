@@ -1,18 +1,12 @@
 """What lets pages answer sooner, whatever they show."""
 
-import gc
-import sys
-
 import streamlit as st
 
-GROWN = 100  # modules more than before: something large has been imported
 STEADY = """
 <style>
 .stElementContainer { opacity: 1 !important; transition: none !important; }
 </style>
 """
-
-_spared = 0  # modules that have been left out of the search already
 
 
 def steady() -> None:
@@ -23,16 +17,3 @@ def steady() -> None:
     for each element all the same.
     """
     st.html(STEADY)
-
-
-def spare_imports() -> None:
-    """Leave what has been imported out of Streamlit's search for garbage.
-
-    It searches after every run of a page or a fragment; with torch among some 300,000 objects that
-    takes a fifth of a second, in which nobody is answered. Called as a run begins, when the last
-    one's garbage has been taken away.
-    """
-    global _spared
-    if len(sys.modules) > _spared + GROWN:
-        _spared = len(sys.modules)
-        gc.freeze()

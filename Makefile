@@ -21,7 +21,7 @@ lab: $(VENV)/.lab
 	$(BIN)/streamlit run app.py
 
 space: $(VENV)/.lab
-	$(BIN)/python lab/space.py $(ARGS)
+	$(BIN)/python lab/demo/app.py $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core import playing
-from core.checkpoints import USUAL
+from core.checkpoints.checkpoint import USUAL
 from core.errors import RavelError
+from core.vocoder import play as playing
 
 
 def command(commands: Any, name: str, summary: str, example: str, run: Any) -> Any:

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from core import grid as grids
-from core import systems
+from core import registry as systems
 from core.cli.common import command, say
 from core.errors import RavelError
+from core.experiments import grid as grids
 from core.training.run import Run
 
 

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from core import checkpoints, hub
+from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import hub
 from core.cli.common import command, say
 from core.errors import RavelError
 
@@ -66,7 +67,7 @@ def _add_target(parser: Any) -> None:
 
 def run_push_space(arguments: argparse.Namespace) -> None:
     """Assemble the demo's files, start it from them, and upload them."""
-    from core import space
+    from lab.demo import deploy as space
 
     hub.required(arguments.to)
     models = [hub.required(name).repo for name in arguments.models or []]
@@ -89,7 +90,8 @@ def run_push_space(arguments: argparse.Namespace) -> None:
 
 def run_push_checkpoint(arguments: argparse.Namespace) -> None:
     """Check a checkpoint, address its card to where it goes, and upload both."""
-    from core import cards, systems
+    from core import registry as systems
+    from core.checkpoints import card as cards
 
     wanted = hub.required(arguments.to)
     found = checkpoints.find(arguments.checkpoint)

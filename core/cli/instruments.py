@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from core.checkpoints import find
+from core.checkpoints.checkpoint import find
 from core.cli.common import command, say
 
 
@@ -31,7 +31,7 @@ def run_instruments(arguments: argparse.Namespace) -> None:
     store = FeatureStore.open(arguments.data)
     from tqdm import tqdm
 
-    from core.dsae import known
+    from core.dsae import instruments as known
     from core.dsae.latents import load
 
     model = load(arguments.checkpoint)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.checkpoints import Checkpoint, find
+from core.checkpoints.checkpoint import Checkpoint, find
 from core.cli.common import add_checkpoint, add_route, command, load_model, say
 from core.errors import RavelError
 from core.files import check_new_folder
@@ -72,11 +72,11 @@ def run_remix(arguments: argparse.Namespace) -> None:
     check_new_folder(arguments.out)
     mixture = read(arguments.mixture, normalise=False)
     changes = parse(arguments, model, separator)  # mistakes are told before torch loads
-    from core.playing import checked, play
     from core.remix.files import save
     from core.remix.remix import remix
     from core.separation.separate import load
     from core.training.distributed import pick_device
+    from core.vocoder.play import checked, play
 
     apart = load(arguments.separator, device=str(pick_device(arguments.device)))
     to_waveform = partial(play, way=checked(arguments.route))
@@ -98,7 +98,7 @@ def parse(
     arguments: argparse.Namespace, model: Checkpoint, separator: Checkpoint
 ) -> dict[int, "Change"]:
     """The changes that were asked for, by channel. Raises RavelError; needs no torch."""
-    from core.dsae import known
+    from core.dsae import instruments as known
     from core.remix.changes import Change, check
 
     who = _by_channel("--channel", arguments.channel, _instrument)

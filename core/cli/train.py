@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from core import cards, systems
-from core.checkpoints import find
+from core import registry as systems
+from core.checkpoints import card as cards
+from core.checkpoints.checkpoint import find
 from core.cli.common import command, say
 from core.errors import RavelError
-from core.playing import PAPER, WAYS
 from core.training.config import flat_fields, merge
+from core.vocoder.play import PAPER, WAYS
 
 
 def add(commands: Any) -> None:
@@ -289,7 +290,7 @@ def _evaluate(system: str, names: list[str], arguments: argparse.Namespace) -> N
         )
     if system == "vocoder":
         return _evaluate_vocoders(names, arguments)
-    from core.dsae import report
+    from core.dsae.evaluation import report
 
     if arguments.data:
         wanted = arguments.fad == "vggish" or bool(arguments.vggish)

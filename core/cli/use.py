@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.checkpoints import find
+from core.checkpoints.checkpoint import find
 from core.cli.common import add_checkpoint, add_route, check_writable, command, load_model, say
 from core.errors import RavelError
 
@@ -63,7 +63,7 @@ def run_swap(arguments: argparse.Namespace) -> None:
         for path, start in zip((arguments.source, arguments.target), arguments.start, strict=True)
     )
     from core.audio import long
-    from core.playing import play
+    from core.vocoder.play import play
 
     model = load_model(arguments)
     of_source, of_target = model.encode(source), model.encode(target)
@@ -138,7 +138,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
         raise RavelError(f"--seconds is {arguments.seconds:g}: choose from 0.2 to {MAX_SECONDS:g}.")
     find(arguments.checkpoint)
     like = read(arguments.like) if arguments.like else None
-    from core.playing import play
+    from core.vocoder.play import play
 
     model = load_model(arguments)
     v = model.encode(like).v if like else None

@@ -1,6 +1,6 @@
 """What a card says of an encoder of scenes."""
 
-from core.cards import About
+from core.checkpoints.card import About
 from core.contrastive.config import ContrastiveConfig
 
 MEANINGS = {

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from core import checkpoints
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.scene_mel import FRONT_END, FrontEnd, scene_frames, scene_log_mel
+from core.checkpoints import checkpoint as checkpoints
 from core.contrastive.config import ContrastiveConfig
 from core.contrastive.model import Cnn14, Contrastive, SmallEncoder
 from core.contrastive.probe import starts_of

@@ -19,7 +19,7 @@ from core.errors import RavelError
 from core.files import replace
 
 if TYPE_CHECKING:
-    from core.checkpoints import Checkpoint
+    from core.checkpoints.checkpoint import Checkpoint
     from core.contrastive.embed import Embedder
     from core.data.store import FeatureStore
 

@@ -11,12 +11,13 @@ import os
 import sys
 from pathlib import Path
 
-from core import background, checkpoints
-from core.background import Progress
-from core.checkpoints import Checkpoint
+from core import jobs as background
+from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.checkpoint import Checkpoint
 from core.contrastive import index
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.jobs import Progress
 
 
 def start(store: FeatureStore, checkpoint: Checkpoint) -> None:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import maps
 from core.contrastive import index
-from core.maps import MAX_POINTS, sample_rows
+from core.maps import points as maps
+from core.maps.points import MAX_POINTS, sample_rows
 
 if TYPE_CHECKING:
-    from core.background import Progress
-    from core.checkpoints import Checkpoint
+    from core.checkpoints.checkpoint import Checkpoint
     from core.data.store import FeatureStore
+    from core.jobs import Progress
 
 SPACES = {"Embedding h": "h"}
 FORMAT = 1

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.cards import refresh_scores
-from core.checkpoints import Checkpoint
+from core.checkpoints.card import refresh_scores
+from core.checkpoints.checkpoint import Checkpoint
 from core.contrastive import baselines, evaluate, views
 from core.contrastive.card import MEANINGS
 from core.contrastive.embed import Embedder, load

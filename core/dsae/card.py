@@ -1,6 +1,6 @@
 """What a card says of TS-DSAE and its baselines."""
 
-from core.cards import About
+from core.checkpoints.card import About
 from core.dsae.config import DsaeConfig
 
 NAMES = {

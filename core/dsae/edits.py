@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 What = Literal["global", "local", "both"]
 Way = Literal["straight", "arc"]
 FRAME_RATE = SAMPLE_RATE / HOP  # local latents a second
-COLLAPSED = 0.02  # nats: as core.dsae.evaluate counts active dimensions of v
+COLLAPSED = 0.02  # nats: as core.dsae.evaluation.scores counts active dimensions of v
 MAX_SECONDS = 16.0  # of an edited track
 FADE = 5  # frames over which a splice goes from one melody to the other
 DECIBELS = 4.342944819  # per natural unit of log power

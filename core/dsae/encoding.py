@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 from core.data.store import FeatureStore
 from core.dsae import maps
 from core.errors import RavelError

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import checkpoints
 from core.audio.clip import Clip
 from core.audio.mel import HOP, N_MELS, frames_of, log_mel
+from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae, Gaussian
 from core.errors import RavelError

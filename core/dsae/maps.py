@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core import background, maps
-from core.background import Progress
+from core import jobs as background
 from core.errors import RavelError
 from core.files import write_npz
-from core.maps import MAX_POINTS, sample_rows
+from core.jobs import Progress
+from core.maps import points as maps
+from core.maps.points import MAX_POINTS, sample_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.checkpoints import Checkpoint
+    from core.checkpoints.checkpoint import Checkpoint
     from core.data.store import FeatureStore
     from core.dsae.latents import Disentangler
 

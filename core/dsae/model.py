@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from core.audio.mel import N_MELS
 from core.dsae.config import ModelConfig
-from core.dsae.regression import Regression
+from core.dsae.decorrelation import Regression
 
 
 class Gaussian(NamedTuple):

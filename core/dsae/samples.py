@@ -10,7 +10,7 @@ from torch import Tensor
 from core.audio.clip import write_wav
 from core.audio.invert import to_waveform
 from core.data.store import FeatureStore
-from core.dsae import trail
+from core.dsae import trajectory as trail
 from core.dsae.model import Dsae, masked_mean
 from core.errors import RavelError
 

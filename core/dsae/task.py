@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from core.data.store import FeatureStore
-from core.dsae import evaluate, objective, samples, swaps
+from core.dsae import objective, samples
 from core.dsae.config import DsaeConfig
+from core.dsae.evaluation import scores as evaluate
+from core.dsae.evaluation import swap_f1 as swaps
 from core.dsae.model import Dsae
 from core.errors import RavelError
 

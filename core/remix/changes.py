@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.audio.clip import Clip
-from core.dsae.known import Known
+from core.dsae.instruments import Known
 from core.errors import RavelError
 
 Giver = Clip | int  # who gives an instrument or a melody: a clip, or a channel by its number

@@ -21,9 +21,11 @@ from core.data import folder
 from core.data.folder import MAX_FILE_SECONDS
 from core.data.mixtures import rms
 from core.data.recording import Recording
-from core.dsae import known, leak, recordings
+from core.dsae import instruments as known
+from core.dsae.evaluation import probes as leak
+from core.dsae.evaluation import recordings
+from core.dsae.evaluation.recordings import Originals, Row, Teller
 from core.dsae.latents import Disentangler, Latents
-from core.dsae.recordings import Originals, Row, Teller
 from core.errors import RavelError
 from core.remix.remix import listen, play
 from core.separation.evaluate import align
@@ -128,7 +130,7 @@ def judge(
     to_waveform: ToWaveform,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Scores of a model on separated duets; rows as `core.dsae.recordings.judge_rows` has them.
+    """Scores of a model on separated duets; rows as `recordings.judge_rows` has them.
 
     The rows: the stems as they were recorded; the channels that stand for them; those as the model
     rebuilds them; with the instrument of the other channel, or with the mean v of its true

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from core.audio.clip import SAMPLE_RATE, Clip
-from core.dsae import known
+from core.dsae import instruments as known
 from core.errors import RavelError
 from core.files import check_new_folder
 from core.remix.changes import Giver

@@ -19,18 +19,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from core import playing
 from core.audio import long
 from core.audio.clip import Clip
 from core.audio.long import ToWaveform
 from core.audio.loudness import loudness
 from core.data.mixtures import rms
-from core.dsae import known
-from core.dsae.known import Known, Likeness
+from core.dsae import instruments as known
+from core.dsae.instruments import Known, Likeness
 from core.dsae.latents import Disentangler, Latents
 from core.errors import RavelError
 from core.remix.changes import Change, Giver, check, known_of
 from core.separation.separate import FAINT, Splitter
+from core.vocoder import play as playing
 
 SILENT = -50.0  # dB under the mixture's RMS, from which a channel holds nothing
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from core import playing
-from core.cards import compared, refresh_scores
-from core.dsae import recordings
+from core.checkpoints.card import compared, refresh_scores
 from core.dsae.card import MEANINGS
-from core.dsae.judge import Judge
+from core.dsae.evaluation import recordings
+from core.dsae.evaluation.classifier import Judge
+from core.dsae.evaluation.report import read_learnt
 from core.dsae.latents import load
-from core.dsae.report import read_learnt
 from core.remix import evaluate
 from core.remix.evaluate import Duet, likest
 from core.separation import separate
+from core.vocoder import play as playing
 
 
 def on_duets(

@@ -1,6 +1,6 @@
 """What a card says of a separator."""
 
-from core.cards import About
+from core.checkpoints.card import About
 from core.separation.config import SeparationConfig
 
 METHODS = {

@@ -9,8 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.audio.decode import decode
-from core.cards import refresh_scores
-from core.checkpoints import Checkpoint, find
+from core.checkpoints.card import refresh_scores
+from core.checkpoints.checkpoint import Checkpoint, find
 from core.data import layouts, mixtures
 from core.data.store import FeatureStore
 from core.errors import RavelError

@@ -19,8 +19,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from core import checkpoints
 from core.audio.clip import SAMPLE_RATE, Clip
+from core.checkpoints import checkpoint as checkpoints
 from core.data.mixtures import LEVEL, rms
 from core.errors import RavelError
 from core.separation.config import ModelConfig, SeparationConfig

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.background import spawn
-from core.checkpoints import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from core.files import is_locked, write_json
+from core.jobs import spawn
 
 TAIL = 2000  # characters of the log
 

@@ -1,6 +1,6 @@
 """What a card says of a vocoder."""
 
-from core.cards import About
+from core.checkpoints.card import About
 from core.vocoder.config import ROUNDS, VocoderConfig
 
 MEANINGS = {

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from core.audio.vocoder import BINS, HOP, N_FFT, TINY, Spectra
+from core.vocoder.model import BINS, HOP, N_FFT, TINY, Spectra
 
 RESOLUTIONS = (512, 1024, 2048)  # samples of the windows, a quarter of them a hop
 QUIET = 1e-3  # added to magnitudes before their logarithm is taken

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from core.audio.invert import to_waveform
-from core.cards import refresh_scores, shown
+from core.checkpoints.card import refresh_scores, shown
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.vocoder import evaluate

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from core.audio.mel import HOP
-from core.audio.vocoder import FAINT, LEVEL, N_FFT, stft
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
+from core.vocoder.model import FAINT, LEVEL, N_FFT, stft
 
 EDGE = HOP + N_FFT // 2  # samples before the first frame's middle that its spectrum needs
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from core.audio.clip import write_wav
-from core.audio.vocoder import Vocoder, synthesise
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.training.engine import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
+from core.vocoder.model import Vocoder, synthesise
 from core.vocoder.sounds import Batch, Sounds, spread
 
 HELD_OUT = 16  # validation clips of each store

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import checkpoints
 from core.audio.invert import LOUDEST, check, refine
-from core.audio.vocoder import Vocoder
+from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
 from core.vocoder.config import ROUNDS, VocoderConfig
+from core.vocoder.model import Vocoder
 
 
 class Speaker:

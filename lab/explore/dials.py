@@ -8,10 +8,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.audio.clip import Clip
-from core.checkpoints import Checkpoint
-from lab.explore import live
+from core.checkpoints.checkpoint import Checkpoint
+from lab.explore import data as live
 from lab.explore.pictures import fill, in_words, offer_latents, scale
-from lab.live import log_mel, wav
+from lab.swap.data import log_mel, wav
 from lab.widgets.cell import Cell
 
 STEP = 0.05

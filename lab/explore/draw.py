@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.audio.clip import Clip
-from core.checkpoints import Checkpoint
-from lab.explore import live
+from core.checkpoints.checkpoint import Checkpoint
+from lab.explore import data as live
 from lab.explore.pictures import listen, scale, thumbnail
 
 if TYPE_CHECKING:

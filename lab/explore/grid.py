@@ -13,10 +13,12 @@ import streamlit as st
 
 from core.audio import clip as audio
 from core.audio.clip import CLIP_SECONDS, Clip, read
-from core.checkpoints import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
-from lab import bundled, live, maps
-from lab.explore.live import latents
+from lab import bundled
+from lab.explore.data import latents
+from lab.map import data as maps
+from lab.swap import data as live
 from lab.widgets import slot, sound_table
 
 MOST = 8
@@ -243,7 +245,7 @@ def annotate(spot: Spot, figures: Figures, colour: str) -> None:
 
 def told(spots: list[Spot], found: list[Figures]) -> str:
     """The figures of all swaps in a sentence."""
-    from core.dsae.grid import average
+    from core.dsae.evaluation.swap_grid import average
 
     swaps = [figures for spot, figures in zip(spots, found, strict=True) if not spot.rebuilt]
     kept, pitched = average([figures.kept for figures in swaps])
@@ -264,7 +266,7 @@ def _figures(key: tuple[str, ...], _spot: Spot) -> Figures:
     if _spot.rebuilt:
         return Figures(kept, float("nan"))
     model = live.model(_spot.checkpoint)
-    from core.dsae.grid import moved_sound
+    from core.dsae.evaluation.swap_grid import moved_sound
 
     wave = audio.read(wav, normalise=False).wave / live.HEADROOM
     ends = (latents(_spot.checkpoint, clip) for clip in (_spot.melody, _spot.instrument))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from core import playing
 from core.audio.clip import Clip
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import bundled, live
+from core.vocoder import play as playing
+from lab import bundled
 from lab.explore import tally
+from lab.swap import data as live
 from lab.widgets import played, slot, switch
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from core.audio.clip import Clip
-from core.checkpoints import Checkpoint
-from lab.explore import live
+from core.checkpoints.checkpoint import Checkpoint
+from lab.explore import data as live
 from lab.explore.pictures import fill, in_words, listen, offer_latents, scale, thumbnail
+from lab.map.plot import plain
 from lab.widgets.cell import Cell
-from lab.widgets.latent_map import plain
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents

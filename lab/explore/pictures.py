@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.errors import RavelError
-from lab.explore.live import Sound
+from lab.explore.data import Sound
 from lab.widgets import player, spectrogram
 from lab.widgets.cell import Cell
 

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from core.checkpoints import USUAL, Checkpoint
-from lab import bundled, live
-from lab.explore import dials, draw, morph, track
+from core.checkpoints.checkpoint import USUAL, Checkpoint
+from lab import bundled
+from lab.explore import dials, draw, morph
+from lab.explore import local_latents as track
 from lab.explore.pictures import in_words
+from lab.swap import data as live
 from lab.widgets import checkpoint_box, played, player, slot
 
 SAYS = {

@@ -2,13 +2,19 @@
 
 import streamlit as st
 
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import asked, bundled, channels, finding, live, maps, matches, separation
-from lab.finding import BUNDLED, Corpus, Query
-from lab.widgets import mixture_slot, player, spectrogram
+from lab import bundled
+from lab.find import data as finding
+from lab.find import query_on_map as asked
+from lab.find import view as matches
+from lab.find.data import BUNDLED, Corpus, Query
+from lab.map import data as maps
+from lab.map.plot import plain
+from lab.separate import data as separation
+from lab.swap import data as live
+from lab.widgets import channels, mixture_slot, player, spectrogram
 from lab.widgets.cell import Cell
-from lab.widgets.latent_map import plain
 from lab.widgets.mixture_slot import Taken
 from lab.widgets.slot import Taking
 

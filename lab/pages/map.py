@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from core.checkpoints import USUAL, Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import asked, maps, points
-from lab.widgets import latent_map, picked, player
-from lab.widgets.latent_map import CATEGORIES, Marks, Panel
+from lab.find import query_on_map as asked
+from lab.map import data as maps
+from lab.map import inspector as picked
+from lab.map import plot as latent_map
+from lab.map import points
+from lab.map.plot import CATEGORIES, Marks, Panel
+from lab.widgets import player
 
 if TYPE_CHECKING:
-    from core.projection import Projection, Settings
+    from core.maps.projection import Projection, Settings
 
 NOBODY = "None"
 STORE, MODELS = "dmelodies", ("ts-dsae-dmelodies", USUAL)  # what is shown first
@@ -120,7 +124,7 @@ def switch(label: str, options: list[str], says: str | None = None) -> str:
 @st.fragment(run_every=1.0)
 def wait_for(views: list[maps.View], settings: "Settings") -> None:
     """Watch the processes that make maps; the page goes on meanwhile."""
-    from core import projection
+    from core.maps import projection
 
     told = [projection.progress(maps.folder(view), view.space, settings) for view in views]
     for view, progress in zip(views, told, strict=True):
@@ -166,7 +170,7 @@ def wait_for_latents(views: list[maps.View]) -> None:
 
 def lay_out(views: list[maps.View], settings: "Settings") -> list["Projection"]:
     """A projection of each view: what was asked for, or PCA while UMAP is being made."""
-    from core import projection
+    from core.maps import projection
 
     found = [maps.projection(view, settings) for view in views]
     waiting = [view for view, one in zip(views, found, strict=True) if one is None]
@@ -263,8 +267,8 @@ try:
             st.stop()
     with place.container(), st.spinner("Opening the corpus"):
         every = [points.load(view) for view in views]
-        from core.maps import neighbours
-        from core.projection import Settings
+        from core.maps.points import neighbours
+        from core.maps.projection import Settings
 
         found = lay_out(views, Settings(method, int(room[0])))
 except RavelError as error:

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from core.checkpoints import USUAL
+from core.checkpoints.checkpoint import USUAL
 from core.errors import RavelError
-from lab import bundled, channels, mixture_view, remix_view, remixing
+from lab import bundled
 from lab.bundled import READY, is_scene
-from lab.widgets import checkpoint_box, mixture_slot, played, player
+from lab.remix import data as remixing
+from lab.remix import view as remix_view
+from lab.widgets import channels, checkpoint_box, mixture_slot, mixture_view, played, player
 
 SEPARATOR = "separator-duets"
 ABOUT = (

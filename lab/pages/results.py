@@ -5,15 +5,17 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import results as found
 from core.errors import RavelError
-from core.grid import Table
-from core.results import Paired, Published, Results
-from lab import result_factors, result_scoring, results
-from lab import result_words as words
+from core.experiments import results as found
+from core.experiments.grid import Table
+from core.experiments.results import Paired, Published, Results
 from lab.public import is_public
-from lab.result_view import SIZE, View, told
-from lab.widgets import dot_chart
+from lab.results import data as results
+from lab.results import dot_chart
+from lab.results import factors as result_factors
+from lab.results import labels as words
+from lab.results import scoring as result_scoring
+from lab.results.table import SIZE, View, told
 
 PAPERS = {"TS-DSAE": "dsae", "Separated scenes": "contrastive"}
 ABOUT = (

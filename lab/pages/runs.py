@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import systems
+from core import registry as systems
 from core.errors import RavelError
-from lab import promote, runs, scores, signals
-from lab.runs import Summary
-from lab.settings_form import text
+from lab.training import charts as signals
+from lab.training import promote, runs, scores
+from lab.training.form import text
+from lab.training.runs import Summary
 from lab.widgets import run_chart
 from lab.widgets.run_chart import Line
 

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from core.checkpoints import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
-from lab import bundled, channels, mixture_view, separation
-from lab.separation import LAST
-from lab.widgets import checkpoint_box, player
+from lab import bundled
+from lab.separate import data as separation
+from lab.separate.data import LAST
+from lab.widgets import channels, checkpoint_box, mixture_view, player
 
 DEFAULT = "separator-scenes"
 ABOUT = (

@@ -9,9 +9,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.audio.clip import CLIP_SECONDS, Clip
-from core.checkpoints import USUAL, Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import bundled, live, pace
+from lab import bundled, pace
+from lab.swap import data as live
 from lab.widgets import played, player, slot, spectrogram
 from lab.widgets.cell import Cell
 

@@ -6,17 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from core import systems
-from core.cards import train_command
+from core import registry as systems
+from core.checkpoints.card import train_command
 from core.errors import RavelError
-from core.systems import Config
+from core.registry import Config
 from core.training import launcher
 from core.training.config import merge
 from core.training.devices import places, resolve
 from core.training.estimate import PROBE_STEPS, Pace, from_runs, measure
 from core.training.run import Run
-from lab import runs, settings_form
-from lab.watch import badge, watch
+from lab.training import form as settings_form
+from lab.training import runs
+from lab.training.run_view import badge, watch
 
 ABOUT = (
     "A **run** is a folder under runs/, and a process of its own trains it: this page may be "

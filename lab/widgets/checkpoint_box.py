@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.checkpoints import Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 
 
 def choose(

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from core import playing
+from core.vocoder import play as playing
 
 WAYS = {"Vocoder": playing.VOCODER, "Griffin-Lim": playing.GRIFFIN_LIM}
 KEY = "played"
 
 
 def choose() -> str:
-    """Ask by what log-mels are played, and keep it in the address; the way for `core.playing`."""
+    """Ask by what log-mels are played, and keep it in the address; the way for `play`."""
     st.segmented_control(
         "Played by",
         list(WAYS),

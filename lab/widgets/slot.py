@@ -10,9 +10,9 @@ import streamlit as st
 
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.errors import RavelError
-from lab import maps
 from lab.bundled import EXAMPLES
 from lab.bundled import instruments as examples
+from lab.map import data as maps
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]

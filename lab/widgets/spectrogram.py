@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lab.live import VOICED
+from lab.swap.data import VOICED
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -19,8 +19,9 @@ import torch
 
 from core.data import dmelodies
 from core.data.store import FeatureStore
-from core.dsae import counterfactual, objective
+from core.dsae import objective
 from core.dsae.config import DsaeConfig, ModelConfig, ObjectiveConfig, preset
+from core.dsae.evaluation import counterfactual
 from core.dsae.model import Dsae
 from core.dsae.task import DsaeTask
 from core.training.config import merge

@@ -14,7 +14,8 @@ import time
 import torch
 from torch import Tensor, nn
 
-from core import checkpoints, systems
+from core import registry as systems
+from core.checkpoints import checkpoint as checkpoints
 from core.separation import model as networks
 from core.separation import objective
 from core.separation.config import SeparationConfig

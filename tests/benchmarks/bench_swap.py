@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core import playing
 from core.audio.clip import read
-from core.checkpoints import USUAL
+from core.checkpoints.checkpoint import USUAL
 from core.dsae import latents
+from core.vocoder import play as playing
 from lab.bundled import EXAMPLES, instruments
 from tests.lab.browser import CHROMIUM, FLAGS, Server, at_rest
 

@@ -11,15 +11,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from core import systems
+from core import registry as systems
 from core.audio import clip
 from core.audio.invert import to_waveform
 from core.audio.mel import log_mel
-from core.audio.vocoder import Vocoder, phases
 from core.errors import RavelError
-from core.playing import there
 from core.vocoder.config import ROUNDS, VocoderConfig
+from core.vocoder.model import Vocoder, phases
 from core.vocoder.objective import stft_distance
+from core.vocoder.play import there
 from core.vocoder.sounds import Batch
 from core.vocoder.task import VocoderTask
 from core.vocoder.vocode import Speaker, load

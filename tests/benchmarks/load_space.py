@@ -27,8 +27,8 @@ from gradio_client.exceptions import AppError
 from gradio_client.utils import QueueError
 
 from core.audio.clip import SAMPLE_RATE, read, write_wav
-from lab import space_engine as engine
-from tests.lab.space_server import SpaceServer
+from lab.demo import models as engine
+from tests.lab.demo.server import SpaceServer
 
 NOTES, SEED = 6, 7
 SCALE = (55, 57, 60, 62, 64, 67, 69, 72, 74, 76)  # MIDI pitches

@@ -15,7 +15,7 @@ def untrained(tmp_path_factory):
     """A checkpoint folder of a small, untrained model."""
     import torch
 
-    from core import checkpoints
+    from core.checkpoints import checkpoint as checkpoints
     from core.dsae.config import DsaeConfig
     from core.dsae.model import Dsae
 

@@ -13,7 +13,8 @@ from core.errors import RavelError
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """An encoder of random weights."""
-    from core import checkpoints, systems
+    from core import registry as systems
+    from core.checkpoints import checkpoint as checkpoints
     from core.contrastive.model import Contrastive
 
     config = systems.parse(

@@ -11,8 +11,9 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core import checkpoints, systems
-from core.checkpoints import Checkpoint
+from core import registry as systems
+from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.checkpoint import Checkpoint
 from core.contrastive import embed
 from core.data.folder import listing
 from core.data.store import Chunk, FeatureStore, StoreWriter
@@ -164,7 +165,7 @@ def test_weights_that_claim_what_they_like_are_used_or_refused(good, copy):
 @example({"data": 3})
 @example([])
 def test_scores_of_any_shape_are_shown_or_refused(tmp_path_factory, scores):
-    from core import cards
+    from core.checkpoints import card as cards
 
     folder = tmp_path_factory.getbasetemp() / "scored"
     folder.mkdir(exist_ok=True)

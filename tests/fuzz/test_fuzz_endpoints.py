@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.checkpoints import list_checkpoints
-from lab import space
+from core.checkpoints.checkpoint import list_checkpoints
+from lab.demo import app as space
 from tests.fuzz.mutate import examples, mutated, values
 from tests.fuzz.test_fuzz_decode import good
 from tests.lab.browser import ROOT
-from tests.lab.space_server import free_port
+from tests.lab.demo.server import free_port
 
 SHIPS = {"ts-dsae-plus", "separator-scenes", "scenes-encoder"}
 NAMES = [

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core import grid as grids
-from core import systems
+from core import registry as systems
 from core.errors import RavelError
+from core.experiments import grid as grids
 from core.training.config import flat_fields, merge
 from tests.fuzz.mutate import as_json, examples, mutated, values
 

@@ -7,7 +7,7 @@ import pytest
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 from tests.lab.browser import CHROMIUM, FLAGS, WAIT_MS
 
 APP = Path(__file__).parent.parent.parent / "app.py"

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 
 
 def build(folder: Path, name: str = "scenes-encoder") -> Path:
     """A folder with a small encoder in it; returns it."""
     import torch
 
-    from core import systems
+    from core import registry as systems
     from core.contrastive.config import ContrastiveConfig
     from core.contrastive.model import Contrastive
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 
 CHANNELS = {"separator-scenes": 2, "separator-duets": 4}
 

@@ -8,7 +8,7 @@ import soundfile
 
 from core.audio.clip import read
 from core.audio.pitch import track
-from lab.live import VOICED
+from lab.swap.data import VOICED
 from lab.widgets.slot import examples as table
 
 

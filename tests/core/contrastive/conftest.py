@@ -8,7 +8,8 @@ def separator(tmp_path_factory):
     """The folder of an untrained separator of two channels, and other weights as its step 7."""
     import torch
 
-    from core import checkpoints, systems
+    from core import registry as systems
+    from core.checkpoints import checkpoint as checkpoints
     from core.separation.config import SeparationConfig
     from core.separation.model import Separator
 
@@ -22,7 +23,7 @@ def separator(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny(scenes, separator):
     """Makes configs of an encoder that is small enough for tests: `tiny(**changes)`."""
-    from core import systems
+    from core import registry as systems
     from core.training.config import merge
 
     def made(**changes):
@@ -46,7 +47,7 @@ def tiny(scenes, separator):
 @pytest.fixture(scope="session")
 def trained(tiny, tmp_path_factory):
     """Its run."""
-    from core import systems
+    from core import registry as systems
     from core.training.engine import train
     from core.training.run import Run
 
@@ -58,7 +59,7 @@ def trained(tiny, tmp_path_factory):
 @pytest.fixture(scope="session")
 def encoder(trained, tmp_path_factory):
     """The checkpoint of that run."""
-    from core import systems
+    from core import registry as systems
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny-encoder"
     return systems.export_run(trained.path, out, title="Tiny", state="last", half=True).path

@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-from core import background, checkpoints
+from core import jobs as background
+from core.checkpoints import checkpoint as checkpoints
 from core.contrastive import index, indexing
 from core.contrastive.embed import load
 from core.contrastive.index import Index

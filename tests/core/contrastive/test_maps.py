@@ -5,10 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from core import checkpoints, projection, systems
+from core import registry as systems
+from core.checkpoints import checkpoint as checkpoints
 from core.contrastive import index, maps
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.maps import projection
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import systems
+from core import registry as systems
 from core.contrastive.config import HEARD, ContrastiveConfig
 from core.errors import RavelError
 from core.training.config import merge

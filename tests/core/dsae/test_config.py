@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig, ModelConfig, preset
 from core.training.config import flat_values, merge
 
@@ -46,7 +46,7 @@ def test_the_labs_own_model_is_that_of_its_preset():
 
 def test_the_grid_of_its_parts_trains_what_the_preset_says():
     """All but the length: that of the paper's tables, so that they can be compared."""
-    from core import grid
+    from core.experiments import grid
 
     def apart_from_length(config):
         of = flat_values(config)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from core.audio.clip import read
-from core.dsae import edits, evaluate, latents
+from core.dsae import edits, latents
 from core.dsae.edits import Edit
+from core.dsae.evaluation import scores as evaluate
 from core.errors import RavelError
 
 

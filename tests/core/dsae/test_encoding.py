@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from core import checkpoints
-from core.background import Progress
+from core.checkpoints import checkpoint as checkpoints
 from core.data.store import FeatureStore
 from core.dsae import maps
+from core.jobs import Progress
 
 
 def wait(*asked, seconds=90):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from core.audio.clip import read
-from core.checkpoints import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint
 from core.dsae import latents
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 from core.data import dmelodies
 from core.data.store import FeatureStore
 from core.dsae import latents, maps
 from core.errors import RavelError
-from core.maps import neighbours
+from core.maps.points import neighbours
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core import checkpoints
+from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig, ModelConfig
 from core.dsae.latents import load
 from core.dsae.model import ConvolutionalDecoder, Dsae

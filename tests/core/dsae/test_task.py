@@ -5,11 +5,11 @@ import torch
 
 from core.data.store import FeatureStore
 from core.dsae.config import DsaeConfig, preset
+from core.dsae.decorrelation import Regression
+from core.dsae.evaluation.swap_f1 import read_split
 from core.dsae.latents import load
-from core.dsae.regression import Regression
-from core.dsae.swaps import read_split
 from core.dsae.task import DsaeTask
-from core.systems import export_run
+from core.registry import export_run
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run

@@ -6,12 +6,12 @@ import soundfile
 import torch
 
 from core.audio.clip import SAMPLE_RATE, read
-from core.checkpoints import SHIPPED, Checkpoint
+from core.checkpoints.checkpoint import SHIPPED, Checkpoint
 from core.cli import main
 from core.dsae import latents
 from core.errors import RavelError
-from core.playing import play
 from core.remix import evaluate
+from core.vocoder.play import play
 
 SECONDS = 1.5
 

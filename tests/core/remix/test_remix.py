@@ -7,7 +7,7 @@ import torch
 from core.audio import long, pitch
 from core.audio.clip import Clip, read
 from core.audio.loudness import loudness
-from core.dsae import known
+from core.dsae import instruments as known
 from core.errors import RavelError
 from core.remix.changes import Change
 from core.remix.files import about

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope="session")
 def trained(scenes, tmp_path_factory):
     """A tiny separator trained for seconds on the scenes, by the engine: its run."""
-    from core import systems
+    from core import registry as systems
     from core.training.config import merge
     from core.training.engine import train
     from core.training.run import Run
@@ -24,7 +24,7 @@ def trained(scenes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def separator(trained, tmp_path_factory):
     """The checkpoint of that run, with its snapshots, in half precision."""
-    from core import systems
+    from core import registry as systems
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny-separator"
     return systems.export_run(trained.path, out, title="Tiny", half=True).path

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from core import checkpoints, statistics, systems
+from core import registry as systems
+from core import statistics
 from core.audio.clip import read
 from core.audio.mel import log_mel
+from core.checkpoints import checkpoint as checkpoints
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 from core.separation import objective, report

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core import systems
+from core import registry as systems
 from core.errors import RavelError
 from core.separation.config import ModelConfig, SeparationConfig
 from core.separation.model import SCALE_DECAY, FeatureNorm, Separator

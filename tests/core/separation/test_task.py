@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from core import systems
+from core import registry as systems
 from core.errors import RavelError
 from core.training.config import merge
 from core.training.engine import train

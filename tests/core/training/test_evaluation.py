@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from core.checkpoints import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from core.training import evaluation
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 
-from core.dsae import trail
+from core.dsae import trajectory as trail
 from core.dsae.config import DsaeConfig, preset
 from core.errors import RavelError
 from core.training import devices, launcher
@@ -190,7 +190,9 @@ def test_a_run_says_why_it_failed_also_where_no_file_can_be_added(tmp_path, monk
 
 
 def test_what_watches_and_starts_runs_does_without_torch():
-    rooms = "core.training.launcher, core.training.estimate, core.dsae.config, lab.watch"
+    rooms = (
+        "core.training.launcher, core.training.estimate, core.dsae.config, lab.training.run_view"
+    )
     script = f"import sys, {rooms}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=launcher.ROOT).returncode == 0
 

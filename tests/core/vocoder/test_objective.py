@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from core.audio.clip import read
-from core.audio.vocoder import BINS, HOP, N_FFT, TINY, Spectra, stft
 from core.vocoder import objective
+from core.vocoder.model import BINS, HOP, N_FFT, TINY, Spectra, stft
 
 WEIGHTS = {"magnitude": 1.0, "convergence": 1.0, "advance": 2.0, "delay": 1.0}
 

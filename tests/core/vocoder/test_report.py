@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from core import systems
+from core import registry as systems
 from core.audio import invert, pitch
 from core.audio.mel import log_mel
-from core.checkpoints import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint
 from core.cli import main
 from core.data import dmelodies
 from core.data.store import FeatureStore

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from core.audio import invert, long, pitch, vocoder
+from core.audio import invert, long, pitch
 from core.audio.clip import read
 from core.audio.mel import log_mel
-from core.audio.vocoder import LEVEL
-from core.cards import shown
-from core.checkpoints import find, list_checkpoints
+from core.checkpoints.card import shown
+from core.checkpoints.checkpoint import find, list_checkpoints
+from core.vocoder import model as vocoder
 from core.vocoder import vocode
+from core.vocoder.model import LEVEL
 from core.vocoder.objective import stft_distance
 from core.vocoder.vocode import load
 

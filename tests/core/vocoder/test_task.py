@@ -5,16 +5,16 @@ import pytest
 import soundfile
 import torch
 
-from core import systems
+from core import registry as systems
 from core.audio import invert
 from core.audio.mel import log_mel
-from core.audio.vocoder import LEVEL
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
 from core.vocoder.config import VocoderConfig
+from core.vocoder.model import LEVEL
 from core.vocoder.objective import stft_distance
 from core.vocoder.sounds import Sounds
 from core.vocoder.task import VocoderTask

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from core import checkpoints, playing
 from core.audio import invert
 from core.audio.clip import read
 from core.audio.mel import log_mel
+from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
+from core.vocoder import play as playing
 from core.vocoder.vocode import load
 
 

@@ -1,0 +1,212 @@
+"""A checkpoint's card: what the model is, on what data, how to train it again, what it scored."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core.checkpoints import checkpoint as checkpoints
+from core.errors import RavelError
+from core.files import replace
+from core.training.config import Settings
+from core.training.run import Run
+
+BEGIN, END = "<!-- scores: written by `python -m core evaluate` -->", "<!-- end of scores -->"
+SMALL = 0.01  # numbers of a list below are not shown
+
+
+class About(NamedTuple):
+    """What a system puts into its models' cards: tags and the Hub's name of the task for the front
+    matter, and what it is in Markdown, with an example of its use."""
+
+    tags: str
+    text: str
+    task: str = "audio-to-audio"
+
+
+def export_run(
+    run: Run,
+    out: str | Path,
+    *,
+    about: About,
+    config: Settings,
+    title: str = "",
+    state: str = "best",
+    notes: str | None = None,
+    half: bool = False,
+    meanings: Mapping[str, str],
+) -> checkpoints.Checkpoint:
+    """Write a run's saved state, and its snapshots beside it, as a checkpoint with its card.
+
+    `notes` is a file of Markdown about the data: how they were made, whose they are. `half` keeps
+    the weights in half precision. Raises RavelError when the run has no such state or the file is
+    not there; then nothing is written.
+    """
+    weights, _, progress = run.load(state)
+    try:
+        about_data = Path(notes).read_text(encoding="utf-8").strip() if notes else ""
+    except OSError as error:
+        raise RavelError(f"The notes {notes} cannot be read: {error.strerror}.") from None
+    early = [step for step in run.snapshots if step != progress["step"]]
+    snapshots = {step: run.load(f"step_{step}")[0] for step in early}
+    checkpoint = checkpoints.write(out, config.model_dump(), weights, snapshots, half=half)
+    text = _card(about, config, progress, title or checkpoint.name, about_data, checkpoint)
+    replace(checkpoint.path / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
+    refresh_scores(checkpoint, meanings)
+    return checkpoint
+
+
+def refresh_scores(checkpoint: checkpoints.Checkpoint, meanings: Mapping[str, str]) -> None:
+    """Put what metrics.json says into the card's table of scores, in words."""
+    path = checkpoint.path / "README.md"
+    if not path.exists():
+        return
+    text = path.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if begin and end:
+        tables = [_table(where, scores, meanings) for where, scores in checkpoint.metrics.items()]
+        table = "\n".join(tables) or "Not evaluated yet.\n"
+        text = f"{head}{BEGIN}\n{table}{END}{tail}"
+        replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def refresh_front(checkpoint: checkpoints.Checkpoint, about: About) -> None:
+    """Put the front matter that is written today over the one that a card begins with."""
+    path = checkpoint.path / "README.md"
+    text = path.read_text(encoding="utf-8")
+    body = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+    text = _front(about) + body
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def address(checkpoint: checkpoints.Checkpoint, name: str, new: str) -> None:
+    """Let the examples in a card load `new`, a Hub id, where they load `name`."""
+    path = checkpoint.path / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for before, after in (('load("', '")'), ("--checkpoint ", " "), ("`", "@")):
+        text = text.replace(f"{before}{name}{after}", f"{before}{new}{after}")
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def train_command(config: Settings, run: str) -> str:
+    """The command that trains with this config: every setting that is not the default."""
+    default, given = type(config)().model_dump(), config.model_dump()
+    store = given["data"]["store"]
+    lines = [f"python -m core train {given['system']} --out runs/{run} --data {store}"]
+    for section, values in given.items():
+        if isinstance(values, dict):
+            changed = {k: v for k, v in values.items() if v != default[section][k] and k != "store"}
+            lines += [f"    --{section}.{k} {spelt(v)}" for k, v in changed.items()]
+    return " \\\n".join(lines)
+
+
+def shown(value: Any) -> str:
+    """A score with its interval, or a plain number."""
+    if isinstance(value, dict):
+        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    if isinstance(value, list):
+        return _listed(value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _listed(values: list[float]) -> str:
+    """The largest of some numbers in their order, and how many small ones are left out."""
+    large = sorted((value for value in values if value >= SMALL), reverse=True)
+    left = len(values) - len(large)
+    shown = [f"{value:.2f}" for value in large]
+    return ", ".join([*shown, f"{left} below {SMALL}"] if left else shown)
+
+
+def spelt(value: Any) -> str:
+    """A setting as it is typed."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def _card(
+    about: About,
+    config: Settings,
+    progress: dict[str, Any],
+    title: str,
+    about_data: str,
+    checkpoint: checkpoints.Checkpoint,
+) -> str:
+    given = config.model_dump()
+    name, steps = checkpoint.name, given["training"]["steps"]
+    snapshots = ", ".join(f"`{name}@{step}`" for step in checkpoint.snapshots)
+    kept = f"\nSnapshots of the same run, by their step: {snapshots}.\n" if snapshots else ""
+    return f"""{_front(about)}# {title}
+
+{about.text}
+
+## Data
+
+{about_data or f"Trained on the feature store `{given['data']['store']}`."}
+
+## Train it again
+
+```
+{train_command(config, name)}
+python -m core export runs/{name} checkpoints/{name}
+```
+
+The weights are those of step {progress["step"]:,} of {steps:,}.
+{kept}
+## Scores
+
+{BEGIN}
+{END}
+
+Licence: MIT. The weights carry no recording.
+"""
+
+
+def _front(about: About) -> str:
+    """What the Hub reads of a card."""
+    return f"""---
+license: mit
+library_name: ravel
+pipeline_tag: {about.task}
+tags: [{about.tags}]
+---
+"""
+
+
+def _table(where: str, scores: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
+    """Plain scores below each other; then those of several rows, a column for each."""
+    rows = {name: v for name, v in scores.items() if isinstance(v, dict) and "value" not in v}
+    plain = [(name, [value]) for name, value in scores.items() if name not in rows]
+    lines = [f"\n**{where}**"]
+    if plain:
+        lines += _grid(["value [95 % interval]"], plain, meanings)
+    if rows:
+        names = dict.fromkeys(name for row in rows.values() for name in row)
+        cells = [(name, [row.get(name, "") for row in rows.values()]) for name in names]
+        lines += _grid([meanings.get(row, row) for row in rows], cells, meanings)
+    return "\n".join(lines) + "\n"
+
+
+def compared(found: Mapping[str, Mapping[str, Any]], meanings: Mapping[str, str]) -> str:
+    """The scores of several checkpoints, by their names, as one table: a column for each."""
+    lines: dict[str, list[str]] = {}
+    for column, scores in enumerate(found.values()):
+        for name, value in scores.items():
+            rows = {"": {name: value}}
+            if isinstance(value, dict) and value and "value" not in value:
+                rows = {f"{meanings.get(name, name)}: ": value}
+            for row, columns in rows.items():
+                for key, one in columns.items():
+                    line = lines.setdefault(f"{row}{meanings.get(key, key)}", [""] * len(found))
+                    line[column] = shown(one) if one != {} else ""
+    heads = ["what", *found]
+    table = [heads, ["---"] * len(heads), *([name, *line] for name, line in lines.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
+
+
+def _grid(
+    heads: list[str], lines: list[tuple[str, list[Any]]], meanings: Mapping[str, str]
+) -> list[str]:
+    texts = [[meanings.get(name, name), *map(shown, values)] for name, values in lines]
+    heads = ["what", *heads]
+    return ["", *(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *texts))]

@@ -1,0 +1,137 @@
+"""The leak: what linear probes find in a latent where it does not belong.
+
+The instrument in z, averaged over time, and the pitch in v. A swap can be perfect although z tells
+the instrument: then the decoder ignores it there.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from core.data import dmelodies
+from core.data.store import FeatureStore
+from core.dsae.evaluation.swap_f1 import Batch, Scores
+from core.dsae.model import Dsae, masked_mean
+from core.statistics import interval
+
+CHUNK = 128
+PENALTIES = np.logspace(-3, 3, 13)
+FOLDS = 5
+
+
+class Means(NamedTuple):
+    """Of N clips the means of v [N, V], and those of z averaged over time [N, Z]."""
+
+    v: np.ndarray
+    z: np.ndarray
+
+
+@torch.no_grad()
+def time_averages(model: Dsae, clips: Batch) -> Means:
+    """The latents that probes learn from."""
+    parts = []
+    for start in range(0, len(clips.x), CHUNK):
+        some = clips.take(np.arange(start, min(start + CHUNK, len(clips.x))))
+        q_v, q_z = model.encode(some.x, some.lengths)
+        parts.append((q_v.mean.cpu().numpy(), masked_mean(q_z.mean, some.lengths).cpu().numpy()))
+    return Means(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def label_in(
+    train: np.ndarray, labels: np.ndarray, held_out: np.ndarray, truth: np.ndarray
+) -> dict[str, float]:
+    """Macro-F1 of labels told from features [N, D] by logistic regression, with its interval."""
+    found = Scores(truth, _classifier().fit(train, labels).predict(held_out))
+    return interval(np.arange(len(truth)), found.f1_of)
+
+
+def label_across(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, float]:
+    """The same where there is one set [N, D] alone: each fold is told from the others.
+
+    `groups` [N]: clips of one group, such as a piece, are never on both sides. Empty where a label
+    has fewer clips than there are folds.
+    """
+    if np.unique(labels, return_counts=True)[1].min() < FOLDS:
+        return {}
+    if groups is None:
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    else:
+        folds = GroupKFold(min(FOLDS, len(np.unique(groups))))
+    told = cross_val_predict(_classifier(), features, labels, groups=groups, cv=folds)
+    return interval(np.arange(len(labels)), Scores(labels, told).f1_of)
+
+
+def notes_in_v(
+    train: np.ndarray, notes: np.ndarray, held_out: np.ndarray, truth: np.ndarray
+) -> dict[str, float]:
+    """How much of the notes' variance a ridge regression tells from v [N, V]: R^2.
+
+    `notes`, `truth` [N, K]: the pitches of each melody. 0 is as good as their means.
+    """
+    return explained(truth, _regression().fit(train, notes).predict(held_out), notes.mean(0))
+
+
+def pitch_in_v(v: np.ndarray, pitch: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The same for one pitch a clip [N], beyond what its label tells of it; cross-validated.
+
+    Each label's mean is taken off v [N, V] and pitch, since v should know the instrument's range.
+    """
+    v, pitch = v.astype(np.float64), pitch.astype(np.float64)[:, None]
+    for label in np.unique(labels):
+        of = labels == label
+        v[of], pitch[of] = v[of] - v[of].mean(0), pitch[of] - pitch[of].mean(0)
+    folds = KFold(min(FOLDS, len(v)), shuffle=True, random_state=0)
+    return explained(pitch, cross_val_predict(_regression(), v, pitch, cv=folds), np.zeros(1))
+
+
+def explained(truth: np.ndarray, told: np.ndarray, means: np.ndarray) -> dict[str, float]:
+    """1 - the error's share of the variance about `means` [K], over clips [N, K] and outputs."""
+    told = told.reshape(truth.shape)
+    error, total = (np.square(truth - of).sum(1) for of in (told, means))
+    if not total.sum() > 0:
+        return {}
+
+    def of_rows(rows: np.ndarray) -> float:
+        return 1 - error[rows].sum() / max(total[rows].sum(), 1e-12)
+
+    return interval(np.arange(len(truth)), of_rows)
+
+
+def notes_of(store: FeatureStore, rows: np.ndarray) -> np.ndarray | None:
+    """The twelve pitches of each melody [N, 12] within its octave; None but for dMelodies."""
+    if store.kind != "dmelodies":
+        return None
+    tunes = [dmelodies.melody(int(row)) for row in store.labels["melody"][rows]]
+    return np.array([np.array(tune.pitches) - 12 * tune.octave for tune in tunes], float)
+
+
+def _classifier() -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def _regression() -> Pipeline:
+    return make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
+
+
+def measure(
+    model: Dsae, store: FeatureStore, train: Batch, held_out: Batch, factors: list[str]
+) -> dict[str, Any]:
+    """`leak_z` for each global factor, the model's own first, and `leak_v_notes` on dMelodies."""
+    learnt, told = time_averages(model, train), time_averages(model, held_out)
+    rows = [store.indices(split) for split in ("train", "validation")]
+    scores = {}
+    for i, factor in enumerate(factors):
+        labels = [store.labels[factor][of] for of in rows]
+        name = f"leak_z_{factor}" if i else "leak_z"
+        scores[name] = label_in(learnt.z, labels[0], told.z, labels[1])
+    notes = [notes_of(store, of) for of in rows]
+    if notes[0] is not None and (found := notes_in_v(learnt.v, notes[0], told.v, notes[1])):
+        scores["leak_v_notes"] = found
+    return scores

@@ -1,0 +1,296 @@
+"""Points on a plane or in a room: PCA at once, UMAP by a process of its own that writes to disk.
+
+python -m core.maps.projection FOLDER SPACE SETTINGS is that process; `start` runs it. A folder holds
+the projections of the same clips through one model, a space is which of its latents the points are.
+
+Letters: P points of D dimensions, Q queries that are not among them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from core.errors import RavelError
+from core.files import is_locked, replace, write_json, write_npz
+from core.jobs import Progress, spawn
+
+JUDGED = 2000  # points on which trust is measured: it takes the square of their number
+LEAST = 4  # points that make a map
+NEAREST = 5  # points between which UMAP's map has a place for what it was not made of
+
+Metric = Literal["cosine", "euclidean"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How points are laid out. All but the first two and the seed are UMAP's alone."""
+
+    method: Literal["PCA", "UMAP"] = "PCA"
+    dimensions: int = 2
+    neighbours: int = 15
+    min_dist: float = 0.1
+    metric: Metric = "euclidean"
+    epochs: int = 200
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """A name for files."""
+        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:12]
+        return f"{self.method.lower()}-{self.dimensions}d-{digest}"
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """`points` [P, 2 or 3]; `trustworthiness` from 0 to 1 by `judged` points; `about`: settings,
+    library versions, and for PCA the share of variance that each axis holds."""
+
+    points: np.ndarray
+    trustworthiness: float
+    judged: int
+    about: dict[str, Any]
+
+
+def pca(x: np.ndarray, dimensions: int) -> tuple[np.ndarray, list[float]]:
+    """Points x [P, D] on their principal axes [P, dimensions], and each axis's share of variance.
+
+    Missing axes, where D or P is smaller, are zero.
+    """
+    from sklearn.decomposition import PCA
+
+    axes = min(dimensions, *x.shape)
+    fitted = PCA(axes, svd_solver="full").fit(x)
+    points = np.zeros((len(x), dimensions), dtype=np.float32)
+    points[:, :axes] = fitted.transform(x)
+    shares = np.nan_to_num(fitted.explained_variance_ratio_).tolist()
+    return points, [round(share, 4) for share in shares]
+
+
+def umap(
+    x: np.ndarray, settings: Settings, told: Callable[[float], None] | None = None
+) -> np.ndarray:
+    """Points x [P, D] laid out by UMAP [P, dimensions] (McInnes, Healy and Melville 2018).
+
+    scikit-learn's exact neighbours and a start from PCA make it several times cheaper. The same
+    seed gives the same map. `told` hears what part of the epochs is done.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from umap import UMAP
+
+    count = min(settings.neighbours, len(x) - 1)
+    search = NearestNeighbors(n_neighbors=count, metric=settings.metric).fit(x)
+    distances, indices = search.kneighbors(x)
+    layout = UMAP(
+        n_neighbors=count,
+        n_components=settings.dimensions,
+        min_dist=settings.min_dist,
+        metric=settings.metric,
+        n_epochs=settings.epochs,
+        init="pca",
+        random_state=settings.seed,
+        n_jobs=1,
+        precomputed_knn=(indices, distances),
+        force_approximation_algorithm=True,
+        tqdm_kwds={"disable": told is None, "file": _Meter(told)},
+    )
+    return layout.fit_transform(x).astype(np.float32)
+
+
+def trust(x: np.ndarray, points: np.ndarray, neighbours: int) -> tuple[float, int]:
+    """scikit-learn's trustworthiness (Venna and Kaski 2001) and on how many points it was measured.
+
+    1 when near points of the map are near in the original space x [P, D] too; above JUDGED points a
+    seeded sample of them is judged.
+    """
+    from sklearn.manifold import trustworthiness
+
+    if len(x) > JUDGED:
+        some = np.random.default_rng(0).choice(len(x), JUDGED, replace=False)
+        x, points = x[some], points[some]
+    count = max(1, min(neighbours, (len(x) - 1) // 2))  # what it is defined for
+    return float(trustworthiness(x, points, n_neighbors=count)), len(x)
+
+
+def project(
+    folder: Path,
+    space: str,
+    x: np.ndarray,
+    settings: Settings,
+    told: Callable[[float], None] | None = None,
+) -> Projection:
+    """The projection of the points x [P, D], made and kept in `folder` if it is not there yet.
+
+    RavelError when there are too few points, or nothing can be written.
+    """
+    found = read(folder, space, settings)
+    if found:
+        return found
+    if len(x) < LEAST:
+        raise RavelError(f"A map needs {LEAST} points or more, but there are {len(x)}.")
+    about: dict[str, Any] = {"settings": asdict(settings), "versions": _versions(settings.method)}
+    if settings.method == "PCA":
+        points, about["explained"] = pca(x, settings.dimensions)
+    else:
+        points = umap(x, settings, told)
+    value, judged = trust(x, points, settings.neighbours)
+    about |= {"trustworthiness": value, "judged": judged, "points": len(x)}
+    _make(folder)
+    write_npz(_path(folder, space, settings), points=points, about=np.array(json.dumps(about)))
+    return Projection(points, value, judged, about)
+
+
+def place(x: np.ndarray, made: Projection, queries: np.ndarray) -> np.ndarray:
+    """Where `queries` [Q, D] lie on the map made of the points x [P, D]: [Q, dimensions].
+
+    On PCA's by its own axes. UMAP has none: there it is the median of the NEAREST points' places,
+    so that a far one does not pull it into the void between islands.
+    """
+    if made.about["settings"]["method"] == "PCA":
+        centre = x.mean(axis=0, dtype=float)
+        axes, *_ = np.linalg.lstsq(x - centre, made.points.astype(float), rcond=1e-6)
+        return (queries - centre) @ axes
+    metric = made.about["settings"]["metric"]
+    near = [nearest(x, query, count=NEAREST, metric=metric)[0] for query in queries]
+    return np.stack([np.median(made.points[some], axis=0) for some in near])
+
+
+def nearest(
+    x: np.ndarray, query: np.ndarray, *, count: int, metric: Metric
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points of x [P, D] nearest to `query` [D]: their indices and distances, nearest first."""
+    from sklearn.metrics import pairwise_distances
+
+    distances = pairwise_distances(query[None], x, metric=metric)[0]
+    order = np.argsort(distances, kind="stable")[:count]
+    return order, distances[order]
+
+
+def read(folder: Path, space: str, settings: Settings) -> Projection | None:
+    """A finished projection, or None."""
+    try:
+        with np.load(_path(folder, space, settings), allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            return Projection(file["points"], about["trustworthiness"], about["judged"], about)
+    except (OSError, KeyError, ValueError, EOFError):
+        return None
+
+
+# -- the process beside the page ---------------------------------------------------------------
+
+
+def start(folder: Path, space: str, x: np.ndarray, settings: Settings) -> None:
+    """Project the points x [P, D] in a process of its own, which outlives the caller; one at a time
+    each. Raises RavelError where nothing can be written."""
+    _make(folder)
+    path = _path(folder, space, settings)
+    with open(path.with_suffix(".lock"), "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # somebody else's is at work on it
+        if read(folder, space, settings):
+            return
+        write_json(path.with_suffix(".json"), {"part": 0.0, "says": "Loading UMAP"})
+        replace(path.with_suffix(".npy"), lambda temporary: _save(temporary, x))
+        arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
+        with open(path.with_suffix(".log"), "w") as log:
+            spawn("core.maps.projection", arguments, log, lock)
+
+
+def progress(folder: Path, space: str, settings: Settings) -> Progress:
+    """How far it is, told by the files: a process that was killed has failed."""
+    path = _path(folder, space, settings)
+    held = is_locked(path.with_suffix(".lock"))
+    if read(folder, space, settings):
+        return Progress("done", 1.0)
+    try:
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Progress("missing")
+    if held:
+        return Progress("running", told["part"], told["says"])
+    return Progress("failed", told["part"], told.get("error", "its process was stopped"))
+
+
+def main(arguments: list[str]) -> int:
+    """Make one projection, telling its progress in a file beside it."""
+    folder, space, settings = Path(arguments[0]), arguments[1], Settings(**json.loads(arguments[2]))
+    path, last = _path(folder, space, settings).with_suffix(".json"), [0.0]
+
+    def told(part: float) -> None:
+        if time.monotonic() - last[0] > 0.5:
+            last[0] = time.monotonic()
+            write_json(path, {"part": part, "says": "Laying out the points"})
+
+    write_json(path, {"part": 0.0, "says": "Compiling UMAP, which takes a while the first time"})
+    try:
+        project(folder, space, _points(path.with_suffix(".npy")), settings, told)
+    except Exception as error:  # whatever it is, the page has to say it
+        says = str(error) if isinstance(error, RavelError) else f"{type(error).__name__}: {error}"
+        write_json(path, {"part": 0.0, "says": "", "error": says})
+        return 1
+    for done in (path, path.with_suffix(".npy")):
+        done.unlink(missing_ok=True)
+    return 0
+
+
+class _Meter:
+    """Where tqdm writes its bar: only the percentage is read."""
+
+    def __init__(self, told: Callable[[float], None] | None) -> None:
+        self.told = told
+
+    def write(self, text: str) -> None:
+        found = re.search(r"(\d+)%", text)
+        if found and self.told:
+            self.told(int(found[1]) / 100)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _points(path: Path) -> np.ndarray:
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise RavelError(f"{path} holds no points: ask for the map again.") from error
+
+
+def _save(path: Path, x: np.ndarray) -> None:
+    with open(path, "wb") as file:  # by a name, np.save would add an ending
+        np.save(file, x)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RavelError(f"{folder} cannot be written ({error.strerror}).") from error
+
+
+def _path(folder: Path, space: str, settings: Settings) -> Path:
+    return folder / f"{space}-{settings.key}.npz"
+
+
+def _versions(method: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ["scikit-learn", *(["umap-learn", "numba"] if method == "UMAP" else [])]
+    return {name: version(name) for name in names}
+
+
+if __name__ == "__main__":
+    os.nice(10)  # whoever listens to the lab comes first
+    sys.exit(main(sys.argv[1:]))

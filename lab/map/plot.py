@@ -1,0 +1,225 @@
+"""Maps of latents in Plotly: points that can be clicked, boxed and lassoed, in 2-D and 3-D.
+
+Streamlit's own Plotly chart draws itself anew when it is to mark a point, and hears no clicks in
+3-D; here the figure stays as it is and marks are laid over it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+CATEGORIES = 12  # as many colours as can be told apart
+OTHER, UNKNOWN = "other", "unknown"
+SHORT = 4  # entries of a legend in one row
+BELOW = 0.935  # of the height, where the map's tools end
+FAINT = 0.35  # how opaque the other classes are, lest they drown those with a colour
+CSS = """
+.maps { display: flex; flex-wrap: wrap; gap: 1rem; }
+.map { flex: 1 1 340px; min-width: 0; }
+.map .title { font-weight: 600; min-height: 1.5rem; }
+.map .title:empty { display: none; }
+.map .plot { width: 100%; }
+"""
+_MAPS = st.components.v2.component(
+    "ravel_latent_map",
+    html="<div class='maps'></div>",
+    css=CSS,
+    js=(Path(__file__).parent / "plot.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+_FIGURES = st.components.v2.component(  # apart from the marks, which change with every click
+    "ravel_latent_figures",
+    html="<span></span>",
+    js="export default ({ data }) => {\n  window.ravelFigures = data;\n};",
+)
+
+
+class Colour(NamedTuple):
+    """What points are coloured by: `values` [P], numbers (NaN: unknown) or words, and its name;
+    `told` [P], what is said of each where that is more than its class."""
+
+    name: str
+    values: np.ndarray
+    told: np.ndarray | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a scale rather than a set of classes."""
+        return self.values.dtype.kind == "f"
+
+
+class Query(NamedTuple):
+    """A sound that is none of the points: what it is called, and its `place`, [2 or 3]."""
+
+    name: str
+    place: Sequence[float]
+
+
+class Panel(NamedTuple):
+    """One map: a title, '' for none, a figure of `figure` as JSON, and queries to be marked."""
+
+    title: str
+    figure: str
+    queries: Sequence[Query] = ()
+
+
+class Marks(NamedTuple):
+    """Points marked on every map: one in focus, those near it, those chosen."""
+
+    focus: int | None
+    near: Sequence[int]
+    chosen: Sequence[int]
+
+
+def figure(
+    points: np.ndarray, colour: Colour, names: np.ndarray, axes: str, reach: float | None = None
+) -> go.Figure:
+    """Points [P, 2 or 3] with their numbers as customdata; one trace a class, in a legend.
+
+    `names` [P] are shown under the pointer; `axes` is what an axis is called, before its number.
+    All axes have one scale, and hold -`reach` and `reach` where it is given.
+    """
+    import plotly.graph_objects as go
+
+    traces = (_scale if colour.is_number else _classes)(points, colour, names)
+    title = {"text": f"{axes} 1"}, {"text": f"{axes} 2"}, {"text": f"{axes} 3"}
+    legend = {"orientation": "h", "x": 0, "itemsizing": "constant", **_where(len(traces))}
+    layout: dict[str, Any] = {
+        "template": "none",
+        "margin": {"l": 40, "r": 8, "t": 36, "b": 40},
+        "legend": legend,
+        "uirevision": f"{axes}{points.shape[1]}",  # zoom and camera outlive a change of colour
+    }
+    # No fixed range: Plotly would widen it again at every change of the page's width.
+    span = {"autorangeoptions": {"include": [-reach, reach]}} if reach else {}
+    if points.shape[1] == 3:
+        scene = {f"{k}axis": {"title": t, **span} for k, t in zip("xyz", title, strict=True)}
+        layout |= {"scene": scene | {"aspectmode": "data"}}
+        layout["margin"] = {"l": 0, "r": 0, "t": 36, "b": 0}
+    else:
+        layout |= {"xaxis": {"title": title[0], **span}}
+        layout |= {"yaxis": {"title": title[1], "scaleanchor": "x", "scaleratio": 1, **span}}
+    return go.Figure(traces, layout)
+
+
+def _where(entries: int) -> dict[str, Any]:
+    """A short legend stands beside the map's tools; a long one, of several rows, below them."""
+    if entries <= SHORT:
+        return {"y": 1, "yanchor": "bottom"}
+    return {"y": BELOW, "yanchor": "top", "yref": "container"}
+
+
+def _classes(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
+    """A trace for each class, OTHER the last in the legend and beneath the others."""
+    values = colour.values.astype(str)
+    found = sorted(np.unique(values).tolist(), key=lambda value: value == OTHER)
+    traces = []
+    for number, value in enumerate(found):
+        some = np.flatnonzero(values == value)
+        trace = _trace(points, some, names, f"{colour.name}: {value}" if value else UNKNOWN)
+        if colour.told is not None:  # under the pointer a class of the rest has its own name too
+            trace["hovertext"] = colour.told[some].tolist()
+            trace["hovertemplate"] = f"%{{text}}<br>{colour.name}: %{{hovertext}}<extra></extra>"
+        known = value not in ("", OTHER)
+        if value == OTHER:
+            trace["opacity"] = FAINT
+        traces.append(trace | {"name": value or UNKNOWN, "showlegend": True})
+        traces[-1]["meta"] = {"category": number} if known else {"known": False}
+        traces[-1]["legendrank"] = 1000 + number
+    return sorted(traces, key=lambda trace: trace["name"] != OTHER)
+
+
+def _scale(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
+    """The points on a colour scale, and those of unknown value in grey beneath."""
+    known = np.isfinite(colour.values)
+    traces = []
+    if not known.all():
+        trace = _trace(points, np.flatnonzero(~known), names, f"{colour.name}: {UNKNOWN}")
+        traces.append(trace | {"meta": {"known": False}, "showlegend": False})
+    some = np.flatnonzero(known)
+    values = colour.values[some]
+    trace = _trace(points, some, names, colour.name + ": %{marker.color:.4g}")
+    low, high = np.percentile(values, [1, 99]) if len(values) else (0, 1)
+    trace["marker"] |= {
+        "color": values.astype(np.float32).tolist(),
+        "colorscale": "Viridis",
+        "cmin": float(low),
+        "cmax": float(high) if high > low else float(low) + 1,
+        "colorbar": {"title": {"text": colour.name}, "thickness": 10, "outlinewidth": 0},
+    }
+    return [*traces, trace | {"showlegend": False}]
+
+
+def _trace(points: np.ndarray, some: np.ndarray, names: np.ndarray, says: str) -> dict[str, Any]:
+    places = {
+        axis: points[some, i].round(4).tolist() for i, axis in enumerate("xyz"[: points.shape[1]])
+    }
+    solid = points.shape[1] == 3
+    size = 3 if solid else 5 if len(points) > 2000 else 7
+    return {
+        "type": "scatter3d" if solid else "scattergl",
+        "mode": "markers",
+        **dict(places),
+        "customdata": some.tolist(),
+        "text": names[some].tolist(),
+        "hovertemplate": f"%{{text}}<br>{says}<extra></extra>",
+        "opacity": 0.85,
+        "marker": {"size": size},
+        **({} if solid else {"unselected": {"marker": {"opacity": 0.08}}}),
+    }
+
+
+def show(
+    panels: Sequence[Panel], marks: Marks, *, key: str, height: int, on_event: Callable[[], None]
+) -> None:
+    """Draw maps whose points are numbered alike, side by side where there is room.
+
+    On a click, box or lasso `on_event` is called, and st.session_state[key]["event"] holds
+    {"focus": point}, {"query": number} or {"chosen": [points]}.
+    """
+    digests = [_digest(panel.figure) for panel in panels]
+    titles = [panel.title for panel in panels]
+    places = [[[q.name, *map(float, q.place)] for q in panel.queries] for panel in panels]
+    each = zip(titles, digests, places, strict=True)
+    sent = [{"title": title, "digest": digest, "queries": q} for title, digest, q in each]
+    data = {"panels": sent, "height": height, "focus": marks.focus}
+    data |= {"near": list(map(int, marks.near)), "chosen": list(map(int, marks.chosen))}
+    _MAPS(key=key, data=data, on_event_change=on_event)
+    figures = dict(zip(digests, (panel.figure for panel in panels), strict=True))
+    _FIGURES(key=f"{key}_figures", data=figures)
+    _plotly()(key=f"{key}_plotly")
+
+
+def plain(text: str) -> str:
+    """A name as it is, not as Markdown."""
+    return re.sub(r"([\\`*_\[\]<>:$~|#])", r"\\\1", text)
+
+
+def picked(key: str) -> Mapping[str, Any]:
+    """In `on_event`: what was clicked or chosen."""
+    return dict(st.session_state[key]["event"] or {})
+
+
+@cache
+def _plotly() -> Callable[..., Any]:
+    """plotly.js of the installed package: a visitor's browser gets it once, as it never changes."""
+    from plotly.offline import get_plotlyjs
+
+    # Loaded once: a second copy would not know of the listeners that the first one keeps.
+    js = f"if (!window.Plotly) (() => {{\n{get_plotlyjs()}\n}})();\nexport default () => {{}};\n"
+    return st.components.v2.component("ravel_plotly", html="<span></span>", js=js)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,93 @@
+"""From a run to a checkpoint that every page offers."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.checkpoints import checkpoint as checkpoints
+from core.errors import RavelError
+from core.training import evaluation
+from core.training.launcher import check_name
+from lab.training import runs, scores
+
+LISTENS = {  # the page on which a checkpoint of a system is heard
+    "dsae": ("swap", "Hear it on Swap", ":material/swap_horiz:"),
+    "separation": ("separate", "Hear it on Separate", ":material/call_split:"),
+}
+PAGES = Path(__file__).parents[1] / "pages"
+
+
+@st.dialog("Make a checkpoint of a run")
+def ask(name: str) -> None:
+    """The dialog over the page."""
+    form(name)
+
+
+def form(name: str) -> None:
+    """Ask for a name and a title, and write weights, config and card."""
+    run = runs.find(name)
+    states = ["best", "last", *(f"step_{step}" for step in run.snapshots)]
+    state = st.segmented_control(
+        "State", states, default="best", required=True, help="Best on validation clips."
+    )
+    out = st.text_input("Name", Path(name).name, help="A folder under checkpoints/.").strip()
+    title = st.text_input(
+        "Title", placeholder=out, key="promote_title", help="The heading of its card."
+    ).strip()
+    if st.button("Make checkpoint", type="primary", key="promote_yes"):
+        st.session_state.pop("promoted", None)
+        try:
+            check_name(out)
+            folder = checkpoints.SHIPPED / out
+            if folder.exists():
+                raise RavelError(
+                    f"There is a checkpoint called {out!r} already: choose another name."
+                )
+            with st.spinner("Writing weights, settings and card"):
+                scored = export(name, folder, title, state)
+        except RavelError as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        st.session_state["promoted"] = name, out, scored
+    if st.session_state.get("promoted", ("",))[0] == name:
+        _made(*st.session_state["promoted"])
+
+
+def export(name: str, folder: Path, title: str, state: str) -> bool:
+    """Write the checkpoint; whether the run had been scored, and the scores came along."""
+    from core import registry as systems
+    from core.checkpoints import card as cards  # torch comes in here, when it is needed
+
+    made = systems.export_run(runs.path(name), folder, title=title, state=state)
+    if not evaluation.carry_over(scores.folder(name) / "checkpoint", made):
+        return False
+    cards.refresh_scores(made, systems.meanings_of(made.system))
+    return True
+
+
+def _made(name: str, out: str, scored: bool) -> None:
+    about = runs.summary(name)
+    along = " The scores of the run came along." if scored else ""
+    st.success(f"The checkpoint {out} is made.{along}", icon=":material/check:")
+    page, label, icon = LISTENS.get(about.system, ("", "", ""))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if (PAGES / f"{page}.py").exists():
+            st.page_link(
+                f"lab/pages/{page}.py", label=label, icon=icon, query_params={"model": out}
+            )
+        if not scored and st.button(
+            "Score it",
+            key="promote_score",
+            icon=":material/scoreboard:",
+            help="As in the paper, by a process of its own; the page Runs shows how it goes.",
+        ):
+            _score(name, out, str(about.setting("data.store")))
+
+
+def _score(name: str, out: str, store: str) -> None:
+    try:
+        evaluation.start(scores.folder(name), checkpoints.SHIPPED / out, store)
+    except RavelError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.rerun()

@@ -1,0 +1,349 @@
+"""What pages show of runs: read from their directories, remembered, and read on where it ended.
+
+Nothing here imports torch, and nothing here writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import threading
+import time
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from core.errors import RavelError
+from core.training.config import merge
+from core.training.run import ALIVE, Run
+
+if TYPE_CHECKING:
+    from core.dsae.trajectory import Trail
+
+ROOT = Path(__file__).parents[2]
+FOLDER = Path(os.environ.get("RAVEL_RUNS", ROOT / "runs"))
+DATA = Path(os.environ.get("RAVEL_DATA", ROOT / "data"))
+POINTS = 2000  # of a curve on the screen
+TAIL_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run at a glance. `state` is the truth, `stopping` when it has been asked to."""
+
+    name: str
+    state: str
+    message: str
+    step: int
+    steps: int
+    stage: str
+    device: str
+    started: float
+    changed: float
+    config: dict[str, Any] = field(repr=False)
+    devices: tuple[str, ...] = ()
+
+    @property
+    def system(self) -> str:
+        """Which of the systems is trained."""
+        return str(self.config.get("system", "dsae"))
+
+    @property
+    def processes(self) -> int:
+        """With how many processes."""
+        return int(self.setting("training.processes", 1))
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is at it."""
+        return self.state in (*ALIVE, "stopping")
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is trained at present, not waiting for its turn."""
+        return self.alive and self.state != "queued"
+
+    def setting(self, name: str, otherwise: Any = "") -> Any:
+        """A setting by its dotted name."""
+        value: Any = self.config
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return otherwise if value is None else value
+
+
+def path(name: str) -> Path:
+    """The folder of a run."""
+    return FOLDER / name
+
+
+def names() -> list[str]:
+    """Every run, the latest made first; after them those of grids, called grid-scenes/NAME."""
+    found = []
+    for pattern in ("*/config.json", "grid-*/*/config.json"):
+        configs = [c for c in FOLDER.glob(pattern) if not c.parent.name.startswith(".")]
+        found += sorted(configs, key=_age, reverse=True)
+    return [config.parent.relative_to(FOLDER).as_posix() for config in found]
+
+
+def find(name: str) -> Run:
+    """A run by its name. Raises RavelError when there is none, or none any more."""
+    parts = Path(name).parts
+    fits = len(parts) == 1 or (len(parts) == 2 and parts[0].startswith("grid-"))
+    hidden = any(part.startswith(".") for part in parts)
+    if not fits or hidden or not (path(name) / "config.json").exists():
+        raise RavelError(f"There is no run called {name!r}: choose another, or start a new one.")
+    return Run(path(name))
+
+
+def summary(name: str) -> Summary:
+    """What a run is and how it stands. Raises RavelError when it is gone or damaged."""
+    run = find(name)
+    config, state = run.config, run.state()
+    training = config.get("training")
+    training = training if isinstance(training, dict) else {}
+    told = str(state.get("state", "failed"))
+    device = str(state.get("device") or training.get("device") or "")
+    several = state.get("devices") or []  # those it waited for in a queue
+    return Summary(
+        name=name,
+        state="stopping" if told in ALIVE and run.asked_to_stop else told,
+        message=str(state.get("message") or state.get("reason") or ""),
+        step=int(state.get("step") or 0),
+        steps=int(training.get("steps") or 0),
+        stage=str(state.get("stage") or ""),
+        device=device,
+        started=_age(run.path / "config.json"),
+        changed=float(state.get("heartbeat") or 0),
+        config=config,
+        devices=tuple(several) if device in (*several, ", ".join(several)) else (device,),
+    )
+
+
+def summaries() -> list[Summary]:
+    """Every run that can be read, the latest made first."""
+    found = []
+    for name in names():
+        try:
+            found.append(summary(name))
+        except (RavelError, ValueError, TypeError):  # deleted while we looked, or damaged
+            continue
+    return found
+
+
+def _age(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+class Curves:
+    """A run's metrics by kind and name. Read on from the last byte seen; shared by all tabs."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.offset, self.inode = file, 0, 0
+        self.lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.offset = 0
+        self.steps: dict[str, array] = {}
+        self.columns: dict[str, dict[str, array]] = {}
+        self.stages: list[tuple[int, str]] = []  # the first step of each, in order
+
+    def read_on(self) -> Curves:
+        """Take in what was appended. A half-written last line waits until it is whole."""
+        with self.lock:
+            try:
+                about = self.file.stat()
+                if about.st_ino != self.inode or about.st_size < self.offset:
+                    self._forget()
+                    self.inode = about.st_ino
+                with open(self.file, "rb") as file:
+                    file.seek(self.offset)
+                    whole, newline, _ = file.read().rpartition(b"\n")
+            except FileNotFoundError:
+                self._forget()
+                return self
+            self.offset += len(whole) + len(newline)
+            for line in whole.splitlines():
+                self._take(line)
+        return self
+
+    def _take(self, line: bytes) -> None:
+        try:
+            record = json.loads(line)
+            kind, step = str(record["kind"]), int(record["step"])
+        except (ValueError, KeyError, TypeError):
+            return
+        steps = self.steps.setdefault(kind, array("q"))
+        while steps and steps[-1] >= step:  # resumed from an earlier state: the later word holds
+            steps.pop()
+        columns = self.columns.setdefault(kind, {})
+        for name, column in columns.items():
+            del column[len(steps) :]
+            column.append(_number(record.get(name)))
+        for name in record.keys() - columns.keys() - {"kind", "step", "stage"}:
+            columns[name] = array("d", [np.nan] * len(steps) + [_number(record[name])])
+        steps.append(step)
+        self._mark(step, str(record.get("stage", "")))
+
+    def _mark(self, step: int, stage: str) -> None:
+        while self.stages and self.stages[-1][0] >= step and self.stages[-1][1] != stage:
+            self.stages.pop()
+        if not self.stages or self.stages[-1][1] != stage:
+            self.stages.append((step, stage))
+
+    def names(self, kind: str) -> list[str]:
+        """The figures of a kind of record, in no order."""
+        with self.lock:
+            return list(self.columns.get(kind, {}))
+
+    def curve(self, kind: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values, at most POINTS: of each stretch its least and its greatest value."""
+        with self.lock:
+            x = np.array(self.steps.get(kind, []), dtype=np.int64)
+            y = np.array(self.columns.get(kind, {}).get(name, []), dtype=np.float64)
+        there = np.isfinite(y)
+        return thinned(x[: len(y)][there], y[there])
+
+    def latest(self, kind: str, name: str) -> float | None:
+        """The last value, or none."""
+        _, values = self.curve(kind, name)
+        return float(values[-1]) if len(values) else None
+
+    def pace(self, last: int = 20) -> float | None:
+        """Steps a second over the last few training records, validations included."""
+        x, y = self.curve("train", "time")
+        steps, seconds = np.diff(x[-last:]), np.diff(y[-last:])
+        each = seconds / steps
+        worked = each < 20 * np.median(each) if len(each) else each > 0  # not while it was stopped
+        passed = float(seconds[worked].sum())
+        return float(steps[worked].sum()) / passed if passed > 0 else None
+
+
+def thinned(x: np.ndarray, y: np.ndarray, most: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """A curve with at most `most` points; its first, last, and every peak and dip are kept."""
+    if len(x) <= most:
+        return x, y
+    edges = np.linspace(0, len(x), (most - 2) // 2 + 1).astype(int)
+    kept = {0, len(x) - 1}
+    for start, end in itertools.pairwise(edges):
+        kept |= {start + int(y[start:end].argmin()), start + int(y[start:end].argmax())}
+    rows = sorted(kept)
+    return x[rows], y[rows]
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _curves(folder: str) -> Curves:
+    return Curves(Path(folder) / "metrics.jsonl")
+
+
+def curves(name: str) -> Curves:
+    """A run's metrics up to now."""
+    return _curves(str(path(name).resolve())).read_on()
+
+
+def log_tail(name: str, lines: int = 200) -> str:
+    """The end of what the worker printed; a progress bar shows only where it got to."""
+    try:
+        with open(path(name) / "log.txt", "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    whole = text.split("\n", 1)[-1] if size > TAIL_BYTES else text
+    last = whole.rstrip("\n").split("\n")[-lines:]
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in last)
+
+
+def states(name: str) -> dict[int, Path]:
+    """The folders of what the model made along the way, by step."""
+    found = {}
+    for folder in sorted((path(name) / "samples").glob("step_*")):
+        number = folder.name.removeprefix("step_")
+        if number.isdigit() and any(folder.glob("[!.]*")):
+            found[int(number)] = folder
+    return dict(sorted(found.items()))
+
+
+def sounds(folder: Path) -> list[Path]:
+    """The sounds that were made at a step, in order."""
+    return sorted(folder.glob("[!.]*.wav"))
+
+
+def trail(states: dict[int, Path], space: str) -> Trail | None:
+    """The latents of the validation clips along the way, if any were kept."""
+    from core.dsae.trajectory import FILE
+
+    files = {step: folder / FILE for step, folder in states.items()}
+    there = {step: _age(file) for step, file in files.items() if file.exists()}
+    return _trail({step: states[step] for step in there}, space, tuple(there.items()))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _trail(states: dict[int, Path], space: str, changed: tuple) -> Trail | None:
+    from core.dsae import trajectory as trail
+
+    return trail.read(states, space)
+
+
+def stores() -> dict[str, str]:
+    """The finished feature stores under data/: what each holds, by its path."""
+    found = {}
+    for file in sorted(DATA.glob("**/store.json")):
+        try:
+            info = json.loads(file.read_text(encoding="utf-8"))
+            if info["finished"]:
+                found[_shown(file.parent)] = f"{int(info['clips']):,} clips"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _shown(folder: Path) -> str:
+    return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+
+
+def differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings in which runs differ: for each its value by the run's name."""
+    flat = {name: _flat(merge(config, {})) for name, config in configs.items()}
+    settings = dict.fromkeys(key for values in flat.values() for key in values)
+    table = {s: {name: values.get(s, "") for name, values in flat.items()} for s in settings}
+    return {s: row for s, row in table.items() if len({str(v) for v in row.values()}) > 1}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        flat |= {f"{prefix}{key}": value} if inner is None else inner
+    return flat
+
+
+def ago(then: float) -> str:
+    """How long ago something was, in words."""
+    seconds = time.time() - then
+    return "just now" if seconds < 5 else f"{duration(seconds)} ago"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in two units: 2 h 05 min, 3 min 20 s, 12 s."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86_400} days {whole % 86_400 // 3600} h"

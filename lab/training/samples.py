@@ -1,0 +1,65 @@
+"""A run scrubbed through: what its model made of validation clips at every step that was kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from lab.training import latents as trail_map
+from lab.training import runs
+from lab.widgets import player
+
+SOUNDS_IN_ROW = 4
+TRAILS = {"Global latent v": "v", "Local latents z, mean over time": "z"}
+THROUGH_HELP = (
+    "What the model made of validation clips, at the step of the slider. For TS-DSAE: where it "
+    "puts them on the map of latents, and two of different labels, rebuilt from their own latents "
+    "and with their global latents swapped."
+)
+TRAIL_HELP = (
+    "Up to 240 validation clips on two principal components, around their middle. One PCA is "
+    "fitted to all steps together and both axes have one scale: as the slider moves, points move "
+    "and axes stay. "
+    "Colours are the label that v should carry: they should part in v and mix in z."
+)
+
+
+def draw(name: str) -> None:
+    """What the model made of validation clips, at every step that was kept: maps and sounds."""
+    states = runs.states(name)
+    if not states:
+        return
+    steps, key, seen = list(states), f"heard/{name}", f"seen/{name}"
+    if st.session_state.get(key) in (None, st.session_state.get(seen)):
+        st.session_state[key] = steps[-1]  # whoever listens to the latest goes on to the next
+    st.session_state[seen] = steps[-1]
+    st.subheader("Through training", anchor=False, help=THROUGH_HELP)
+    step = steps[0]
+    if len(steps) > 1:
+        step = st.select_slider("Step", steps, key=key, format_func="{:,}".format)
+    else:
+        st.caption(f"Step {step:,}; more follow.")
+    _trails(name, states, step)
+    _sounds(runs.sounds(states[step]), step)
+
+
+def _trails(name: str, states: dict[int, Path], step: int) -> None:
+    found = {title: runs.trail(states, space) for title, space in TRAILS.items()}
+    found = {title: trail for title, trail in found.items() if trail}
+    for column, (title, trail) in zip(st.columns(2), found.items(), strict=False):
+        with column:
+            trail_map.draw(title, trail, step, key=f"{title}/{name}", help=TRAIL_HELP)
+
+
+def _sounds(files: list[Path], step: int) -> None:
+    for start in range(0, len(files), SOUNDS_IN_ROW):
+        row = files[start : start + SOUNDS_IN_ROW]
+        for column, file in zip(
+            st.columns(SOUNDS_IN_ROW, vertical_alignment="bottom"), row, strict=False
+        ):
+            with column:
+                title = file.stem.split(" ", 1)[-1]
+                st.caption(f"{title[0].upper()}{title[1:]}")
+                player.player(file.read_bytes(), name=f"{title}, step {step}")
+    player.one_at_a_time()

@@ -1,0 +1,144 @@
+"""The Find page as people meet it: the real server, a real browser, sound and all."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import soundfile
+
+from core.audio.clip import read
+from lab.swap.data import HEADROOM
+from lab.widgets.mixture_slot import sources
+from tests.lab import encoders, separators
+from tests.lab.browser import Server, at_rest, needs_chromium
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+pytestmark = needs_chromium
+ROUNDING = 1 / 32768
+PLAYERS = 11  # of the query and of what is found
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, examples) -> Iterator[str]:
+    """Where the lab answers; it has one small store, without an index."""
+    folder = encoders.build(separators.build(tmp_path_factory.mktemp("checkpoints")))
+    data = encoders.corpus(tmp_path_factory.mktemp("data"), examples)
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    server = Server(log, folder, RAVEL_DATA=str(data))
+    yield server.address
+    server.kill()
+
+
+def sounds(tab: "sync_api.Page") -> list[np.ndarray]:
+    """What the players were sent, in the order of the page."""
+    addresses = tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    answers = [tab.request.get(address) for address in addresses]
+    assert all(answer.ok for answer in answers)
+    return [soundfile.read(io.BytesIO(answer.body()))[0] for answer in answers]
+
+
+def saved(tab: "sync_api.Page") -> list[dict[str, str]]:
+    with tab.expect_download() as started:
+        tab.get_by_role("button", name="CSV", exact=True).click()
+    with open(started.value.path(), encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(tab, address):
+    tab.goto(f"{address}/find")
+    at_rest(tab, PLAYERS)
+    query, *others = sounds(tab)
+    dog = read(sources()["dog"]["path"]).wave
+    assert np.abs(query - HEADROOM * dog).max() < 2 * ROUNDING
+    assert all(np.abs(sound).max() > 0.1 * HEADROOM for sound in others)
+    pictures = tab.locator("img[alt^='Log-mel spectrogram']")
+    assert pictures.count() == 10
+    assert pictures.evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 20)")
+    rows = saved(tab)
+    assert [row["rank"] for row in rows] == [str(i) for i in range(1, 11)]
+    assert sorted(float(row["distance"]) for row in rows) == [float(r["distance"]) for r in rows]
+
+    tab.locator(".st-key-find_only_scenes_label input").fill("rain")
+    tab.locator(".st-key-find_only_scenes_label input").press("Enter")
+    tab.wait_for_url("**find_only_scenes_label=rain**")
+    tab.keyboard.press("Escape")
+    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
+    assert {row["label"] for row in saved(tab)} == {"rain"}
+
+    tab.reload()
+    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
+    tab.locator(".st-key-find_like_1 button:visible").click()
+    tab.wait_for_url("**clip=scenes%2Frain**")
+    tab.get_by_text("a clip of scenes").wait_for()
+
+
+def rain_clips() -> Iterator[None]:
+    """As many as the store has: two-second segments of a bundled clip."""
+    seconds = len(read(sources()["rain"]["path"]).wave) / 16_000
+    yield from [None] * int(-(-(seconds - 0.5) // 2))
+
+
+def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, address, examples):
+    tab.goto(f"{address}/find?find_corpus=Bundled+examples")
+    at_rest(tab, PLAYERS)
+    tab.locator(".st-key-query_slot").get_by_text("Upload", exact=True).click()
+    tab.locator("input[type=file]").set_input_files(examples / "saxophone-1.flac")
+    tab.get_by_text("1. tenor saxophone").wait_for()
+    at_rest(tab, PLAYERS)
+    first = saved(tab)[0]
+    assert first["name"] == "saxophone-1" and float(first["distance"]) < 1e-3
+
+    whole = sounds(tab)[0]
+    tab.get_by_text("Channel 2", exact=True).click()
+    tab.wait_for_url("**find_what_of_2=Channel+2**")
+    tab.get_by_text("below the whole").wait_for()
+    at_rest(tab, PLAYERS)
+    assert np.abs(sounds(tab)[0] - whole).max() > 10 * ROUNDING
+    assert saved(tab)[0]["rank"] == "1"
+
+    tab.evaluate("document.querySelectorAll('audio')[1].play()")
+    tab.wait_for_function("document.querySelectorAll('audio')[1].currentTime > 0")
+    tab.evaluate("document.querySelectorAll('audio')[2].play()")
+    tab.wait_for_function("document.querySelectorAll('audio')[1].paused")
+
+
+def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab, address):
+    tab.goto(f"{address}/find?query=Dog+in+the+rain&find_what_of_2=Channel+2")
+    tab.get_by_text("below the whole").wait_for()
+    at_rest(tab)
+    tab.get_by_role("button", name="Show on the map").click()
+    tab.wait_for_url("**/map?**asked=Dog+in+the+rain**")
+    tab.wait_for_function(
+        """() => {
+            const graph = document.querySelector(".map .plot");
+            const query = graph?.data?.find((trace) => trace.meta?.queries);
+            const words = [...document.querySelectorAll(".map .annotation-text")]
+                .map((word) => word.textContent);
+            return query?.x.length == 2 && words.join() == "Query,Channel 2";
+        }"""
+    )
+    tab.wait_for_function("document.querySelectorAll('.st-key-map_asked audio').length == 2")
+
+    place = tab.evaluate(
+        """() => {
+            const graph = document.querySelector(".map .plot"), layout = graph._fullLayout;
+            const box = graph.getBoundingClientRect(), trace = graph.data[0];
+            const at = trace.x.indexOf(Math.max(...trace.x));
+            return [box.left + layout._size.l + layout.xaxis.d2p(trace.x[at]),
+                box.top + layout._size.t + layout.yaxis.d2p(trace.y[at])];
+        }"""
+    )
+    tab.mouse.click(*place)
+    tab.wait_for_function("document.querySelector('.st-key-map_heard audio')?.currentTime > 0")
+    tab.locator(".map .annotation-text").first.click()
+    tab.wait_for_function(
+        "[...document.querySelectorAll('.st-key-map_asked audio')].some(p => p.currentTime > 0)"
+    )
+    tab.mouse.click(*place)
+    at_rest(tab)
+    tab.get_by_role("button", name="Find similar").click()
+    tab.wait_for_url("**/find?**clip=scenes%2F**")
+    tab.get_by_text("a clip of scenes").wait_for()

@@ -1,0 +1,254 @@
+"""The Remix page, driven in process: a duet through models that were never trained."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+from core.checkpoints import checkpoint as checkpoints
+from core.dsae import instruments as known
+from lab.remix import data as remixing
+from lab.remix.view import FIRST
+from lab.separate import data as separation
+from lab.separate.data import Channels
+from lab.swap.data import HEADROOM
+from tests.lab import separators
+from tests.lab.pages import desk, played, says, titles, wav
+
+PAGE = "lab/pages/remix.py"
+ROUNDING = 1 / 32768  # of a 16-bit file
+KNOWN = ("bassoon", "flute", "violin")
+NAMES = ("Mixture", "Channel 1", "Channel 2", "Stem 1", "Stem 2", "Remix")  # of the sounds
+
+
+@pytest.fixture(scope="session")
+def both(untrained, tmp_path_factory) -> Path:
+    """A folder of separators and of a model that knows three instruments."""
+    folder = separators.build(tmp_path_factory.mktemp("both"))
+    for checkpoint in untrained.iterdir():
+        shutil.copytree(checkpoint, folder / checkpoint.name)
+    means = np.random.default_rng(0).normal(size=(3, 16))
+    told = known.Known(KNOWN, means, np.eye(16), (9, 9, 9), "instruments")
+    known.write(checkpoints.Checkpoint(folder / "ts-dsae-plus"), told)
+    return folder
+
+
+@pytest.fixture
+def remix_page(page, both, monkeypatch) -> AppTest:
+    """The Remix page with a separator of two channels, not run yet."""
+    monkeypatch.setattr(checkpoints, "SHIPPED", both)
+    page.query_params["separator"] = "separator-scenes"
+    return page.switch_page(PAGE)
+
+
+@pytest.fixture
+def kept(remix_page) -> AppTest:
+    """The page, not run yet, on which no channel is changed."""
+    remix_page.query_params["instrument_1"] = "Its own"
+    return remix_page
+
+
+def sounds(page: AppTest, files: dict[str, bytes]) -> dict[str, np.ndarray]:
+    """What the players hold, by the titles above them."""
+    waves = played(page, files)
+    return dict(zip(NAMES[: len(waves)], waves, strict=True))
+
+
+def test_a_duet_opens_with_one_part_played_by_another_instrument(remix_page, media):
+    page = remix_page.run()
+
+    assert not page.exception and not page.error
+    shown = [title.split("**")[1] for title in titles(page)]
+    assert shown[:3] == ["Mixture", "Channel 1", "Channel 2"]
+    assert shown[-3:] == ["Stem 1", "Stem 2", "Remix"]
+    assert page.selectbox(key="instrument_1").value == FIRST
+    heard = sounds(page, media)
+    assert np.abs(heard["Mixture"]).max() == pytest.approx(HEADROOM, abs=ROUNDING)
+    both_channels = heard["Channel 1"] + heard["Channel 2"]
+    assert np.abs(both_channels - heard["Mixture"]).max() < 3 * ROUNDING
+    both_stems = heard["Stem 1"] + heard["Stem 2"]
+    assert np.abs(both_stems - heard["Remix"]).max() < 3 * ROUNDING
+    assert np.array_equal(heard["Stem 2"], heard["Channel 2"])
+    assert np.abs(heard["Stem 1"] - heard["Channel 1"]).max() > 100 * ROUNDING
+    assert len(page.get("plotly_chart")) == 3 + 3 + 3  # sounds in, the map and melodies, sounds out
+
+
+def test_with_nothing_changed_the_remix_is_the_mixture(kept, media):
+    page = kept.run()
+
+    heard = sounds(page, media)
+    assert np.abs(heard["Remix"] - heard["Mixture"]).max() < 3 * ROUNDING
+    assert says(page, "100% as separated")
+
+
+def test_each_channel_is_told_to_sound_like_the_instruments_that_are_known(kept):
+    page = kept.run()
+
+    told = [c.value for c in page.caption if c.value.startswith("Sounds like")]
+    assert len(told) == 2
+    for line in told:
+        parts = line.removeprefix("Sounds like ").split(", ")
+        shares = [int(part.rsplit(" ", 1)[1].rstrip("%")) for part in parts]
+        assert {part.rsplit(" ", 1)[0] for part in parts} <= set(KNOWN)
+        assert shares == sorted(shares, reverse=True) and 97 <= sum(shares) <= 102
+
+
+def test_only_what_a_change_touches_is_made_anew(remix_page, media, monkeypatch):
+    page = remix_page.run()
+    before, made = sounds(page, media), []
+    from core.remix import remix
+
+    exchange = remix.exchange
+    monkeypatch.setattr(remix, "exchange", lambda *given: made.append(given[1]) or exchange(*given))
+    monkeypatch.setattr(remix, "listen", None)  # nor is anything encoded again
+    page.selectbox(key="instrument_2").set_value("Violin").run()
+
+    assert not page.exception and not page.error and made == [2]
+    after = sounds(page, media)
+    for name in ("Mixture", "Channel 1", "Channel 2", "Stem 1"):
+        assert np.array_equal(before[name], after[name])
+    assert not np.array_equal(before["Stem 2"], after["Stem 2"])
+
+
+def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(kept, media):
+    page = kept.run()
+    page.selectbox(key="melody_1").set_value("Channel 2’s").run()
+    assert titles(page)[-3] == "**Stem 1** :gray[melody of channel 2]"
+    page.selectbox(key="instrument_2").set_value("Channel 1’s").run()
+    assert titles(page)[-2] == "**Stem 2** :gray[played by channel 1]"
+    assert not page.exception and not page.error
+
+    charts = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    (chart,) = [c for c in charts if c["data"][0].get("text")]
+    assert set(chart["data"][0]["text"]) == set(KNOWN)
+    places = [(trace["x"], trace["y"]) for trace in chart["data"][1:]]
+    (arrow,) = chart["layout"]["annotations"]
+    assert len(places) == 2 and arrow["arrowhead"]
+
+
+def test_a_recording_gives_its_melody(kept, media):
+    page = kept.run()
+    page.selectbox(key="melody_2").set_value("A recording").run()
+    assert not page.exception and not page.error
+    page.selectbox(key="melody_2_clip").select("Clarinet, low register").run()
+    assert titles(page)[-2] == "**Stem 2** :gray[melody of clarinet]"
+    assert not np.array_equal(*(sounds(page, media)[name] for name in ("Channel 2", "Stem 2")))
+
+
+def test_levels_are_heard_in_the_remix_and_told(kept, media):
+    kept.query_params["levels"] = "m0,-6"
+    page = kept.run()
+
+    assert desk(page)["strips"][0]["mute"] and desk(page)["strips"][1]["level"] == -6
+    heard = sounds(page, media)
+    expected = 10 ** (-6 / 20) * heard["Channel 2"]
+    assert np.abs(heard["Remix"] - expected).max() < 2 * ROUNDING
+    assert [track["name"] for track in desk(page)["tracks"]] == ["1 clarinet", "2 violin"]
+
+
+def test_when_all_stems_are_muted_the_page_says_so(kept):
+    kept.query_params["levels"] = "m0,m0"
+    page = kept.run()
+    assert not page.exception and says(page, "every stem is muted")
+
+
+def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples):
+    from core.remix.changes import Change
+    from lab.widgets.mixture_slot import bundled
+
+    monkeypatch.setattr(checkpoints, "SHIPPED", both)
+    taken = bundled(("violin-2", "trumpet-1"))
+    separator, model = (checkpoints.find(n) for n in ("separator-duets", "ts-dsae-plus"))
+    way = remixing.Way(taken, separator, model)
+    changes = [Change("flute", level=-3.0), Change(level=None), Change(), Change()]
+    stems = [remixing.stem(way, i, change).wave for i, change in enumerate(changes, 1)]
+    heard = remixing.mixed(stems, [change.level for change in changes])
+    packed = remixing.to_zip(way, separation.mixture(taken), changes, heard, "Thanks.")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        waves = {n: soundfile.read(archive.open(n))[0] for n in archive.namelist() if "wav" in n}
+        told = json.loads(archive.read("remix.json"))
+    total = sum(waves[f"stem-{i}.wav"] for i in range(1, 5))
+    assert np.abs(total - waves["remix.wav"]).max() < 1e-6
+    assert [c["instrument"] for c in told["channels"]] == ["flute", "kept", "kept", "kept"]
+    assert [c["level"] for c in told["channels"]] == [-3.0, None, 0.0, 0.0]
+
+
+def test_clips_are_mixed_on_the_spot_and_only_instruments_are_offered(kept, media):
+    page = kept.run()
+    page.segmented_control(key="mixture_from").set_value("Mix").run()
+    assert "Dog, barking outside" not in page.selectbox(key="mixture_clip_1").options
+    page.slider(key="mixture_level_2").set_value(-9.0).run()
+    assert not page.exception and not page.error
+    assert len(page.get("audio")) == 6
+
+
+def test_four_channels_are_changed_and_mixed_alike(remix_page, media):
+    remix_page.query_params["separator"] = "separator-duets"
+    remix_page.query_params["instrument_4"] = "Violin"
+    page = remix_page.run()
+
+    assert not page.exception and not page.error
+    assert titles(page)[-2] == "**Stem 4** :gray[played by violin]"
+    assert len(page.get("audio")) == 1 + 4 + 4 + 1
+    assert len(desk(page)["tracks"]) == 4
+
+
+def test_a_silent_channel_is_told_and_offers_no_change(kept, media, monkeypatch):
+    def silent(checkpoint, taken):
+        wave = separation.mixture(taken).clip.wave
+        return Channels(np.stack([wave, 0 * wave]), None)
+
+    monkeypatch.setattr(separation, "separate", silent)
+    remixing._heard.clear()
+    page = kept.run()
+
+    assert not page.exception and not page.error
+    assert says(page, "Silent: the separator put nothing in here")
+    assert "instrument_2" not in {box.key for box in page.selectbox}
+    assert "Channel 2’s" not in page.selectbox(key="instrument_1").options
+    remixing._heard.clear()
+
+
+def test_a_model_that_knows_nobody_offers_recordings_and_channels_alone(kept):
+    kept.query_params["model"] = "dsae-dmelodies"
+    page = kept.run()
+    assert not page.exception and not page.error
+    expected = ["Its own", "Channel 2’s", "A recording"]
+    assert page.selectbox(key="instrument_1").options == expected
+    assert says(page, "python -m core instruments")
+
+
+def test_nonsense_in_the_address_is_passed_over(remix_page):
+    remix_page.query_params["instrument_1"] = "Kazoo"
+    remix_page.query_params["melody_2"] = "Channel 9’s"
+    remix_page.query_params["levels"] = "x,y"
+    page = remix_page.run()
+    assert not page.exception and not page.error
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"no sound", "not a sound file"), (wav(np.zeros(16_000, np.float32)), "is silent")],
+    ids=["not audio", "silent"],
+)
+def test_a_bad_upload_is_explained_in_the_slot(kept, data, words):
+    page = kept.run()
+    page.segmented_control(key="mixture_from").set_value("Upload").run()
+    page.file_uploader(key="mixture_upload").upload("duet.wav", data).run()
+    assert not page.exception
+    assert len(page.error) == 1 and words in page.error[0].value
+    assert not page.get("audio")
+
+
+def test_without_models_the_page_says_how_to_get_them(remix_page, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    page = remix_page.run()
+    assert not page.exception and not page.error
+    assert "python -m core train" in page.info[0].value
+    assert len(page.get("audio")) == 1

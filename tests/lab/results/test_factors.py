@@ -1,0 +1,114 @@
+"""Figure 7 on the Results page: shares of swaps as they were scored, and one swap made live."""
+
+import base64
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+from core.audio.clip import read
+from core.checkpoints import checkpoint as checkpoints
+from core.dsae.latents import load, swap_clips
+from lab import bundled
+from lab.results import factors as result_factors
+from tests.lab.conftest import APP
+
+CASES = ("rebuilt", "swap_instrument", "swap_octave", "swap_instrument_and_octave")
+
+
+def scored() -> dict[str, dict[str, float]]:
+    found = {}
+    for number, case in enumerate(CASES):
+        for told in ("instrument", "octave", "all"):
+            value = 0.9 - 0.1 * number - (0.05 if told == "octave" else 0.0)
+            found[f"{case}_told_{told}"] = {"value": value, "low": value - 0.02, "high": value}
+    return found
+
+
+@pytest.fixture
+def page(untrained, tmp_path, monkeypatch):
+    """The page with a checkpoint that has the scores, and one that has not."""
+    shutil.copytree(untrained / "ts-dsae-plus", tmp_path / "two-factors")
+    shutil.copytree(untrained / "dsae-dmelodies", tmp_path / "one-factor")
+    judged = {"judge_global_octave": {"value": 0.4, "low": 0.3, "high": 0.5}}
+    metrics = {"octaves": {"clips": 9, **judged, **scored()}}
+    checkpoints.find(tmp_path / "two-factors").write_metrics(metrics)
+    checkpoints.find(tmp_path / "one-factor").write_metrics({"dmelodies": {"clips": 9}})
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    return AppTest.from_file(APP, default_timeout=120).switch_page("lab/pages/results.py")
+
+
+def test_the_shares_of_every_case_are_drawn_with_their_intervals(page):
+    page.run()
+    assert not page.exception
+    assert "**two-factors** on octaves" in " ".join(caption.value for caption in page.caption)
+    assert any("octave 0.400" in caption.value for caption in page.caption)
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)
+    places = drawn["layout"]["yaxis"]["ticktext"]
+    dots = {trace["name"]: trace for trace in drawn["data"] if "customdata" in trace}
+    assert sorted(dots) == ["Both", "Instrument", "Octave"]
+    assert sorted(t["name"] for t in drawn["data"] if t["showlegend"]) == sorted(dots)
+    assert places[2] == "Another octave"
+    assert dots["Octave"]["x"] == pytest.approx([0.85, 0.75, 0.65, 0.55])
+    assert "0.650 [0.630, 0.650]" in dots["Octave"]["text"][2]
+
+
+def test_one_swap_is_seen_and_heard_and_is_the_model_s_own(page, media):
+    page.run()
+    page.segmented_control(key="factors_target").set_value("octave").run()
+    assert not page.exception
+    clips = [
+        read(bundled.EXAMPLES / "octaves" / f"{name}.flac")
+        for name in ("violin-octave-4", "violin-octave-5")
+    ]
+    expected = swap_clips(load("two-factors"), *clips).swapped.numpy()
+    assert len(page.get("plotly_chart")) == 4
+    shown = json.loads(page.get("plotly_chart")[3].proto.spec)["data"][0]["z"]
+    shown = np.frombuffer(base64.b64decode(shown["bdata"]), shown["dtype"])
+    loudest = max(expected.max(), *(bands(clip).max() for clip in clips))
+    decibels = 10 * np.log10(np.e) * (expected.T - loudest)
+    assert shown.reshape(80, -1) == pytest.approx(decibels, abs=1e-2)
+    sounds = [soundfile.read(io.BytesIO(data))[0] for data in media.values() if data[:4] == b"RIFF"]
+    assert any(
+        np.abs(sound[:64_000] - 0.5 * clips[1].wave).max() < 1e-3
+        for sound in sounds
+        if len(sound) >= 64_000
+    )
+
+
+def bands(clip):
+    from core.audio.mel import log_mel
+
+    return log_mel(clip.wave).numpy()
+
+
+def test_without_a_model_that_was_scored_so_there_is_no_figure(page, tmp_path):
+    shutil.rmtree(tmp_path / "two-factors")
+    page.run()
+    assert not page.exception and not page.get("plotly_chart")
+    assert not any("Figure 7" in heading.value for heading in page.subheader)
+
+
+def test_the_shares_are_downloaded_in_numbers():
+    frame = result_factors.frame(scored())
+    assert len(frame) == 12
+    line = frame[(frame["target differs in"] == "Both others") & (frame["told"] == "Instrument")]
+    assert line[["value", "low", "high"]].iloc[0].tolist() == pytest.approx([0.6, 0.58, 0.6])
+
+
+def test_the_clips_are_what_their_names_say():
+    """Their pitches lie in the octaves they are named by."""
+    from core.audio import pitch
+
+    for name, row in bundled.octaves().items():
+        clip = read(bundled.EXAMPLES / "octaves" / f"{name}.flac")
+        heard = pitch.track(clip.wave, capacity="tiny")
+        midi = 69 + 12 * np.log2(heard.f0[heard.confidence > 0.5] / 440)
+        lowest = 12 * (int(row["octave"]) + 1)
+        assert lowest - 0.5 < np.median(midi) < lowest + 14.5, name
+        assert row["instrument"] in name

@@ -1,0 +1,151 @@
+"""The Swap page as people meet it: the real server, a real browser, the models that ship."""
+
+import io
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from core.checkpoints.checkpoint import list_checkpoints
+from tests.lab.browser import Server, at_rest, needs_chromium
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+pytestmark = [
+    needs_chromium,
+    pytest.mark.skipif(not list_checkpoints("dsae"), reason="no checkpoint ships"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Where the lab answers."""
+    server = Server(tmp_path_factory.mktemp("server") / "log.txt")
+    yield server.address
+    server.kill()
+
+
+# How many players there were while the page moved, and which of its elements faded.
+SEEN = """() => {
+    const seen = { counts: [], fading: [] };
+    const look = () => {
+        seen.counts.push(document.querySelectorAll("audio").length);
+        for (const { effect } of document.getAnimations())
+            if (effect.target.classList.contains("stElementContainer"))
+                seen.fading.push(effect.target.className);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
+    window.seen = seen;
+}"""
+
+
+def choose(tab: "sync_api.Page", side: str, title: str) -> None:
+    tab.locator(f".st-key-{side} input").click()
+    tab.get_by_role("option", name=title, exact=True).click()
+    tab.get_by_text(f"{side.title()}: {title.split(',')[0].lower()}", exact=True).wait_for()
+    at_rest(tab, 4)
+
+
+def open_page(tab: "sync_api.Page", address: str, players: int = 4) -> None:
+    tab.goto(address)
+    at_rest(tab, players)
+
+
+def durations(tab: "sync_api.Page") -> list[float]:
+    return tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.duration)")
+
+
+def sources(tab: "sync_api.Page") -> list[str]:
+    return tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+
+
+def test_two_recordings_and_their_swaps_are_seen_and_can_be_played(tab, address):
+    open_page(tab, address)
+
+    assert all(sources(tab)) and len(set(sources(tab))) == 4
+    assert durations(tab) == pytest.approx([2.97] * 4, abs=0.05)
+    assert tab.locator(".js-plotly-plot .heatmaplayer image").count() == 4
+    for title in ("Source: violin", "Target: trumpet", "Source melody, target instrument"):
+        assert tab.get_by_text(title, exact=True).is_visible()
+
+
+def test_switching_the_swap_exchanges_the_results_and_is_kept_in_the_address(tab, address):
+    open_page(tab, address)
+    before = sources(tab)
+
+    tab.locator(".st-key-swap").get_by_text("Melody", exact=True).click()
+    tab.wait_for_url("**/?swap=Melody")
+    tab.wait_for_function(
+        """before => {
+            const now = [...document.querySelectorAll("audio")].map(p => p.currentSrc);
+            return now[2] == before[3] && now[3] == before[2];
+        }""",
+        arg=before,
+    )
+    assert sources(tab)[:2] == before[:2]
+
+    tab.reload()
+    at_rest(tab, 4)
+    assert tab.get_by_text("its own instrument, playing the other's melody").is_visible()
+
+
+def test_starting_a_player_pauses_the_one_before(tab, address):
+    open_page(tab, address)
+    playing = tab.evaluate(
+        """async () => {
+            const players = [...document.querySelectorAll("audio")];
+            await players[0].play();
+            await players[2].play();
+            return players.map(player => !player.paused);
+        }"""
+    )
+    assert playing == [False, False, True, False]
+
+
+def test_sound_and_latents_are_saved_by_their_buttons(tab, address):
+    open_page(tab, address)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="WAV").first.click()
+    wave, rate = soundfile.read(download.value.path())
+    assert rate == 16_000 and len(wave) / rate == pytest.approx(durations(tab)[2], abs=0.01)
+
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Target latents").first.click()
+    with np.load(io.BytesIO(Path(download.value.path()).read_bytes())) as arrays:
+        assert arrays["z"].shape[0] == pytest.approx(2.97 * 62.5, abs=2)
+
+
+def test_a_file_that_is_no_sound_is_explained_and_a_good_one_is_taken(tab, address, examples):
+    open_page(tab, address)
+    slot = tab.locator(".st-key-source_slot")
+    slot.get_by_text("Upload", exact=True).click()
+    chooser = slot.locator("input[type=file]")
+    chooser.set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
+    slot.get_by_text("not a sound file").wait_for()
+
+    chooser.set_input_files(examples / "flute-1.flac")
+    tab.get_by_text("Source: flute-1", exact=True).wait_for()
+    at_rest(tab, 4)
+
+
+def test_while_a_choice_is_answered_players_stay_where_they_are_and_nothing_fades(tab, address):
+    open_page(tab, address)
+    for side, title in (
+        ("source", "Flute, slow phrase"),
+        ("target", "Clarinet, low register"),
+    ):  # from the first choice on
+        before = sources(tab)
+        tab.evaluate(SEEN)
+        choose(tab, side, title)
+        seen = tab.evaluate("window.seen")
+        assert set(seen["counts"]) == {4} and not seen["fading"]
+        assert all(now != then for now, then in zip(sources(tab)[2:], before[2:], strict=True))
+
+
+def test_who_embeds_the_lab_does_not_control_it(address):
+    with urllib.request.urlopen(f"{address}/_stcore/host-config") as answer:
+        assert json.load(answer)["allowedOrigins"] == []

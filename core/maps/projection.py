@@ -1,7 +1,8 @@
 """Points on a plane or in a room: PCA at once, UMAP by a process of its own that writes to disk.
 
-python -m core.maps.projection FOLDER SPACE SETTINGS is that process; `start` runs it. A folder holds
-the projections of the same clips through one model, a space is which of its latents the points are.
+python -m core.maps.projection FOLDER SPACE SETTINGS is that process; `start` runs it. A folder
+holds the projections of the same clips through one model, a space is which of its latents the
+points are.
 
 Letters: P points of D dimensions, Q queries that are not among them.
 """

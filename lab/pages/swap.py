@@ -11,10 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from core.audio.clip import CLIP_SECONDS, Clip
 from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
-from lab import bundled, pace
+from lab import bundled
 from lab.swap import data as live
 from lab.widgets import played, player, slot, spectrogram
-from lab.widgets.cell import Cell
+from lab.widgets.cell import Cell, steady
 
 NOBODY = "None"
 SOON = 0.3  # s in which sounds are made for which nobody need be told to wait
@@ -130,7 +130,7 @@ def offer_latents(row: Row) -> None:
         )
 
 
-pace.steady()
+steady()
 checkpoints = {checkpoint.name: checkpoint for checkpoint in list_checkpoints("dsae")}
 names = list(checkpoints)
 
@@ -198,6 +198,7 @@ for column, (side, clip) in zip(st.columns(2), clips.items(), strict=True):
     with column:
         inputs[side] = Cell(side, f"{side.title()}: {who(clip)}" if clip else side.title())
 rows = [reserve(pair.checkpoint) for pair in pairs]
+results = [item for row in rows for item in row.cells.items()]
 if not names:
     st.info(
         "Train one with `python -m core train`, and put it into the folder checkpoints "
@@ -217,7 +218,7 @@ quick = live.soon(SOON)
 if not quick:
     for side in filled:
         inputs[side].expect(picture=True)
-    for cell in (cell for row in rows for cell in row.cells.values()):
+    for _, cell in results:
         cell.expect(picture=True, sound=True)
 for side, clip in clips.items():
     if not clip:
@@ -232,12 +233,13 @@ scale = spectrogram.Scale(
     seconds=max((clip.seconds for clip in filled.values()), default=CLIP_SECONDS),
 )
 # A browser that draws lets players wait: what is made at once is heard first, and then seen.
-pictures = [*inputs.values(), *(cell for row in rows for cell in row.cells.values())]
+pictures = [*inputs.values(), *(cell for _, cell in results)]
 if not (quick or with_pitch):
     for side in filled:
         pictures.remove(inputs[side])
         inputs[side].draw(scale)
 
+made = []  # rows whose model could be loaded
 for row, pair in zip(rows, pairs, strict=True):
     try:
         with row.tools, st.spinner("Loading the model"):
@@ -251,12 +253,13 @@ for row, pair in zip(rows, pairs, strict=True):
     for part, cell in row.cells.items():
         cell.log_mel = mels[part]
         cell.play(wavs[part], file_name(part, row.checkpoint))
+    made.append(row)
 
 if quick:
     time.sleep(SOUND_FIRST)
     for side, clip in filled.items():
         inputs[side].play(live.wav(clip))
-for row in rows:
+for row in made:
     offer_latents(row)
 if not with_pitch:
     for cell in pictures:
@@ -267,7 +270,7 @@ else:
         if cell.wav:
             cell.expect(picture=True)
             cell.draw(scale, live.pitch(cell.wav))
-    for part, cell in (item for row in rows for item in row.cells.items()):
+    for part, cell in results:
         if cell.wav:
             kept = live.melody_kept(inputs[live.GIVERS[part][0]].wav, cell.wav)
             cell.state("No pitch" if isnan(kept) else f"Melody kept: {kept:.0%}")

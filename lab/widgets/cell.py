@@ -12,6 +12,22 @@ from lab.widgets import player, spectrogram
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
 
+# Streamlit lets elements fade that a run of the page has not drawn anew.
+STEADY = """
+<style>
+.stElementContainer { opacity: 1 !important; transition: none !important; }
+</style>
+"""
+
+
+def steady() -> None:
+    """Let this page's elements stay as they are until they are drawn anew.
+
+    For a page whose cells say what is being made. They would fade after half a second only, but
+    the browser prepares an animation and a layer for each of them in every run.
+    """
+    st.html(STEADY)
+
 
 class Cell:
     """Places reserved at once and filled as results arrive, so that nothing on the page jumps."""

@@ -78,9 +78,9 @@ def network(config: Config) -> torch.nn.Module:
 
         return Separator(config.model)
     if config.system == "vocoder":
-        from core.vocoder.model import Vocoder
+        from core.vocoder.model import VocoderNetwork
 
-        return Vocoder(**config.model.model_dump())
+        return VocoderNetwork(**config.model.model_dump())
     from core.contrastive.model import Contrastive
 
     return Contrastive(config.model)

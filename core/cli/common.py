@@ -6,7 +6,7 @@ from typing import Any
 
 from core.checkpoints.checkpoint import USUAL
 from core.errors import RavelError
-from core.vocoder import play as playing
+from core.vocoder.play import ROUTES, default_route
 
 
 def command(commands: Any, name: str, summary: str, example: str, run: Any) -> Any:
@@ -36,10 +36,10 @@ def add_checkpoint(parser: Any, default: str = USUAL) -> None:
 def add_route(parser: Any) -> None:
     parser.add_argument(
         "--route",
-        choices=list(playing.WAYS),
+        choices=list(ROUTES),
         help="how log-mels become sound: "
-        + "; ".join(f"{way}: {says}" for way, says in playing.WAYS.items())
-        + f" (default: {playing.usual()})",
+        + "; ".join(f"{way}: {says}" for way, says in ROUTES.items())
+        + f" (default: {default_route()})",
     )
 
 

@@ -31,7 +31,7 @@ def run_instruments(arguments: argparse.Namespace) -> None:
     store = FeatureStore.open(arguments.data)
     from tqdm import tqdm
 
-    from core.dsae import instruments as known
+    from core.dsae.instruments import compute_instruments, write_instruments
     from core.dsae.latents import load
 
     model = load(arguments.checkpoint)
@@ -41,6 +41,6 @@ def run_instruments(arguments: argparse.Namespace) -> None:
             bar.total = of
             bar.update(done - bar.n)
 
-        found = known.learn(model, store, arguments.factor, progress=progress)
-    path = known.write(model.checkpoint, found)
+        found = compute_instruments(model, store, arguments.factor, progress=progress)
+    path = write_instruments(model.checkpoint, found)
     say(f"wrote {path}: {', '.join(found.names)}")

@@ -76,10 +76,10 @@ def run_remix(arguments: argparse.Namespace) -> None:
     from core.remix.remix import remix
     from core.separation.separate import load
     from core.training.distributed import pick_device
-    from core.vocoder.play import checked, play
+    from core.vocoder.play import check_route, play
 
     apart = load(arguments.separator, device=str(pick_device(arguments.device)))
-    to_waveform = partial(play, way=checked(arguments.route))
+    to_waveform = partial(play, way=check_route(arguments.route))
     made = remix(mixture, apart, load_model(arguments), changes, to_waveform=to_waveform)
     folder = save(made, arguments.out)
     say(summary(made))
@@ -98,7 +98,7 @@ def parse(
     arguments: argparse.Namespace, model: Checkpoint, separator: Checkpoint
 ) -> dict[int, "Change"]:
     """The changes that were asked for, by channel. Raises RavelError; needs no torch."""
-    from core.dsae import instruments as known
+    from core.dsae.instruments import read_instruments
     from core.remix.changes import Change, check
 
     who = _by_channel("--channel", arguments.channel, _instrument)
@@ -109,7 +109,7 @@ def parse(
         for number in sorted({*who, *melodies, *levels})
     }
     count = int(separator.config.get("model", {}).get("channels", 0))
-    check(changes, count, known.read(model), model.name)
+    check(changes, count, read_instruments(model), model.name)
     return changes
 
 

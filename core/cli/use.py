@@ -70,7 +70,7 @@ def run_swap(arguments: argparse.Namespace) -> None:
     if arguments.what == "local":
         of_source, of_target = of_target, of_source
     swapped = model.swap(of_source, of_target)
-    wave = long.to_waveform(swapped, partial(play, way=arguments.route))
+    wave = long.to_waveform(swapped, partial(play, route=arguments.route))
     write_wav(arguments.out, wave.numpy())
     say(f"wrote {arguments.out}")
 

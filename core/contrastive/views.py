@@ -25,7 +25,7 @@ from core.errors import RavelError
 from core.files import replace
 
 if TYPE_CHECKING:
-    from core.separation.separate import Splitter
+    from core.separation.separate import SeparationModel
 
 QUIET = -45.0  # dB, as `level` has it: a tone 60 dB below full scale. Clips are padded with zeros
 TRIES = 4
@@ -41,7 +41,9 @@ def mixtures(store: FeatureStore, *, progress: bool = True) -> np.ndarray:
     return _kept(store, "mixture", 1, lambda waves: waves[:, None], progress)
 
 
-def channels(store: FeatureStore, splitter: Splitter, *, progress: bool = True) -> np.ndarray:
+def channels(
+    store: FeatureStore, splitter: SeparationModel, *, progress: bool = True
+) -> np.ndarray:
     """Log-mels float16 [N, M, T, 64] of the channels a separator makes of a store's clips.
 
     Made once, kept in the store under the separator's digest. Raises RavelError without audio.

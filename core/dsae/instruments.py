@@ -35,7 +35,7 @@ class Likeness(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class InstrumentTable:
     """Instruments by name: their mean v, `means` [K, V], and how v spreads about them, [V, V].
 
     `within` is the covariance inside a class, the same for all, and `clips` [K] how many there
@@ -50,7 +50,7 @@ class Known:
 
     def mean(self, name: str) -> np.ndarray:
         """An instrument's mean v [V]. Raises RavelError naming those there are."""
-        wanted = called(name)
+        wanted = instrument_name(name)
         if wanted not in self.names:
             raise RavelError(
                 f"There is no instrument called {name!r} among those that the model knows: choose "
@@ -89,12 +89,12 @@ class Known:
         return np.linalg.solve(root, np.asarray(v, np.float64).T).T
 
 
-def called(name: str) -> str:
+def instrument_name(name: str) -> str:
     """An instrument's name as it is kept: `Tenor-Saxophone` is `tenor saxophone`."""
     return " ".join(name.replace("-", " ").replace("_", " ").casefold().split())
 
 
-def read(checkpoint: Checkpoint) -> Known | None:
+def read_instruments(checkpoint: Checkpoint) -> InstrumentTable | None:
     """The instruments that a checkpoint knows, None if it was never told of any.
 
     Raises RavelError for a damaged file.
@@ -109,7 +109,7 @@ def read(checkpoint: Checkpoint) -> Known | None:
         means = np.array([row["v"] for row in rows], np.float64)
         within = np.array(told["within"], np.float64)
         clips = tuple(int(row["clips"]) for row in rows)
-        found = Known(names, means, within, clips, str(told["store"]))
+        found = InstrumentTable(names, means, within, clips, str(told["store"]))
         size = (len(names), int(checkpoint.config["model"]["v_size"]))
         right = means.shape == size and within.shape == (size[1], size[1]) and names
         if not (right and np.isfinite(means).all() and (np.linalg.eigvalsh(within) > -1e-6).all()):
@@ -122,14 +122,14 @@ def read(checkpoint: Checkpoint) -> Known | None:
     return found
 
 
-def learn(
+def compute_instruments(
     model: Disentangler,
     store: FeatureStore,
     factor: str = "instrument",
     *,
     progress: Callable[[int, int], Any] = lambda done, of: None,
     seed: int = 0,
-) -> Known:
+) -> InstrumentTable:
     """The instruments of a store's training clips, as a model hears them.
 
     Raises RavelError for a store without such labels or with too few clips.
@@ -139,7 +139,7 @@ def learn(
         raise RavelError(
             f"{store.path} has no training clips with the label {factor!r}: choose another store."
         )
-    labels = np.array([called(str(label)) for label in store.labels[factor][rows]])
+    labels = np.array([instrument_name(str(label)) for label in store.labels[factor][rows]])
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < FEWEST:
         raise RavelError(f"{store.path} has one clip alone of {names[counts.argmin()]}: add more.")
@@ -154,10 +154,12 @@ def learn(
             progress(sum(map(len, v)), total)
     means = np.stack([np.mean(found, axis=0) for found in v])
     within = np.mean([np.atleast_2d(np.cov(np.stack(found).T)) for found in v], axis=0)
-    return Known(tuple(map(str, names)), means, within, tuple(map(int, counts)), store.path.name)
+    return InstrumentTable(
+        tuple(map(str, names)), means, within, tuple(map(int, counts)), store.path.name
+    )
 
 
-def write(checkpoint: Checkpoint, known: Known) -> Path:
+def write_instruments(checkpoint: Checkpoint, known: InstrumentTable) -> Path:
     """Put instruments.json beside the weights. Raises RavelError for a copy of the Hub's."""
     checkpoint.check_ours()
     instruments = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.audio.clip import Clip
-from core.dsae.instruments import Known
+from core.dsae.instruments import InstrumentTable
 from core.errors import RavelError
 
 Giver = Clip | int  # who gives an instrument or a melody: a clip, or a channel by its number
@@ -32,7 +32,9 @@ class Change:
         return self.instrument is None and self.melody is None
 
 
-def check(changes: Mapping[int, Change], count: int, instruments: Known | None, model: str) -> None:
+def check(
+    changes: Mapping[int, Change], count: int, instruments: InstrumentTable | None, model: str
+) -> None:
     """Raise RavelError for a change of, or by, a channel that there is not among `count`, to an
     instrument that the `model` does not know, or to a level that is no number."""
     for number, change in changes.items():
@@ -46,10 +48,10 @@ def check(changes: Mapping[int, Change], count: int, instruments: Known | None, 
         if change.level is not None and not np.isfinite(change.level):
             raise RavelError(f"Channel {number} cannot have a level of {change.level} dB.")
         if isinstance(change.instrument, str):
-            known_of(instruments, model).mean(change.instrument)
+            require_instruments(instruments, model).mean(change.instrument)
 
 
-def known_of(instruments: Known | None, model: str) -> Known:
+def require_instruments(instruments: InstrumentTable | None, model: str) -> InstrumentTable:
     """The instruments that a model knows. Raises RavelError if it was never told of any."""
     if instruments is None:
         raise RavelError(

@@ -21,16 +21,16 @@ from core.data import folder
 from core.data.folder import MAX_FILE_SECONDS
 from core.data.mixtures import rms
 from core.data.recording import Recording
-from core.dsae import instruments as known
 from core.dsae.evaluation import probes as leak
 from core.dsae.evaluation import recordings
-from core.dsae.evaluation.recordings import Originals, Row, Teller
+from core.dsae.evaluation.recordings import Originals, Predictor, Row
+from core.dsae.instruments import InstrumentTable, instrument_name, read_instruments
 from core.dsae.latents import Disentangler, Latents
 from core.errors import RavelError
-from core.remix.remix import listen, play
+from core.remix.remix import encode_channel, play_stem
 from core.separation.evaluate import align
 from core.separation.objective import si_snr, si_snr_of_pairs
-from core.separation.separate import Splitter
+from core.separation.separate import SeparationModel
 from core.statistics import interval
 
 SECONDS = 8.0
@@ -96,7 +96,7 @@ class Duets:
     Letters: N duets, S samples. The stems are counted through, the two of a duet in turn.
     """
 
-    def __init__(self, duets: Sequence[Duet], separator: Splitter) -> None:
+    def __init__(self, duets: Sequence[Duet], separator: SeparationModel) -> None:
         self.pieces = np.repeat([duet.piece for duet in duets], 2)
         self.stems = [clip for duet in duets for clip in duet.stems]
         self.originals = Originals(self.stems)
@@ -123,21 +123,21 @@ class Duets:
         return [(i, i ^ 1) for i in range(len(self.stems))]
 
 
-def judge(
+def score(
     model: Disentangler,
     duets: Duets,
-    judges: dict[str, Teller],
+    judges: dict[str, Predictor],
     to_waveform: ToWaveform,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Scores of a model on separated duets; rows as `recordings.judge_rows` has them.
+    """Scores of a model on separated duets; rows as `recordings.score_rows` has them.
 
     The rows: the stems as they were recorded; the channels that stand for them; those as the model
     rebuilds them; with the instrument of the other channel, or with the mean v of its true
     instrument; and, with no separator, stem with stem. A channel that is silent comes out silent.
     Raises RavelError for a checkpoint that was not told of the instruments.
     """
-    instruments = known.read(model.checkpoint)
+    instruments = read_instruments(model.checkpoint)
     if instruments is None:
         raise RavelError(
             f"{model.name} has not been told of any instruments: run python -m core instruments "
@@ -145,17 +145,20 @@ def judge(
         )
     stems, channels = duets.originals.waves, duets.channels
     mixtures = duets.mixtures.repeat_interleave(2, 0)
-    names = [likest(label, instruments.names) for label in duets.originals.instrument]
+    names = [matching_instrument(label, instruments.names) for label in duets.originals.instrument]
     means = [torch.from_numpy(instruments.mean(name)).float() for name in names]
     of_stems, of_channels = (
-        [listen(model, wave, mixture) for wave, mixture in zip(waves, mixtures, strict=True)]
+        [
+            encode_channel(model, wave, mixture)
+            for wave, mixture in zip(waves, mixtures, strict=True)
+        ]
         for waves in (stems, channels)
     )
 
     def sound(v: Tensor | None, z: Latents | None, like: Tensor) -> Tensor:
         if v is None or z is None:
             return torch.zeros_like(like)
-        return play(model.decode(v, z.z), like, to_waveform)
+        return play_stem(model.decode(v, z.z), like, to_waveform)
 
     def exchanged(heard: list[Latents | None], waves: Tensor, i: int, j: int) -> Tensor:
         v = heard[j]
@@ -180,13 +183,13 @@ def judge(
         z = np.stack([heard[i].z.mean(0).numpy() for i in there])
         labels = duets.originals.instrument[there]
         scores[f"leak_z_{kind}"] = leak.label_across(z, labels, duets.pieces[there])
-    return scores | recordings.judge_rows(duets.originals, rows, judges, progress)
+    return scores | recordings.score_rows(duets.originals, rows, judges, progress)
 
 
-def likest(label: str, among: Sequence[str]) -> str:
+def matching_instrument(label: str, among: Sequence[str]) -> str:
     """The instrument that a label names: itself, else one of its kind, as a tenor saxophone is a
     saxophone. Raises RavelError where there is none."""
-    wanted = known.called(label)
+    wanted = instrument_name(label)
     found = [name for name in among if name == wanted or name.split()[-1] == wanted]
     if not found:
         raise RavelError(
@@ -195,7 +198,7 @@ def likest(label: str, among: Sequence[str]) -> str:
     return min(found, key=lambda name: name != wanted)
 
 
-def _named(instruments: known.Known, heard: Latents | None, most: int) -> list[str]:
+def _named(instruments: InstrumentTable, heard: Latents | None, most: int) -> list[str]:
     told = instruments.likeness(heard.v.numpy()) if heard is not None else []
     return [each.name for each in told[:most]]
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from core.audio.clip import SAMPLE_RATE, Clip
-from core.dsae import instruments as known
+from core.dsae.instruments import instrument_name
 from core.errors import RavelError
 from core.files import check_new_folder
 from core.remix.changes import Giver
@@ -87,7 +87,7 @@ def _about(number: int, stem: Stem) -> dict[str, Any]:
             return none
         if isinstance(giver, int):
             return f"channel {giver}"
-        return giver.name if isinstance(giver, Clip) else known.called(giver)
+        return giver.name if isinstance(giver, Clip) else instrument_name(giver)
 
     change, own = stem.change, "kept" if stem.change.keeps else "own"
     alike = [{"instrument": n, "share": round(s, 4)} for n, s in stem.likeness[:TOLD]]

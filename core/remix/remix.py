@@ -24,13 +24,12 @@ from core.audio.clip import Clip
 from core.audio.long import ToWaveform
 from core.audio.loudness import loudness
 from core.data.mixtures import rms
-from core.dsae import instruments as known
-from core.dsae.instruments import Known, Likeness
+from core.dsae.instruments import InstrumentTable, Likeness, read_instruments
 from core.dsae.latents import Disentangler, Latents
 from core.errors import RavelError
-from core.remix.changes import Change, Giver, check, known_of
-from core.separation.separate import FAINT, Splitter
-from core.vocoder import play as playing
+from core.remix.changes import Change, Giver, check, require_instruments
+from core.separation.separate import FAINT, SeparationModel
+from core.vocoder.play import play
 
 SILENT = -50.0  # dB under the mixture's RMS, from which a channel holds nothing
 
@@ -74,11 +73,11 @@ class Remix:
 
 def remix(
     mixture: Clip,
-    separator: Splitter,
+    separator: SeparationModel,
     model: Disentangler,
     changes: Mapping[int, Change],
     *,
-    to_waveform: ToWaveform = playing.play,
+    to_waveform: ToWaveform = play,
 ) -> Remix:
     """A mixture of any length separated, changed channel by channel, and mixed again.
 
@@ -86,21 +85,21 @@ def remix(
     With none at all the remix is the mixture. `to_waveform` turns log-mels into sound. Raises
     RavelError for a channel or an instrument that there is not, or a change of a silent channel.
     """
-    instruments = known.read(model.checkpoint)
+    instruments = read_instruments(model.checkpoint)
     check(changes, separator.channels, instruments, model.name)
     channels = separator.separate(mixture)
-    heard = [listen(model, channel, channels.sum(0)) for channel in channels]
+    heard = [encode_channel(model, channel, channels.sum(0)) for channel in channels]
     stems = []
     for number, channel in enumerate(channels, 1):
         change, latents = changes.get(number, Change()), heard[number - 1]
         decoded = exchange(model, number, change, heard, instruments)
-        played = channel if decoded is None else play(decoded, channel, to_waveform)
+        played = channel if decoded is None else play_stem(decoded, channel, to_waveform)
         alike = instruments.likeness(latents.v.numpy()) if instruments and latents else []
         stems.append(Stem(change, channel, latents, alike, decoded, at_level(played, change.level)))
     return Remix(mixture, separator.name, model.name, stems)
 
 
-def listen(model: Disentangler, channel: Tensor, mixture: Tensor) -> Latents | None:
+def encode_channel(model: Disentangler, channel: Tensor, mixture: Tensor) -> Latents | None:
     """The latents of a channel [S], heard at full level, as the model's clips were.
 
     None where it holds nothing, or next to nothing, of the mixture [S].
@@ -115,7 +114,7 @@ def exchange(
     number: int,
     change: Change,
     heard: list[Latents | None],
-    instruments: Known | None,
+    instruments: InstrumentTable | None,
 ) -> Tensor | None:
     """The log-mel [T, M] of channel `number` with what is exchanged; None where it is kept.
 
@@ -130,7 +129,7 @@ def exchange(
     return model.decode(own.v if v is None else v, own.z if z is None else z[: len(own.z)])
 
 
-def play(decoded: Tensor, channel: Tensor, to_waveform: ToWaveform = playing.play) -> Tensor:
+def play_stem(decoded: Tensor, channel: Tensor, to_waveform: ToWaveform = play) -> Tensor:
     """A log-mel [T, M] as sound as long and as loud as the channel [S] that it stands for."""
     made = long.to_waveform(decoded, to_waveform)[: len(channel)]
     made = pad(made, (0, len(channel) - len(made)))
@@ -164,10 +163,10 @@ def _instrument(
     model: Disentangler,
     wanted: str | Giver | None,
     heard: list[Latents | None],
-    instruments: Known | None,
+    instruments: InstrumentTable | None,
 ) -> Tensor | None:
     if isinstance(wanted, str):
-        return torch.from_numpy(known_of(instruments, model.name).mean(wanted)).float()
+        return torch.from_numpy(require_instruments(instruments, model.name).mean(wanted)).float()
     if isinstance(wanted, int):
         return _of_channel(wanted, heard).v
     return None if wanted is None else model.encode(wanted).v

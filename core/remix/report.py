@@ -10,13 +10,13 @@ import numpy as np
 from core.checkpoints.card import compared, refresh_scores
 from core.dsae.card import MEANINGS
 from core.dsae.evaluation import recordings
-from core.dsae.evaluation.classifier import Judge
+from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.report import read_learnt
 from core.dsae.latents import load
 from core.remix import evaluate
-from core.remix.evaluate import Duet, likest
+from core.remix.evaluate import Duet, matching_instrument
 from core.separation import separate
-from core.vocoder import play as playing
+from core.vocoder.play import check_route, play
 
 
 def on_duets(
@@ -34,7 +34,7 @@ def on_duets(
     folders and stores of other players; `route` is the way from log-mels to sound, by default the
     usual one. Raises RavelError for folders without duets and models that know no instruments.
     """
-    route = playing.checked(route)
+    route = check_route(route)
     models, apart = [load(name) for name in names], separate.load(separator)
     chosen = evaluate.read_duets(folders, most)
     real, rendered = read_learnt(learn_from)
@@ -43,13 +43,13 @@ def on_duets(
     say(f"separating {len(chosen)} duets by {apart.name}")
     duets = evaluate.Duets(chosen, apart)
     among = np.unique(duets.originals.instrument).tolist()
-    judge = partial(Judge(*learnt).tell, among=among)
+    judge = partial(Classifier(*learnt).predict, among=among)
     found: dict[str, dict[str, Any]] = {}
     for model in models:
         say(f"remixing by {model.name}")
         own = recordings.own_encoder(model, learnt, among)
-        tellers = {"own_encoder": own, "judge": judge}
-        scores = evaluate.judge(model, duets, tellers, partial(playing.play, way=route))
+        predictors = {"own_encoder": own, "judge": judge}
+        scores = evaluate.score(model, duets, predictors, partial(play, route=route))
         found[model.name] = {"separator": apart.name, "route": route, **scores}
         model.checkpoint.write_metrics({"real duets": found[model.name]})
         refresh_scores(model.checkpoint, MEANINGS)
@@ -60,7 +60,11 @@ def _renamed(duet: Duet, names: list[str]) -> Duet:
     """A duet whose instruments are called as the judges call them."""
     stems = tuple(
         replace(
-            clip, labels={**clip.labels, "instrument": likest(clip.labels["instrument"], names)}
+            clip,
+            labels={
+                **clip.labels,
+                "instrument": matching_instrument(clip.labels["instrument"], names),
+            },
         )
         for clip in duet.stems
     )

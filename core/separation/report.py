@@ -18,7 +18,7 @@ from core.separation import baselines
 from core.separation.card import MEANINGS
 from core.separation.config import DataConfig
 from core.separation.evaluate import Figures, figures, gained_over, joined, summary
-from core.separation.separate import Splitter, load
+from core.separation.separate import SeparationModel, load
 from core.training.distributed import pick_device
 
 Say = Callable[[str], None]
@@ -107,7 +107,7 @@ def _row(checkpoint: Checkpoint) -> str:
 
 
 def _measure(
-    models: Sequence[Splitter], corpus: Corpus
+    models: Sequence[SeparationModel], corpus: Corpus
 ) -> tuple[dict[tuple[Path | int, str], dict[str, Any]], dict[str, int]]:
     """Scores by whose they are (a checkpoint's folder, or the baselines' M) and row; counts."""
     parts: dict[tuple[Path | int, str], list[Figures]] = {}
@@ -127,7 +127,7 @@ def _measure(
 
 
 def _taken_apart(
-    models: Sequence[Splitter], mixture: Tensor, references: Tensor
+    models: Sequence[SeparationModel], mixture: Tensor, references: Tensor
 ) -> Iterator[tuple[tuple[Path | int, str], Tensor]]:
     for model in models:
         yield (model.checkpoint.path, _row(model.checkpoint)), model.batch(mixture).cpu()

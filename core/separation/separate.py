@@ -44,7 +44,7 @@ class Match(NamedTuple):
     improvement: float | None
 
 
-class Splitter:
+class SeparationModel:
     """A trained separator, at rest."""
 
     def __init__(
@@ -97,14 +97,14 @@ class Splitter:
         return _apart(self.model, mixtures.to(self.device, torch.float32))
 
 
-def load(checkpoint: str | Path, device: str = "cpu") -> Splitter:
+def load(checkpoint: str | Path, device: str = "cpu") -> SeparationModel:
     """A separator by name, NAME@STEP or folder. Raises RavelError when missing or damaged."""
     found = checkpoints.find(checkpoint)
     if found.system != "separation":
         raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for separating.")
     config = SeparationConfig.parse(found.config)
     model = found.model(lambda: Separator(config.model))
-    return Splitter(model.to(device), config, found)
+    return SeparationModel(model.to(device), config, found)
 
 
 def untrained(
@@ -124,7 +124,7 @@ def _apart(model: Separator, mixtures: Tensor) -> Tensor:
     return model(gain * mixtures) / gain[..., None]
 
 
-def separate_file(model: Splitter, mixture: Clip, out: str | Path) -> list[Path]:
+def separate_file(model: SeparationModel, mixture: Clip, out: str | Path) -> list[Path]:
     """Write each channel of a mixture as NAME-channel-1.wav, ... (32-bit float) into a folder.
 
     The samples of the files add up to the mixture's. All appear at once, at the end, or none.

@@ -53,7 +53,7 @@ class Spectra(NamedTuple):
         return (self.log_magnitude.exp() - TINY).clamp(min=0)
 
 
-class Vocoder(nn.Module):
+class VocoderNetwork(nn.Module):
     """Log-mels [B, T, M] to spectra, by `blocks` ConvNeXt blocks of `width` channels."""
 
     def __init__(self, width: int, hidden: int, blocks: int, kernel: int = 7) -> None:

@@ -1,4 +1,4 @@
-"""How a log-mel is heard: by the vocoder that ships, or by Griffin-Lim.
+"""Log-mels as sound, by the vocoder that ships or by Griffin-Lim.
 
 wave = play(log_mel)  # [T, 80] to [(T - 1) * 256]
 
@@ -8,79 +8,79 @@ Torch is imported when something is played.
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.checkpoints import checkpoint as checkpoints
-from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.vocoder.vocode import Speaker
+    from core.vocoder.vocode import Vocoder
 
 VOCODER, GRIFFIN_LIM, PAPER = "vocoder", "live", "paper"
-CHECKPOINT = "vocoder"  # among those that ship
-WAYS = {
-    VOCODER: "a network that was trained to turn log-mels into sound",
-    GRIFFIN_LIM: "Griffin-Lim with a fit of the log-mel: no training",
+ROUTES = {
+    VOCODER: "a network trained to turn log-mels into sound",
+    GRIFFIN_LIM: "Griffin-Lim with a fit of the log-mel, no training",
     PAPER: "Griffin-Lim after least squares, as in the paper",
 }
+CHECKPOINT = "vocoder"  # among the shipped checkpoints
 
 
-def there() -> bool:
+def is_available() -> bool:
     """Whether the vocoder ships with this copy."""
     return (checkpoints.SHIPPED / CHECKPOINT / "model.safetensors").is_file()
 
 
-def usual() -> str:
-    """The way that is taken where none is named: the vocoder, else Griffin-Lim."""
-    return VOCODER if there() else GRIFFIN_LIM
+def default_route() -> str:
+    """The route taken when none is named: the vocoder if available, else Griffin-Lim."""
+    return VOCODER if is_available() else GRIFFIN_LIM
 
 
-def digest(way: str | None = None) -> str:
-    """What a sound made in a way hangs on, for caches: of the vocoder, its weights."""
-    way = checked(way)
-    return f"{way}-{_checkpoint().digest}" if way == VOCODER else way
+def route_digest(route: str | None = None) -> str:
+    """A cache key for sounds made by a route; the vocoder's includes its weights."""
+    route = check_route(route)
+    return f"{route}-{checkpoints.Checkpoint(_path()).digest}" if route == VOCODER else route
 
 
-def play(log_mel: Tensor, way: str | None = None, device: str = "cpu") -> Tensor:
+def play(log_mel: Tensor, route: str | None = None, device: str = "cpu") -> Tensor:
     """Log-mels [..., T, 80] as waves float32 [..., (T - 1) * 256] at their own level.
 
-    Raises RavelError for an unknown way, a vocoder that is not there, and any other shape.
+    Raises RavelError for an unknown route, a missing vocoder, and any other shape.
     """
-    way = checked(way)
-    if way == VOCODER:
-        return _speaker(digest(way), device).to_waveform(log_mel)
+    route = check_route(route)
+    if route == VOCODER:
+        return _load(route_digest(route), device).to_waveform(log_mel)
     from core.audio.invert import to_waveform
 
-    return to_waveform(log_mel, route=way)
+    return to_waveform(log_mel, route=route)
 
 
-def checked(way: str | None) -> str:
-    """A way by name, or the usual one. Raises RavelError for one that there is not."""
-    way = way or usual()
-    if way not in WAYS:
-        raise RavelError(f"There is no route {way!r} back to sound: choose {_or(WAYS)}.")
-    if way == VOCODER and not there():
+def check_route(route: str | None) -> str:
+    """The named route, or the default one. Raises RavelError if it is unknown or unavailable."""
+    route = route or default_route()
+    if route not in ROUTES:
+        *names, last = ROUTES
         raise RavelError(
-            f"The vocoder is not there: restore checkpoints/{CHECKPOINT}, or take the route "
+            f"There is no route {route!r} from log-mels to sound: choose {', '.join(names)} or "
+            f"{last}."
+        )
+    if route == VOCODER and not is_available():
+        raise RavelError(
+            f"The vocoder is missing: restore checkpoints/{CHECKPOINT}, or choose the route "
             f"{GRIFFIN_LIM}."
         )
-    return way
+    return route
 
 
-def _checkpoint() -> Checkpoint:
-    return Checkpoint(checkpoints.SHIPPED / CHECKPOINT)
+def _path() -> Path:
+    return checkpoints.SHIPPED / CHECKPOINT
 
 
 @lru_cache(maxsize=2)
-def _speaker(digest: str, device: str) -> Speaker:
+def _load(digest: str, device: str) -> Vocoder:
+    """The shipped vocoder; `digest` makes the cache notice when its weights change."""
     from core.vocoder.vocode import load
 
-    return load(checkpoints.SHIPPED / CHECKPOINT, device)
-
-
-def _or(names: dict[str, str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} or {last}"
+    return load(_path(), device)

@@ -15,7 +15,7 @@ from core.errors import RavelError
 from core.vocoder import evaluate
 from core.vocoder.card import MEANINGS
 from core.vocoder.evaluate import Pairs
-from core.vocoder.vocode import Speaker, load
+from core.vocoder.vocode import Vocoder, load
 
 Say = Callable[[str], None]
 ROW = "vocoder"
@@ -46,12 +46,12 @@ def on_pairs(names: Sequence[str], pairs: Pairs, where: str, say: Say) -> None:
     if len(pairs.waves) < 2:
         raise RavelError(f"{where} has {len(pairs.waves)} clips to play: two or more are needed.")
     torch.set_num_threads(1)  # what is timed is timed alike everywhere
-    speakers = [load(name) for name in dict.fromkeys(names)]
+    vocoders = [load(name) for name in dict.fromkeys(names)]
     known = evaluate.compare(pairs, GRIFFIN_LIM)
-    for speaker in speakers:
-        rows = evaluate.compare(pairs, {ROW: speaker.to_waveform}) | known
-        _keep(speaker, where, {"clips": len(pairs.waves)} | rows)
-        say(f"\n{speaker.name} on {where}: {len(pairs.waves)} clips, value [95 % interval]")
+    for vocoder in vocoders:
+        rows = evaluate.compare(pairs, {ROW: vocoder.to_waveform}) | known
+        _keep(vocoder, where, {"clips": len(pairs.waves)} | rows)
+        say(f"\n{vocoder.name} on {where}: {len(pairs.waves)} clips, value [95 % interval]")
         say(table(rows))
 
 
@@ -73,6 +73,6 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _keep(speaker: Speaker, where: str, scores: dict[str, Any]) -> None:
-    speaker.checkpoint.write_metrics({where: scores})
-    refresh_scores(speaker.checkpoint, MEANINGS)
+def _keep(vocoder: Vocoder, where: str, scores: dict[str, Any]) -> None:
+    vocoder.checkpoint.write_metrics({where: scores})
+    refresh_scores(vocoder.checkpoint, MEANINGS)

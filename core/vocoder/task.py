@@ -13,7 +13,7 @@ from core.errors import RavelError
 from core.training.engine import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
-from core.vocoder.model import Vocoder, synthesise
+from core.vocoder.model import VocoderNetwork, synthesise
 from core.vocoder.sounds import Batch, Sounds, spread
 
 HELD_OUT = 16  # validation clips of each store
@@ -52,9 +52,9 @@ class VocoderTask:
             sounds.add(some, self.rebuild(model, store, some, self.device))
         return sounds
 
-    def build(self) -> Vocoder:
+    def build(self) -> VocoderNetwork:
         """A freshly initialised network."""
-        return Vocoder(**self.config.model.model_dump())
+        return VocoderNetwork(**self.config.model.model_dump())
 
     def stage(self, step: int) -> str:
         """`spectra`, then `noise`."""
@@ -66,7 +66,7 @@ class VocoderTask:
         begun, steps = (0, first) if step < first else (first, self.training.steps - first)
         return learning_rate(self.training.model_copy(update={"steps": steps}), step - begun)
 
-    def enter(self, model: Vocoder, stage: str, fresh: bool) -> None:
+    def enter(self, model: VocoderNetwork, stage: str, fresh: bool) -> None:
         """Freeze what the stage keeps fixed: what is said of noise, or all else."""
         model.requires_grad_(stage == "spectra")
         model.tonal.requires_grad_(stage == "noise")
@@ -82,7 +82,7 @@ class VocoderTask:
         below = torch.from_numpy(draw.uniform(0, data.quietest, len(parts)))
         return Batch.of(parts, self.device).levelled(below.float().to(self.device))
 
-    def losses(self, model: Vocoder, batch: Batch, stage: str) -> dict[str, Tensor]:
+    def losses(self, model: VocoderNetwork, batch: Batch, stage: str) -> dict[str, Tensor]:
         """The terms of the stage's objective."""
         said = model(batch.log_mel)
         if stage == "noise":
@@ -90,7 +90,7 @@ class VocoderTask:
             return {"loss": score, "tonality": score}
         return objective.losses(said, batch.spectrum, self.config.objective.model_dump())
 
-    def validate(self, model: Vocoder, stage: str) -> dict[str, float]:
+    def validate(self, model: VocoderNetwork, stage: str) -> dict[str, float]:
         """The terms over held-out clips, and how far the sound made of them is from theirs.
 
         The criterion is what the stage learns. Where models rebuild log-mels, every clip counts
@@ -108,7 +108,7 @@ class VocoderTask:
                 figures[name] = figures.get(name, 0.0) + float(value) / len(self.held_out)
         return {"criterion": figures["tonality" if stage == "noise" else "loss"], **figures}
 
-    def samples(self, model: Vocoder, folder: Path) -> None:
+    def samples(self, model: VocoderNetwork, folder: Path) -> None:
         """The first held-out clip and what is made of its log-mel, as WAV files."""
         folder.mkdir(parents=True, exist_ok=True)
         batch = self.held_out[0]

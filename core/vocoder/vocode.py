@@ -1,7 +1,7 @@
 """The vocoder for everybody else: log-mels to sound.
 
-speaker = load("vocoder")
-wave = speaker.to_waveform(log_mel)  # [T, 80] to [(T - 1) * 256]
+vocoder = load("vocoder")
+wave = vocoder.to_waveform(log_mel)  # [T, 80] to [(T - 1) * 256]
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from core.audio.invert import LOUDEST, check, refine
 from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
 from core.vocoder.config import ROUNDS, VocoderConfig
-from core.vocoder.model import Vocoder
+from core.vocoder.model import VocoderNetwork
 
 
-class Speaker:
+class Vocoder:
     """A trained vocoder, at rest. `rounds` of Griffin-Lim follow the network's own wave.
 
     On a CPU that has instructions for bfloat16 the network counts in it, more than twice as fast.
     """
 
     def __init__(
-        self, model: Vocoder, config: VocoderConfig, checkpoint: checkpoints.Checkpoint
+        self, model: VocoderNetwork, config: VocoderConfig, checkpoint: checkpoints.Checkpoint
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.config, self.checkpoint, self.rounds = config, checkpoint, ROUNDS
@@ -60,11 +60,11 @@ def _has_bfloat16() -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def load(checkpoint: str | Path, device: str | torch.device = "cpu") -> Speaker:
+def load(checkpoint: str | Path, device: str | torch.device = "cpu") -> Vocoder:
     """A vocoder by name or folder. Raises RavelError when missing, damaged or another system's."""
     found = checkpoints.find(checkpoint)
     if found.system != "vocoder":
         raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for playing.")
     config = VocoderConfig.parse(found.config)
-    model = found.model(lambda: Vocoder(**config.model.model_dump()))
-    return Speaker(model.to(device), config, found)
+    model = found.model(lambda: VocoderNetwork(**config.model.model_dump()))
+    return Vocoder(model.to(device), config, found)

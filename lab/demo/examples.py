@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.audio.clip import Clip, read
-from core.vocoder import play as playing
+from core.vocoder.play import route_digest
 from lab.bundled import EXAMPLES, sources
 from lab.demo import models as engine
 from lab.demo.models import COLLAPSED, ENCODER, PARTS, SEPARATOR, SWAP, Heard
@@ -157,7 +157,7 @@ def key(task: str, model: str, *clips: Clip, way: str | None = None) -> str:
 
 @cache
 def _played(way: str | None) -> str:
-    return playing.digest(way)
+    return route_digest(way)
 
 
 @cache

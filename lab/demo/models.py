@@ -17,7 +17,7 @@ import numpy as np
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
 from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
-from core.vocoder import play as playing
+from core.vocoder.play import check_route, default_route, play
 from lab.demo.style import picture, thumbnail
 
 try:
@@ -85,7 +85,7 @@ def take(path: Path | None, title: str, start: float, task: str) -> Clip:
 
 def swap(name: str, source: Clip, target: Clip, way: str | None = None) -> dict[str, Heard]:
     """Two clips, and their swaps both ways, by PARTS, played in a way. Raises RavelError."""
-    way = playing.checked(way)
+    way = check_route(way)
     made = _swap(chosen("dsae", name).name, source.wave, target.wave, way)
     loudest = max(float(made[part][1].max()) for part in ("source", "target"))
     return {part: Heard(wave, picture(mel, loudest)) for part, (wave, mel) in made.items()}
@@ -99,7 +99,7 @@ def _swap(name: str, source: np.ndarray, target: np.ndarray, way: str) -> dict[s
 
     made = swap_clips(model, Clip(source), Clip(target))
     rebuilt = {
-        part: (playing.play(getattr(made, part), way, DEVICE).numpy(), getattr(made, part).numpy())
+        part: (play(getattr(made, part), way, DEVICE).numpy(), getattr(made, part).numpy())
         for part in (*PARTS[2:], *REBUILT)
     }
     given = {"source": (source, made.source.numpy()), "target": (target, made.target.numpy())}
@@ -171,7 +171,7 @@ def warm() -> None:
     """Load what visitors ask for first, so that the first of them does not wait for it."""
     silence = np.sin(np.arange(SAMPLE_RATE) / 20).astype(np.float32)
     for system, name, work in (
-        ("dsae", SWAP, lambda: _swap(SWAP, silence, silence, playing.usual())),
+        ("dsae", SWAP, lambda: _swap(SWAP, silence, silence, default_route())),
         ("separation", SEPARATOR, lambda: _separate(SEPARATOR, silence)),
         ("contrastive", ENCODER, lambda: _embed(ENCODER, silence)),
     ):

@@ -9,8 +9,7 @@ import gradio as gr
 
 from core.audio.clip import Clip
 from core.errors import RavelError
-from core.vocoder import play as playing
-from core.vocoder.play import GRIFFIN_LIM, VOCODER
+from core.vocoder.play import GRIFFIN_LIM, VOCODER, default_route, is_available
 from lab.demo import models as engine
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import SWAPS, SwapExample, answers, file_of, what
@@ -72,8 +71,8 @@ def tab() -> None:
     compare = gr.Checkbox(False, label="Compare with a model that collapsed", container=False)
     with gr.Accordion("Advanced", open=False):
         way = gr.Radio(
-            [(says, name) for name, says in WAYS.items() if name != VOCODER or playing.there()],
-            value=playing.usual(),
+            [(says, name) for name, says in WAYS.items() if name != VOCODER or is_available()],
+            value=default_route(),
             label="Played by",
             info="The model makes a picture of sound. This makes it audible.",
         )
@@ -148,7 +147,7 @@ def show_example(number: int, compare: bool) -> list[Any]:
     a, b = what(example.source), what(example.target)
     return [
         file_of(example.source), hidden_start(), file_of(example.target), hidden_start(),
-        example.model, playing.usual(), *_drawn(a, b, made, beside), gr.Column(visible=compare),
+        example.model, default_route(), *_drawn(a, b, made, beside), gr.Column(visible=compare),
     ]  # fmt: skip
 
 

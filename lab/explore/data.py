@@ -16,7 +16,7 @@ import streamlit as st
 from core.audio import clip as audio
 from core.audio.clip import Clip, read
 from core.checkpoints.checkpoint import Checkpoint
-from core.vocoder import play as playing
+from core.vocoder.play import play, route_digest
 from lab.swap.data import HEADROOM, latents, model
 from lab.widgets import played, slot
 
@@ -66,7 +66,7 @@ def render(checkpoint: Checkpoint, made: Latents) -> Sound:
     Played as was chosen on this page.
     """
     way = played.now()
-    return _render((checkpoint.digest, _digest(made), playing.digest(way)), checkpoint, made, way)
+    return _render((checkpoint.digest, _digest(made), route_digest(way)), checkpoint, made, way)
 
 
 def sample(checkpoint: Checkpoint, seconds: float, seed: int) -> Latents:
@@ -107,7 +107,7 @@ def _reach(key: tuple[str, ...], _checkpoint: Checkpoint, _clip: Clip) -> list[f
 @st.cache_data(max_entries=128, show_spinner=False)
 def _render(key: tuple[str, ...], _checkpoint: Checkpoint, _made: Latents, _way: str) -> Sound:
     decoded = log_mel(_checkpoint, _made)
-    wave = HEADROOM * playing.play(decoded, _way).numpy()
+    wave = HEADROOM * play(decoded, _way).numpy()
     over = max(1.0, float(np.abs(wave).max()))
     return Sound(decoded, audio.wav_bytes(wave / over), 20 * math.log10(over))
 

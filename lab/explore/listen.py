@@ -10,7 +10,7 @@ import streamlit as st
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
-from core.vocoder import play as playing
+from core.vocoder.play import GRIFFIN_LIM, PAPER, VOCODER, play
 from lab import bundled
 from lab.explore import tally
 from lab.swap import data as live
@@ -244,13 +244,13 @@ def render(
     swapped = live.made(live.Pair(model, source, target), "swapped")
     if what == "Vocoder":
         return {
-            "vocoder": heard(swapped, playing.VOCODER),
-            "Griffin-Lim": heard(swapped, playing.GRIFFIN_LIM),
+            "vocoder": heard(swapped, VOCODER),
+            "Griffin-Lim": heard(swapped, GRIFFIN_LIM),
         }
     if what == "Two routes":
         return {
-            "live route": heard(swapped, playing.GRIFFIN_LIM),
-            "paper's route": heard(swapped, playing.PAPER),
+            "live route": heard(swapped, GRIFFIN_LIM),
+            "paper's route": heard(swapped, PAPER),
         }
     by_other = live.made(live.Pair(other, source, target), "swapped")
     return {model.name: heard(swapped), other.name: heard(by_other)}
@@ -258,7 +258,7 @@ def render(
 
 def heard(log_mel: np.ndarray, way: str | None = None) -> np.ndarray:
     """A log-mel [T, 80] as a wave [S], played in a way, or as was chosen on this page."""
-    return playing.play(log_mel, way or played.now()).numpy()
+    return play(log_mel, way or played.now()).numpy()
 
 
 # -- meanwhile ---------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from core.audio import clip as audio
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
-from core.vocoder import play as playing
+from core.vocoder.play import play, route_digest
 from lab.swap import data as live
 
 if TYPE_CHECKING:
@@ -219,13 +219,13 @@ def clip(store: Path, row: int) -> Clip:
         return Clip(found.wave[: max(ends, 1)], found.name, found.labels)
     facts = {key: str(column[row]) for key, column in opened.labels.items()}
     changed = (store / "store.json").stat().st_mtime_ns
-    wave = _resynthesised(str(store), row, (changed, playing.digest()))
+    wave = _resynthesised(str(store), row, (changed, route_digest()))
     return Clip(wave, facts.pop("name"), facts)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def _resynthesised(store: str, row: int, key: tuple[int, str]) -> np.ndarray:
-    return playing.play(log_mel(Path(store), row)).numpy()
+    return play(log_mel(Path(store), row)).numpy()
 
 
 def named(reference: str) -> Clip:

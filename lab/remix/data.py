@@ -16,10 +16,9 @@ import streamlit as st
 
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
-from core.dsae import instruments
-from core.dsae.instruments import Known, Likeness
+from core.dsae.instruments import InstrumentTable, Likeness
 from core.remix.changes import Change
-from core.vocoder import play as playing
+from core.vocoder.play import play, route_digest
 from lab.separate import data as separation
 from lab.separate.data import Channels, Mixture
 from lab.swap.data import latents, model
@@ -56,9 +55,9 @@ def channels(way: Way) -> Channels:
     return separation.separate(way.separator, way.taken)
 
 
-def known(checkpoint: Checkpoint) -> Known | None:
+def known(checkpoint: Checkpoint) -> InstrumentTable | None:
     """The instruments that a model knows. Raises RavelError for a damaged file."""
-    return instruments.read(checkpoint)
+    return read_instruments(checkpoint)
 
 
 def heard(way: Way) -> list[Latents | None]:
@@ -97,7 +96,7 @@ def stem(way: Way, number: int, change: Change) -> Made:
     """A channel after its change, at 0 dB, played as was chosen on this page. RavelError."""
     if change.keeps:
         return Made(channels(way).waves[number - 1], None)
-    key = (*way.key, number, _key(way, change), playing.digest(played.now()))
+    key = (*way.key, number, _key(way, change), route_digest(played.now()))
     return _stem(key, way, number, change, played.now())
 
 
@@ -160,19 +159,19 @@ def _key(way: Way, change: Change) -> str:
 def _heard(key: tuple, _way: Way) -> list[Latents | None]:
     import torch
 
-    from core.remix.remix import listen
+    from core.remix.remix import encode_channel
 
     waves = torch.from_numpy(channels(_way).waves)
-    return [listen(model(_way.model), wave, waves.sum(0)) for wave in waves]
+    return [encode_channel(model(_way.model), wave, waves.sum(0)) for wave in waves]
 
 
 @st.cache_data(max_entries=48, max_size="512MB", show_spinner=False)
 def _stem(key: tuple, _way: Way, _number: int, _change: Change, _played: str) -> Made:
     import torch
 
-    from core.remix.remix import exchange, play
+    from core.remix.remix import exchange, play_stem
 
     channel = torch.from_numpy(channels(_way).waves[_number - 1])
     decoded = exchange(model(_way.model), _number, _change, heard(_way), known(_way.model))
-    sound = play(decoded, channel, partial(playing.play, way=_played))
+    sound = play_stem(decoded, channel, partial(play, route=_played))
     return Made(sound.numpy(), decoded.numpy())

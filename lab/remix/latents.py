@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import streamlit as st
 
-from core.dsae.instruments import Known
+from core.dsae.instruments import InstrumentTable
 from lab.explore.pictures import draw_track, heatmap, limit_of
 from lab.widgets.run_chart import colours
 
@@ -41,7 +41,7 @@ class Place(NamedTuple):
     given: np.ndarray | None
 
 
-def draw_map(known: Known, places: list[Place]) -> None:
+def draw_map(known: InstrumentTable, places: list[Place]) -> None:
     """Where channels are among the instruments, and where they go."""
     st.markdown("**Instrument** :gray[global latent v]", help=MAP_HELP)
     st.plotly_chart(
@@ -61,7 +61,7 @@ def draw_melody(number: int, detail: str, z: np.ndarray, seconds: float) -> None
     draw_track(figure, key=f"remix_track_{number}", name=told, height=TRACK_HEIGHT)
 
 
-def map_figure(known: Known, places: list[Place]) -> go.Figure:
+def map_figure(known: InstrumentTable, places: list[Place]) -> go.Figure:
     """Instruments as grey dots with their names, channels in colours, arrows to what is given."""
     import plotly.graph_objects as go
 

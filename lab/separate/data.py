@@ -22,7 +22,7 @@ from lab.swap.data import HEADROOM
 from lab.widgets.mixture_slot import Taken
 
 if TYPE_CHECKING:
-    from core.separation.separate import Match, Splitter
+    from core.separation.separate import Match, SeparationModel
 
 CUT_OFF = 0.002  # share of samples near the peak; of speech and music it is a tenth of that
 LAST = "last"  # of the snapshots: the final weights
@@ -117,7 +117,7 @@ def stems(mixture: Mixture, channels: Channels, about: str) -> bytes:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _model(digest: str, _checkpoint: Checkpoint) -> Splitter:
+def _model(digest: str, _checkpoint: Checkpoint) -> SeparationModel:
     import torch
 
     torch.set_num_threads(1)

@@ -23,7 +23,7 @@ from core.audio import clip as audio
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
-from core.vocoder import play as playing
+from core.vocoder.play import play, route_digest
 from lab.widgets import played
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def sound(pair: Pair, part: str) -> bytes:
 
     Played as was chosen on this page.
     """
-    return _sound((*pair.key, part, playing.digest(played.now())), pair, part, played.now())
+    return _sound((*pair.key, part, route_digest(played.now())), pair, part, played.now())
 
 
 def begin(pairs: Sequence[Pair], parts: Sequence[str]) -> None:
@@ -170,7 +170,7 @@ def _sound(key: tuple[str, ...], _pair: Pair, _part: str, _way: str) -> bytes:
     _torch()
     from core.audio import long
 
-    wave = long.to_waveform(log_mel, partial(playing.play, way=_way))
+    wave = long.to_waveform(log_mel, partial(play, route=_way))
     return audio.wav_bytes(HEADROOM * wave.numpy())
 
 

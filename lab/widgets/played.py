@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from core.vocoder import play as playing
+from core.vocoder.play import GRIFFIN_LIM, VOCODER, default_route, is_available
 
-WAYS = {"Vocoder": playing.VOCODER, "Griffin-Lim": playing.GRIFFIN_LIM}
+WAYS = {"Vocoder": VOCODER, "Griffin-Lim": GRIFFIN_LIM}
 KEY = "played"
 
 
@@ -13,12 +13,12 @@ def choose() -> str:
     st.segmented_control(
         "Played by",
         list(WAYS),
-        default="Vocoder" if playing.there() else "Griffin-Lim",
+        default="Vocoder" if is_available() else "Griffin-Lim",
         required=True,
         key=KEY,
         bind="query-params",
         width="content",
-        disabled=not playing.there(),
+        disabled=not is_available(),
         help="A model makes log-mels, pictures of sound. The **vocoder**, a network trained on "
         "real and synthesised sound, makes them audible; **Griffin-Lim** does it without any "
         "training, by a search for sound that has the picture.",
@@ -29,4 +29,4 @@ def choose() -> str:
 def now() -> str:
     """The way that was chosen on this page, or the usual one."""
     chosen = WAYS.get(st.session_state.get(KEY, ""))
-    return chosen if chosen and playing.there() else playing.usual()
+    return chosen if chosen and is_available() else default_route()

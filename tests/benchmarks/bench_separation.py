@@ -20,7 +20,7 @@ from core.separation import model as networks
 from core.separation import objective
 from core.separation.config import SeparationConfig
 from core.separation.model import Separator
-from core.separation.separate import Splitter
+from core.separation.separate import SeparationModel
 from tests.benchmarks.bench_audio import compare
 
 RATE = 16_000
@@ -44,9 +44,9 @@ def main() -> None:
     search()
 
 
-def splitter(preset: str) -> Splitter:
+def splitter(preset: str) -> SeparationModel:
     config = SeparationConfig.parse(systems.preset("separation", preset))
-    return Splitter(Separator(config.model), config, checkpoints.Checkpoint(None))
+    return SeparationModel(Separator(config.model), config, checkpoints.Checkpoint(None))
 
 
 def speed() -> None:

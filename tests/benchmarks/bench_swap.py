@@ -20,7 +20,7 @@ import numpy as np
 from core.audio.clip import read
 from core.checkpoints.checkpoint import USUAL
 from core.dsae import latents
-from core.vocoder import play as playing
+from core.vocoder.play import default_route, play
 from lab.bundled import EXAMPLES, instruments
 from tests.lab.browser import CHROMIUM, FLAGS, Server, at_rest
 
@@ -52,7 +52,7 @@ WATCH = """
 
 def main() -> None:
     chosen = list(itertools.islice(_choices(), WARM_UP + CHOICES))
-    print(f"from choosing a recording to sound, {CHOICES} times, played by {playing.usual()}")
+    print(f"from choosing a recording to sound, {CHOICES} times, played by {default_route()}")
     _tell("in the browser", _in_browser(chosen)[WARM_UP:])
     print("of that, in this process on one thread")
     for name, times in _shares(chosen[WARM_UP:]).items():
@@ -119,7 +119,7 @@ def _shares(chosen: list[tuple[str, tuple[str, str]]]) -> dict[str, list[float]]
     model = latents.load(USUAL)
     clips = {t: read(EXAMPLES / row["file"]) for t, row in instruments().items()}
     encoded = {title: model.encode(clip) for title, clip in clips.items()}
-    playing.play(model.decode(*[getattr(encoded[next(iter(clips))], part) for part in "vz"]))
+    play(model.decode(*[getattr(encoded[next(iter(clips))], part) for part in "vz"]))
     times: dict[str, list[float]] = {name: [] for name in SHARES}
     for side, pair in chosen:
         begin = time.perf_counter()
@@ -129,7 +129,7 @@ def _shares(chosen: list[tuple[str, tuple[str, str]]]) -> dict[str, list[float]]
         made = model.decode(y.v, x.z), model.decode(x.v, y.z)
         stamps.append(time.perf_counter())
         for log_mel in made:
-            playing.play(log_mel)
+            play(log_mel)
         stamps.append(time.perf_counter())
         for name, (first, end) in zip(SHARES, itertools.pairwise(stamps), strict=True):
             times[name].append(1000 * (end - first))

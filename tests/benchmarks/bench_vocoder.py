@@ -17,12 +17,12 @@ from core.audio.invert import to_waveform
 from core.audio.mel import log_mel
 from core.errors import RavelError
 from core.vocoder.config import ROUNDS, VocoderConfig
-from core.vocoder.model import Vocoder, phases
+from core.vocoder.model import VocoderNetwork, phases
 from core.vocoder.objective import stft_distance
 from core.vocoder.play import there
 from core.vocoder.sounds import Batch
 from core.vocoder.task import VocoderTask
-from core.vocoder.vocode import Speaker, load
+from core.vocoder.vocode import Vocoder, load
 from tests.benchmarks.bench_audio import EXAMPLE, compare
 
 
@@ -48,19 +48,19 @@ def main() -> None:
 def network(mel: torch.Tensor) -> None:
     print("of that the network, in bfloat16 as on a CPU that multiplies it itself, and in float32")
     config = VocoderConfig.parse(load("vocoder").checkpoint.config) if there() else VocoderConfig()
-    long, short = (Vocoder(**config.model.model_dump()).eval() for _ in range(2))
+    long, short = (VocoderNetwork(**config.model.model_dump()).eval() for _ in range(2))
     short.shorten()
     with torch.inference_mode():
         compare({"bfloat16": lambda: short(mel[None]), "float32": lambda: long(mel[None])}, 9)
 
 
-def sounds(speaker: Speaker, mel: torch.Tensor) -> dict[str, Callable]:
+def sounds(vocoder: Vocoder, mel: torch.Tensor) -> dict[str, Callable]:
     """The vocoder with and without its rounds."""
 
     def play(rounds: int) -> Callable:
         def run() -> torch.Tensor:
-            speaker.rounds = rounds
-            return speaker.to_waveform(mel)
+            vocoder.rounds = rounds
+            return vocoder.to_waveform(mel)
 
         return run
 
@@ -70,7 +70,7 @@ def sounds(speaker: Speaker, mel: torch.Tensor) -> dict[str, Callable]:
 def step() -> None:
     print("a training step of 8 x 1 s, the small preset, and what the phases of 4 s cost beside it")
     config = VocoderConfig.parse(systems.preset("vocoder", "small"))
-    task, model = VocoderTask(config, None), Vocoder(**config.model.model_dump())
+    task, model = VocoderTask(config, None), VocoderNetwork(**config.model.model_dump())
     batch = Batch(torch.randn(8, 64, 80), 0.1 * torch.randn(8, 64 * 256 + 1024))
     spectrum = torch.rand(1, 251, 513)
 

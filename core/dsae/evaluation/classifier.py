@@ -14,7 +14,7 @@ FLOOR = 12.0  # nats under a clip's peak that still count; below is noise and di
 SOUNDING = 0.7  # the share of frames, the loudest ones, that a clip is described by
 
 
-class Judge:
+class Classifier:
     """A random forest on the shape of a clip's spectrum and on how it moves.
 
     It learns all instruments it is given and, asked for two, says which of the two is likelier.
@@ -28,7 +28,7 @@ class Judge:
         self.labels, numbers = np.unique(np.asarray(labels), return_inverse=True)
         self.forest.fit(np.stack([describe(clip) for clip in clips]), numbers)
 
-    def tell(self, clips: Clips, among: Sequence[str]) -> np.ndarray:
+    def predict(self, clips: Clips, among: Sequence[str]) -> np.ndarray:
         """The likeliest of some labels for each clip."""
         columns = [list(self.labels).index(label) for label in among]
         likely = self.forest.predict_proba(np.stack([describe(clip) for clip in clips]))

@@ -57,7 +57,7 @@ def factor_swaps(
         for split in ("validation", "train")
     )
     of_train = mean_v(model, train.x, train.lengths).numpy()
-    tellers = {name: label_teller(of_train, known[name]) for name in names}
+    predictors = {name: label_teller(of_train, known[name]) for name in names}
     v = mean_v(model, held_out.x, held_out.lengths)
     scores: dict[str, Score] = {}
     with torch.random.fork_rng(devices=[]):
@@ -68,7 +68,7 @@ def factor_swaps(
                 continue
             swapped = _decoded(model, held_out.take(source), v[target])
             again = mean_v(model, *swapped[:2]).numpy()
-            right = {n: tellers[n].predict(again) == labels[n][target] for n in names}
+            right = {n: predictors[n].predict(again) == labels[n][target] for n in names}
             if len(names) > 1:
                 right["all"] = np.all(list(right.values()), axis=0)
             for name, hits in right.items():

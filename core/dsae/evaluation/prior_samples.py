@@ -14,7 +14,7 @@ from core.audio.clip import SAMPLE_RATE
 from core.audio.mel import HOP
 from core.data.dmelodies import SCALES, TONICS
 from core.data.store import FeatureStore
-from core.dsae.evaluation.classifier import Judge, describe
+from core.dsae.evaluation.classifier import Classifier, describe
 from core.dsae.evaluation.pitch_accuracy import HOP_SECONDS, VOICED, Listener
 from core.dsae.evaluation.swap_f1 import Batch, label_teller, mean_v, read_split
 from core.dsae.model import Dsae
@@ -151,7 +151,7 @@ def different(midi: np.ndarray) -> int:
     return int((counts * HOP_SECONDS >= NOTE_SECONDS - 1e-9).sum())
 
 
-def recognised(clips: Batch, judge: Judge) -> dict[str, Score]:
+def recognised(clips: Batch, judge: Classifier) -> dict[str, Score]:
     """`confidence` of the judge, and its `agreement` with the clips' labels."""
     likely = judge.forest.predict_proba(np.stack([describe(clip) for clip in _cut(clips)]))
     named = judge.labels[likely.argmax(1)]
@@ -161,7 +161,7 @@ def recognised(clips: Batch, judge: Judge) -> dict[str, Score]:
     }
 
 
-def _judge(train: Batch, seed: int) -> Judge:
+def _judge(train: Batch, seed: int) -> Classifier:
     """A judge of the training clips, of each label as many."""
     rng = np.random.default_rng(seed)
     rows = [
@@ -169,7 +169,7 @@ def _judge(train: Batch, seed: int) -> Judge:
         for label in np.unique(train.labels)
     ]
     some = train.take(np.concatenate(rows))
-    return Judge(_cut(some), some.labels, seed)
+    return Classifier(_cut(some), some.labels, seed)
 
 
 def _frames(clips: Batch) -> list[int]:

@@ -29,7 +29,7 @@ RESAMPLES = 1000
 
 Pairs = list[tuple[int, int]]  # whose melody, and whose instrument a sound should have
 Row = tuple[Pairs, Callable[[int, int], Tensor]]  # and the sound of each, [S]
-Teller = Callable[[np.ndarray], np.ndarray]  # log-mels [N, T, M] to the instrument of each
+Predictor = Callable[[np.ndarray], np.ndarray]  # log-mels [N, T, M] to the instrument of each
 Told = tuple[list[np.ndarray], list[str]]  # log-mels [T, M] and the instrument of each
 
 
@@ -76,14 +76,14 @@ class Judged:
     told: dict[str, np.ndarray]  # instrument [N] by each judge
 
 
-def judge_model(
+def score_model(
     model: Disentangler,
     originals: Originals,
-    judges: dict[str, Teller],
+    judges: dict[str, Predictor],
     to_waveform: ToWaveform,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Scores of originals, round trips, and the model's work: see `judge_rows`.
+    """Scores of originals, round trips, and the model's work: see `score_rows`.
 
     The rows: the recordings as they are; their log-mels back to sound with no model between;
     the model's reconstructions; its swaps. Beside them `leak_z`, by cross-validation.
@@ -102,11 +102,11 @@ def judge_model(
     }
     means = np.stack([each.z.mean(0).numpy() for each in latents])
     leaks = leak.label_across(means, originals.instrument)
-    return {"leak_z": leaks, **judge_rows(originals, rows, judges, progress)}
+    return {"leak_z": leaks, **score_rows(originals, rows, judges, progress)}
 
 
-def judge_rows(
-    originals: Originals, rows: dict[str, Row], judges: dict[str, Teller], progress: bool = True
+def score_rows(
+    originals: Originals, rows: dict[str, Row], judges: dict[str, Predictor], progress: bool = True
 ) -> dict[str, Any]:
     """Scores `{row: {column: {value, low, high}}}` of sounds made of recordings, two by two.
 
@@ -122,7 +122,7 @@ def _judge(
     originals: Originals,
     pairs: Pairs,
     make: Callable[[int, int], Tensor],
-    judges: dict[str, Teller],
+    judges: dict[str, Predictor],
     bar: tqdm,
 ) -> dict[str, Any]:
     accuracy: list[float] = []
@@ -192,7 +192,7 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
     return scores
 
 
-def own_encoder(model: Disentangler, learnt: Told, labels: Sequence[str]) -> Teller:
+def own_encoder(model: Disentangler, learnt: Told, labels: Sequence[str]) -> Predictor:
     """The paper's way: an LDA on the model's own v. It flatters, so judges stand beside it."""
 
     def v_of(clips: Sequence[np.ndarray]) -> np.ndarray:

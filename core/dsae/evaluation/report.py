@@ -17,12 +17,12 @@ from core.data.store import FeatureStore
 from core.dsae.card import MEANINGS
 from core.dsae.evaluation import recordings
 from core.dsae.evaluation import scores as evaluate
-from core.dsae.evaluation.classifier import Judge
+from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.pitch_accuracy import Listener, Originals
 from core.dsae.latents import load
 from core.errors import RavelError
 from core.training.distributed import pick_device
-from core.vocoder import play as playing
+from core.vocoder.play import PAPER, check_route, play
 
 Say = Callable[[str], None]
 LABELS = ("violin", "trumpet")
@@ -38,7 +38,7 @@ class Hearing(NamedTuple):
     melodies: int = 100
     draws: int = 0
     crepe: pitch.Capacity | None = None
-    route: str = playing.PAPER
+    route: str = PAPER
     vggish: bool = False
     weights: str | None = None
 
@@ -133,7 +133,7 @@ def on_recordings(
     The judges learn from `learn_from`, audio folders and stores; `most` limits the recordings of
     each instrument; `route` is the way from log-mels to sound, by default the usual one.
     """
-    route = playing.checked(route)
+    route = check_route(route)
     models = [load(name) for name in names]
     clips = read_recordings(folders, most)
     real, rendered = read_learnt(learn_from)
@@ -143,14 +143,14 @@ def on_recordings(
     )
     originals = recordings.Originals(clips)
     both = (real[0] + rendered[0], real[1] + rendered[1])
-    judges = {name: Judge(*told) for name, told in (("judge", both), ("real_judge", real))}
-    tellers = {name: partial(judge.tell, among=LABELS) for name, judge in judges.items()}
+    judges = {name: Classifier(*told) for name, told in (("judge", both), ("real_judge", real))}
+    predictors = {name: partial(judge.predict, among=LABELS) for name, judge in judges.items()}
     found: dict[str, dict[str, Any]] = {}
     for model in models:
         say(f"swapping by {model.name}")
         own = {"own_encoder": recordings.own_encoder(model, both, LABELS)}
-        play = partial(playing.play, way=route)
-        scores = recordings.judge_model(model, originals, own | tellers, play)
+        to_waveform = partial(play, route=route)
+        scores = recordings.score_model(model, originals, own | predictors, to_waveform)
         found[model.name] = {"pairs": len(originals.pairs), "route": route, **scores}
         model.checkpoint.write_metrics({"real recordings": found[model.name]})
         refresh_scores(model.checkpoint, MEANINGS)

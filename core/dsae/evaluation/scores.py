@@ -9,7 +9,7 @@ import torch
 from core.audio.fad import frechet_audio_distance
 from core.data.store import FeatureStore
 from core.dsae.evaluation import probes as leak
-from core.dsae.evaluation.classifier import Judge
+from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.counterfactual import counterfactual, errors
 from core.dsae.evaluation.factors import factor_swaps, global_factors
 from core.dsae.evaluation.pitch_accuracy import Originals, Sound
@@ -31,7 +31,7 @@ ACTIVE_NATS = 0.02  # a dimension of v whose mean KL to N(0, I) is above this ca
 JUDGED = 200  # training clips of each label that the judge learns from
 CHUNK = 128
 
-Judges = Mapping[str, Judge]  # by factor
+Judges = Mapping[str, Classifier]  # by factor
 
 
 @torch.no_grad()
@@ -131,7 +131,7 @@ def reconstruction_errors(model: Dsae, clips: Batch) -> np.ndarray:
 # The separate judge
 
 
-def make_judges(store: FeatureStore, factor: str) -> dict[str, Judge]:
+def make_judges(store: FeatureStore, factor: str) -> dict[str, Classifier]:
     """A judge of each global factor that varies, taught by originals of the training split."""
     judges = {}
     for name in factors_to_score(store, factor):
@@ -139,7 +139,7 @@ def make_judges(store: FeatureStore, factor: str) -> dict[str, Judge]:
         labels = store.labels[name][train]
         chosen = np.concatenate([_spread(train[labels == label]) for label in np.unique(labels)])
         clips = [_clip(store, row) for row in chosen]
-        judges[name] = Judge(clips, store.labels[name][chosen])
+        judges[name] = Classifier(clips, store.labels[name][chosen])
     return judges
 
 
@@ -151,12 +151,14 @@ def _clip(store: FeatureStore, row: int) -> np.ndarray:
     return store.log_mel[row, : store.lengths[row]].astype(np.float32)
 
 
-def judged(judge: Judge, batches: Mapping[str, Batch], suffix: str) -> dict[str, dict[str, float]]:
+def judged(
+    judge: Classifier, batches: Mapping[str, Batch], suffix: str
+) -> dict[str, dict[str, float]]:
     """Macro-F1 of what a judge says of originals, reconstructions and both swaps, by name."""
     scores = {}
     for name, clips in batches.items():
         among = [str(label) for label in np.unique(clips.labels)]
-        told = judge.tell(_trimmed(clips), among)
+        told = judge.predict(_trimmed(clips), among)
         scores[f"judge_{name}{suffix}"] = f1(Scores(clips.labels, told))
     return scores
 

@@ -9,8 +9,15 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from core.checkpoints.checkpoint import find, list_checkpoints
 from core.data.store import FeatureStore
-from core.dsae import instruments as known
 from core.dsae import latents
+from core.dsae.instruments import (
+    FILE,
+    InstrumentTable,
+    compute_instruments,
+    instrument_name,
+    read_instruments,
+    write_instruments,
+)
 from core.errors import RavelError
 
 
@@ -24,11 +31,11 @@ def drawn() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def three(drawn) -> known.Known:
+def three(drawn) -> InstrumentTable:
     x, labels = drawn
     means = np.stack([x[labels == i].mean(0) for i in range(3)])
     within = np.mean([np.cov(x[labels == i].T, bias=True) for i in range(3)], axis=0)
-    return known.Known(("cello", "flute", "horn"), means, within, (200,) * 3, "drawn")
+    return InstrumentTable(("cello", "flute", "horn"), means, within, (200,) * 3, "drawn")
 
 
 @pytest.fixture
@@ -66,9 +73,9 @@ def test_the_plane_keeps_apart_what_lies_apart_and_in_its_units_classes_spread_a
 
 def test_instruments_are_learnt_from_a_store_and_survive_the_file(checkpoint, melodies):
     model, store = latents.load(checkpoint.path), FeatureStore.open(melodies)
-    found = known.learn(model, store)
-    known.write(checkpoint, found)
-    again = known.read(checkpoint)
+    found = compute_instruments(model, store)
+    write_instruments(checkpoint, found)
+    again = read_instruments(checkpoint)
     assert again.names == ("trumpet", "violin") and again.store == "dmelodies"
 
     rows = store.indices("train")
@@ -80,13 +87,17 @@ def test_instruments_are_learnt_from_a_store_and_survive_the_file(checkpoint, me
 
 def test_names_are_found_however_they_are_written(three):
     assert np.array_equal(three.mean(" FLUTE"), three.means[1])
-    assert known.called("Tenor-Saxophone") == known.called("tenor_saxophone") == "tenor saxophone"
+    assert (
+        instrument_name("Tenor-Saxophone")
+        == instrument_name("tenor_saxophone")
+        == "tenor saxophone"
+    )
     with pytest.raises(RavelError, match=r"'kazoo'.*cello, flute, horn"):
         three.mean("kazoo")
 
 
 def test_a_checkpoint_that_was_told_of_none_knows_none(checkpoint):
-    assert known.read(checkpoint) is None
+    assert read_instruments(checkpoint) is None
 
 
 @pytest.mark.parametrize(
@@ -100,21 +111,21 @@ def test_a_checkpoint_that_was_told_of_none_knows_none(checkpoint):
     ],
 )
 def test_a_damaged_file_says_so(checkpoint, text):
-    (checkpoint.path / known.FILE).write_text(text)
+    (checkpoint.path / FILE).write_text(text)
     with pytest.raises(RavelError, match=r"damaged instruments\.json"):
-        known.read(checkpoint)
+        read_instruments(checkpoint)
 
 
 def test_a_store_without_the_label_is_refused(checkpoint, melodies):
     with pytest.raises(RavelError, match="no training clips with the label 'singer'"):
-        known.learn(latents.load(checkpoint.path), FeatureStore.open(melodies), "singer")
+        compute_instruments(latents.load(checkpoint.path), FeatureStore.open(melodies), "singer")
 
 
 @pytest.mark.parametrize("checkpoint", list_checkpoints("dsae"), ids=lambda c: c.name)
 def test_what_ships_knows_its_instruments_if_any(checkpoint):
-    found = known.read(checkpoint)
+    found = read_instruments(checkpoint)
     if found is None:
         pytest.skip(f"{checkpoint.name} was told of none")
     for name, mean in zip(found.names, found.means, strict=True):
         assert found.likeness(mean)[0].name == name
-    assert json.loads((checkpoint.path / known.FILE).read_text())["store"] == found.store
+    assert json.loads((checkpoint.path / FILE).read_text())["store"] == found.store

@@ -98,7 +98,7 @@ def test_what_a_model_makes_of_separated_duets_is_judged(duets, model):
         heard.append(len(log_mels))
         return np.array(["violin"] * len(log_mels))
 
-    scores = evaluate.judge(model, made, {"judge": violins}, play, progress=False)
+    scores = evaluate.score(model, made, {"judge": violins}, play, progress=False)
     assert scores["duets"] == 3 and scores["si_snri"]["value"] > 10
     assert scores["stem"]["melody"]["value"] == 1.0
     assert scores["channel"]["melody"]["value"] > 0.95
@@ -117,7 +117,7 @@ def test_a_silent_channel_keeps_no_melody(duets, model):
         def separate(self, mixture):
             return torch.stack([mixture, torch.zeros_like(mixture)])
 
-    scores = evaluate.judge(model, evaluate.Duets(duets, Mute(duets)), {}, play, progress=False)
+    scores = evaluate.score(model, evaluate.Duets(duets, Mute(duets)), {}, play, progress=False)
     assert scores["recognised_channels_3"]["value"] <= 0.5
     assert scores["exchanged"]["melody"]["value"] < 0.2
 
@@ -125,7 +125,7 @@ def test_a_silent_channel_keeps_no_melody(duets, model):
 def test_a_model_that_was_told_of_no_instruments_says_how_to_tell_it(duets, untrained):
     made = evaluate.Duets(duets, Perfect(duets))
     with pytest.raises(RavelError, match="python -m core instruments"):
-        evaluate.judge(latents.load(untrained), made, {}, play)
+        evaluate.score(latents.load(untrained), made, {}, play)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_a_model_that_was_told_of_no_instruments_says_how_to_tell_it(duets, untr
     [("violin", "violin"), ("Saxophone", "tenor saxophone"), ("French-Horn", "french horn")],
 )
 def test_a_label_is_found_among_the_names(label, name):
-    assert evaluate.likest(label, ["tenor saxophone", "violin", "french horn"]) == name
+    assert evaluate.matching_instrument(label, ["tenor saxophone", "violin", "french horn"]) == name
 
 
 def test_a_label_that_no_name_fits_is_refused():
     with pytest.raises(RavelError, match="no harp"):
-        evaluate.likest("harp", ["violin", "harpsichord"])
+        evaluate.matching_instrument("harp", ["violin", "harpsichord"])
 
 
 def test_from_the_command_line_the_scores_are_kept(stems, examples, monkeypatch, tmp_path, capsys):

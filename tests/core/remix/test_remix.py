@@ -7,7 +7,7 @@ import torch
 from core.audio import long, pitch
 from core.audio.clip import Clip, read
 from core.audio.loudness import loudness
-from core.dsae import instruments as known
+from core.dsae.instruments import read_instruments
 from core.errors import RavelError
 from core.remix.changes import Change
 from core.remix.files import about
@@ -41,7 +41,7 @@ def test_a_swapped_channel_keeps_its_melody_and_its_loudness(swapped):
 
 
 def test_a_swapped_channel_is_heard_as_the_other_instrument(swapped, models):
-    instruments = known.read(models[1].checkpoint)
+    instruments = read_instruments(models[1].checkpoint)
     before, after = (
         dict(instruments.likeness(models[1].encode(Clip((w / w.abs().max()).numpy())).v.numpy()))
         for w in (swapped.stems[0].channel, swapped.stems[0].wave)

@@ -54,7 +54,7 @@ def test_with_normalisation_the_join_stays_close_to_one_pass(model, long_scene):
     assert (si_snr(joined, whole) > 10).all()
 
 
-class Flipping(separate.Splitter):
+class Flipping(separate.SeparationModel):
     """Separates perfectly, but every other window comes out in the other order."""
 
     def __init__(self, references, model):

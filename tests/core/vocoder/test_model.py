@@ -8,7 +8,7 @@ import torch
 from core.audio import clip, pitch
 from core.audio.mel import log_mel
 from core.vocoder import model as vocoder
-from core.vocoder.model import BINS, HOP, N_FFT, Spectra, Vocoder
+from core.vocoder.model import BINS, HOP, N_FFT, Spectra, VocoderNetwork
 
 NAMES = ["violin-1", "trumpet-1", "scenes/dog"]
 
@@ -21,9 +21,9 @@ def waves(examples) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def network() -> Vocoder:
+def network() -> VocoderNetwork:
     torch.manual_seed(0)
-    return Vocoder(width=16, hidden=32, blocks=2).eval().requires_grad_(False)
+    return VocoderNetwork(width=16, hidden=32, blocks=2).eval().requires_grad_(False)
 
 
 def spectra_of(waves: torch.Tensor) -> Spectra:

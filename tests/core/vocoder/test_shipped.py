@@ -11,7 +11,7 @@ from core.audio.clip import read
 from core.audio.mel import log_mel
 from core.checkpoints.card import shown
 from core.checkpoints.checkpoint import find, list_checkpoints
-from core.vocoder import model as vocoder
+from core.vocoder import model as network
 from core.vocoder import vocode
 from core.vocoder.model import LEVEL
 from core.vocoder.objective import stft_distance
@@ -47,8 +47,8 @@ def test_its_card_says_what_the_metrics_say_and_how_to_train_it_again():
 
 
 def test_real_instruments_come_back_nearer_than_by_griffin_lim(waves):
-    speaker = load("vocoder")
-    ours, theirs = (way(log_mel(waves)) for way in (speaker.to_waveform, invert.to_waveform))
+    vocoder = load("vocoder")
+    ours, theirs = (way(log_mel(waves)) for way in (vocoder.to_waveform, invert.to_waveform))
     distances = [stft_distance(made, waves[:, : made.shape[1]]) for made in (ours, theirs)]
     assert (distances[0][0] < 0.75 * distances[1][0]).all()
     assert distances[0][1].mean() < distances[1][1].mean()
@@ -74,9 +74,9 @@ def test_bfloat16_loses_nothing_of_a_log_mel(waves, monkeypatch):
     errors = []
     for able in (False, True):
         monkeypatch.setattr(vocode, "_has_bfloat16", lambda able=able: able)
-        speaker, mels = load("vocoder"), log_mel(waves)
-        assert (speaker.model.head.weight.dtype == torch.bfloat16) == able
-        again = log_mel(speaker.to_waveform(mels))
+        vocoder, mels = load("vocoder"), log_mel(waves)
+        assert (vocoder.model.head.weight.dtype == torch.bfloat16) == able
+        again = log_mel(vocoder.to_waveform(mels))
         errors.append((again - mels[:, : again.shape[1]]).abs().mean())
     assert errors[1] < 1.02 * errors[0]
 
@@ -92,21 +92,21 @@ def test_white_noise_comes_back_as_gaussian_noise_of_its_level():
 def test_a_steady_tone_gets_no_noise(monkeypatch):
     at = torch.arange(64_000) / 16_000
     tone = sum(torch.sin(2 * np.pi * 330 * k * at) / k for k in range(1, 9)) / 4
-    speaker, mel = load("vocoder"), log_mel(tone)[20:-20]  # without the edges
-    said = speaker.model(mel[None] + LEVEL - mel.max())
+    vocoder, mel = load("vocoder"), log_mel(tone)[20:-20]  # without the edges
+    said = vocoder.model(mel[None] + LEVEL - mel.max())
     loud = said.magnitude > 0.1 * said.magnitude.amax()
     assert said.tonal[loud].quantile(0.1) > 0.6
 
     def floor() -> float:
         """The power between the partials, in dB of that of the partials."""
-        made = speaker.to_waveform(mel)[4_000:-4_000].numpy()
+        made = vocoder.to_waveform(mel)[4_000:-4_000].numpy()
         power = np.abs(np.fft.rfft(made * np.blackman(len(made)))) ** 2
         hertz = np.fft.rfftfreq(len(made), 1 / 16_000)
         partials = np.abs(hertz[:, None] - 330 * np.arange(1, 9)).min(1) < 40
         return 10 * np.log10(power[~partials].sum() / power[partials].sum())
 
     found = floor()
-    monkeypatch.setattr(vocoder, "LEAST", 1.0)  # everything as it is said
+    monkeypatch.setattr(network, "LEAST", 1.0)  # everything as it is said
     assert found < floor() + 0.5 < -25
 
 
@@ -120,8 +120,8 @@ def test_pieces_of_noise_are_joined_without_a_gap():
 
 
 def test_scenes_are_as_rough_as_they_were(examples):
-    speaker, apart = load("vocoder"), []
+    vocoder, apart = load("vocoder"), []
     for name in SCENES:
         wave = torch.from_numpy(read(examples / "scenes" / f"{name}.flac").wave)
-        apart.append(spread(speaker.to_waveform(log_mel(wave))) - spread(wave))
+        apart.append(spread(vocoder.to_waveform(log_mel(wave))) - spread(wave))
     assert np.abs(apart).max() < 1.5

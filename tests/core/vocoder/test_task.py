@@ -129,11 +129,11 @@ def test_a_checkpoint_in_half_precision_plays_as_the_run_does(checkpoint, traine
     assert {t.dtype for t in checkpoint.weights().values()} == {torch.float16}
     store = FeatureStore.open(instruments)
     mel = torch.tensor(store.log_mel[store.indices("validation")[0]]).float()
-    speaker = load(checkpoint.path)
+    vocoder = load(checkpoint.path)
     network = systems.network(VocoderConfig.parse(trained.config))
     network.load_state_dict(trained.load("best")[0])
-    speaker.model, halved = network.eval().requires_grad_(False), speaker.to_waveform(mel)
-    whole = speaker.to_waveform(mel)
+    vocoder.model, halved = network.eval().requires_grad_(False), vocoder.to_waveform(mel)
+    whole = vocoder.to_waveform(mel)
     ratio, decibels = stft_distance(halved[None], whole[None])
     assert float(ratio) < 0.1 and float(decibels) < 2
 
@@ -151,8 +151,8 @@ def test_even_this_one_is_nearer_than_griffin_lim_started_from_noise_without_rou
     store = FeatureStore.open(instruments)
     clip = store.clip(int(store.indices("validation")[0])).wave
     wave = torch.from_numpy(clip[: len(clip) // 256 * 256])
-    speaker = load(checkpoint.path)
-    ours = speaker.to_waveform(log_mel(wave))
+    vocoder = load(checkpoint.path)
+    ours = vocoder.to_waveform(log_mel(wave))
     noise = invert.to_waveform(log_mel(wave), iterations=0)
     assert stft_distance(ours[None], wave[None])[0] < stft_distance(noise[None], wave[None])[0]
 

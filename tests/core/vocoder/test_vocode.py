@@ -9,12 +9,12 @@ from core.audio.clip import read
 from core.audio.mel import log_mel
 from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
-from core.vocoder import play as playing
+from core.vocoder.play import default_route, is_available, play, route_digest
 from core.vocoder.vocode import load
 
 
 @pytest.fixture(scope="module")
-def speaker(checkpoint):
+def vocoder(checkpoint):
     return load(checkpoint.path)
 
 
@@ -24,41 +24,41 @@ def mels(examples):
     return log_mel(np.stack([read(examples / f"{name}.flac").wave[:32_000] for name in names]))
 
 
-def test_waves_are_a_hop_a_frame_and_at_the_level_of_the_log_mel(speaker, mels):
-    waves = speaker.to_waveform(mels)
+def test_waves_are_a_hop_a_frame_and_at_the_level_of_the_log_mel(vocoder, mels):
+    waves = vocoder.to_waveform(mels)
     assert waves.dtype == torch.float32 and waves.shape == (3, (mels.shape[1] - 1) * 256)
     apart = (log_mel(waves).mean(1) - mels[:, : log_mel(waves).shape[1]].mean(1)).abs().mean()
     assert apart < 2
-    quiet = speaker.to_waveform(mels - np.log(100.0))
+    quiet = vocoder.to_waveform(mels - np.log(100.0))
     torch.testing.assert_close(10 * quiet, waves, atol=0.02, rtol=0.05)
 
 
-def test_nothing_is_random_and_a_batch_changes_no_clip(speaker, mels):
-    waves = speaker.to_waveform(mels)
-    assert torch.equal(waves, speaker.to_waveform(mels))
-    assert torch.equal(waves[1], speaker.to_waveform(mels[1]))
-    nested = speaker.to_waveform(mels[None, :2])
+def test_nothing_is_random_and_a_batch_changes_no_clip(vocoder, mels):
+    waves = vocoder.to_waveform(mels)
+    assert torch.equal(waves, vocoder.to_waveform(mels))
+    assert torch.equal(waves[1], vocoder.to_waveform(mels[1]))
+    nested = vocoder.to_waveform(mels[None, :2])
     assert torch.equal(nested, waves[None, :2])
-    assert torch.equal(waves[0], speaker.to_waveform(mels[0].numpy()))
+    assert torch.equal(waves[0], vocoder.to_waveform(mels[0].numpy()))
 
 
-def test_silence_and_absurd_values_stay_finite(speaker):
+def test_silence_and_absurd_values_stay_finite(vocoder):
     floor = float(np.log(np.finfo(np.float64).eps))
     mel = torch.full((5, 30, 80), floor)
     mel[1, 10:20] = 5.0  # sound between silences
     mel[2] = float("nan")
     mel[3] = 1e6
     mel[4] = -torch.inf
-    wave = speaker.to_waveform(mel)
+    wave = vocoder.to_waveform(mel)
     assert wave.shape == (5, 29 * 256) and torch.isfinite(wave).all()
     assert wave[[0, 2, 4]].abs().max() < 1e-4  # 80 dB below full scale
     assert wave[1].abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(80,), (251, 64), (3, 80)])
-def test_wrong_shapes_get_the_sentence_that_griffin_lim_says(speaker, shape):
+def test_wrong_shapes_get_the_sentence_that_griffin_lim_says(vocoder, shape):
     with pytest.raises(RavelError) as ours:
-        speaker.to_waveform(torch.zeros(shape))
+        vocoder.to_waveform(torch.zeros(shape))
     with pytest.raises(RavelError) as theirs:
         invert.to_waveform(torch.zeros(shape))
     assert str(ours.value) == str(theirs.value)
@@ -82,24 +82,24 @@ def shipped(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
 
 
-def test_the_vocoder_plays_where_it_ships(shipped, speaker, mels):
-    assert playing.there() and playing.usual() == "vocoder"
-    assert torch.equal(playing.play(mels), speaker.to_waveform(mels))
+def test_the_vocoder_plays_where_it_ships(shipped, vocoder, mels):
+    assert is_available() and default_route() == "vocoder"
+    assert torch.equal(play(mels), vocoder.to_waveform(mels))
     for route in ("live", "paper"):
         expected = invert.to_waveform(mels[:1], route=route)
-        assert torch.equal(playing.play(mels[:1], route), expected)
+        assert torch.equal(play(mels[:1], route), expected)
 
 
 def test_griffin_lim_plays_where_it_does_not(tmp_path, monkeypatch, mels):
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
-    assert playing.usual() == "live" and playing.digest() == "live"
-    assert torch.equal(playing.play(mels), invert.to_waveform(mels))
-    with pytest.raises(RavelError, match="not there: restore checkpoints/vocoder"):
-        playing.play(mels, "vocoder")
+    assert default_route() == "live" and route_digest() == "live"
+    assert torch.equal(play(mels), invert.to_waveform(mels))
+    with pytest.raises(RavelError, match="missing: restore checkpoints/vocoder"):
+        play(mels, "vocoder")
     with pytest.raises(RavelError, match="choose vocoder, live or paper"):
-        playing.play(mels, "tape")
+        play(mels, "tape")
 
 
 def test_digests_tell_the_ways_and_the_weights_apart(shipped, checkpoint):
-    assert playing.digest("vocoder") == playing.digest() == f"vocoder-{checkpoint.digest}"
-    assert playing.digest("live") != playing.digest("paper")
+    assert route_digest("vocoder") == route_digest() == f"vocoder-{checkpoint.digest}"
+    assert route_digest("live") != route_digest("paper")

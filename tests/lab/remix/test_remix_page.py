@@ -12,7 +12,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core.checkpoints import checkpoint as checkpoints
-from core.dsae import instruments as known
+from core.dsae.instruments import InstrumentTable, write_instruments
 from lab.remix import data as remixing
 from lab.remix.view import FIRST
 from lab.separate import data as separation
@@ -34,8 +34,8 @@ def both(untrained, tmp_path_factory) -> Path:
     for checkpoint in untrained.iterdir():
         shutil.copytree(checkpoint, folder / checkpoint.name)
     means = np.random.default_rng(0).normal(size=(3, 16))
-    told = known.Known(KNOWN, means, np.eye(16), (9, 9, 9), "instruments")
-    known.write(checkpoints.Checkpoint(folder / "ts-dsae-plus"), told)
+    told = InstrumentTable(KNOWN, means, np.eye(16), (9, 9, 9), "instruments")
+    write_instruments(checkpoints.Checkpoint(folder / "ts-dsae-plus"), told)
     return folder
 
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.latents import load, swap_clips
-from core.vocoder import play as playing
+from core.vocoder.play import ROUTES, default_route, play
 from lab.demo import app as space
 from lab.demo import examples as space_answers
 from lab.demo import models as space_engine
@@ -23,13 +23,13 @@ from tests.lab.swap.test_swap_page import played
 def with_vocoder(untrained, tmp_path_factory):
     """The untrained checkpoints, and a vocoder as little trained."""
     from core.vocoder.config import VocoderConfig
-    from core.vocoder.model import Vocoder
+    from core.vocoder.model import VocoderNetwork
 
     folder = tmp_path_factory.mktemp("with") / "checkpoints"
     shutil.copytree(untrained, folder)
     config = VocoderConfig.parse({"model": {"width": 16, "hidden": 16, "blocks": 1}})
     torch.manual_seed(0)
-    weights = Vocoder(**config.model.model_dump()).state_dict()
+    weights = VocoderNetwork(**config.model.model_dump()).state_dict()
     checkpoints.write(folder / "vocoder", config.model_dump(), weights)
     return folder
 
@@ -44,7 +44,7 @@ def pages(with_vocoder, monkeypatch):
 def expected(examples, way):
     clips = [read(examples / f"{name}.flac") for name in ("violin-1", "trumpet-1")]
     swapped = swap_clips(load("ts-dsae-plus"), *clips).swapped
-    return (live.HEADROOM * playing.play(swapped, way).numpy()).clip(-1, 1)
+    return (live.HEADROOM * play(swapped, way).numpy()).clip(-1, 1)
 
 
 def test_swaps_are_played_by_the_vocoder_until_the_switch_says_otherwise(pages, media, examples):
@@ -111,7 +111,7 @@ def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_othe
     space_answers._played.cache_clear()
     clips = [read(examples / f"{name}.flac", duration=4) for name in ("violin-1", "trumpet-1")]
     model = "ts-dsae-plus"
-    keys = {space_answers.key("swap", model, *clips, way=way) for way in playing.WAYS}
+    keys = {space_answers.key("swap", model, *clips, way=way) for way in ROUTES}
     assert len(keys) == 3
     assert space_answers.key("swap", model, *clips) in keys
     try:
@@ -130,4 +130,4 @@ def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_othe
 
 def test_an_example_of_the_demo_is_played_as_it_ships():
     shown = space.space_swap.show_example(0, False)
-    assert shown[5] == playing.usual()
+    assert shown[5] == default_route()

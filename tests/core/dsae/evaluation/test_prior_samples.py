@@ -13,7 +13,7 @@ from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae.card import MEANINGS
 from core.dsae.config import DsaeConfig
 from core.dsae.evaluation import prior_samples as prior
-from core.dsae.evaluation.classifier import Judge
+from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.pitch_accuracy import Listener
 from core.dsae.evaluation.swap_f1 import Batch, read_split
 from core.dsae.model import Dsae, Gaussian
@@ -113,7 +113,7 @@ def test_noise_has_no_pitch():
 def test_the_judge_agrees_with_the_labels_that_are_right(store):
     train = read_split(store, "train", "instrument", -40.0)
     clips = read_split(store, "validation", "instrument", -40.0)
-    judge = Judge(list(train.x.numpy()), train.labels)
+    judge = Classifier(list(train.x.numpy()), train.labels)
     violins = clips._replace(labels=np.full(len(clips.x), "Violin"))
     assert prior.recognised(clips, judge)["agreement"]["value"] == 1.0
     assert prior.recognised(violins, judge)["agreement"]["value"] == 0.5

@@ -9,7 +9,7 @@ from core.audio.clip import read
 from core.data.store import FeatureStore
 from core.dsae import latents
 from core.dsae.evaluation import recordings, report
-from core.dsae.evaluation.classifier import Judge, describe
+from core.dsae.evaluation.classifier import Classifier, describe
 from core.errors import RavelError
 from core.vocoder.play import play
 
@@ -44,7 +44,7 @@ def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
         return np.array(["violin"] * len(log_mels))
 
     model = latents.load(untrained)
-    scores = recordings.judge_model(model, originals, {"judge": judge}, play, progress=False)
+    scores = recordings.score_model(model, originals, {"judge": judge}, play, progress=False)
     assert list(scores) == ["leak_z", "original", "round trip", "reconstruction", "swap"]
     assert scores["leak_z"] == {}  # of three recordings a probe cannot learn
     assert scores["original"]["melody"]["value"] == 1.0
@@ -80,11 +80,11 @@ def test_a_judge_learns_two_instruments_and_tells_new_melodies_of_them(melodies)
         rows = store.indices(split)
         return store.log_mel[rows].astype("float32"), store.labels["instrument"][rows].tolist()
 
-    judge = Judge(*clips("train"))
+    judge = Classifier(*clips("train"))
     held_out, names = clips("validation")
-    assert judge.tell(held_out, among=("Trumpet", "Violin")).tolist() == names
-    assert judge.tell(held_out + 3.0, among=("Trumpet", "Violin")).tolist() == names  # no level
-    assert set(judge.tell(held_out, among=("Violin",))) == {"Violin"}
+    assert judge.predict(held_out, among=("Trumpet", "Violin")).tolist() == names
+    assert judge.predict(held_out + 3.0, among=("Trumpet", "Violin")).tolist() == names  # no level
+    assert set(judge.predict(held_out, among=("Violin",))) == {"Violin"}
 
 
 def test_a_description_takes_no_notice_of_level_noise_floor_and_pauses():

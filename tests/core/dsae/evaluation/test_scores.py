@@ -12,7 +12,7 @@ from core.dsae.card import MEANINGS
 from core.dsae.config import ModelConfig
 from core.dsae.evaluation import scores as evaluate
 from core.dsae.evaluation import swap_f1 as swaps
-from core.dsae.evaluation.classifier import Judge
+from core.dsae.evaluation.classifier import Classifier
 from core.dsae.model import Gaussian
 from core.errors import RavelError
 
@@ -217,7 +217,7 @@ def test_a_judge_tells_octaves_whose_labels_are_digits(store):
     rows = store.indices("train")
     clips = [store.log_mel[row].astype(np.float32) for row in rows]
     octaves = ["4" if name == "Violin" else "5" for name in store.labels["instrument"][rows]]
-    assert Judge(clips, octaves).tell(clips, ["5", "4"]).tolist() == octaves
+    assert Classifier(clips, octaves).predict(clips, ["5", "4"]).tolist() == octaves
 
 
 def test_every_figure_has_a_meaning(store, judges):

@@ -42,14 +42,14 @@ def mixtures(store: FeatureStore, *, progress: bool = True) -> np.ndarray:
 
 
 def channels(
-    store: FeatureStore, splitter: SeparationModel, *, progress: bool = True
+    store: FeatureStore, separator: SeparationModel, *, progress: bool = True
 ) -> np.ndarray:
     """Log-mels float16 [N, M, T, 64] of the channels a separator makes of a store's clips.
 
     Made once, kept in the store under the separator's digest. Raises RavelError without audio.
     """
-    name = f"{splitter.name.replace('@', '-')}-{splitter.checkpoint.digest}"
-    return _kept(store, name, splitter.channels, splitter.batch, progress)
+    name = f"{separator.name.replace('@', '-')}-{separator.checkpoint.digest}"
+    return _kept(store, name, separator.channels, separator.batch, progress)
 
 
 def _kept(

@@ -16,7 +16,7 @@ import streamlit as st
 
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
-from core.dsae.instruments import InstrumentTable, Likeness
+from core.dsae.instruments import InstrumentTable, Likeness, read_instruments
 from core.remix.changes import Change
 from core.vocoder.play import play, route_digest
 from lab.separate import data as separation

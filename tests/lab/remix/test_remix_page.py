@@ -106,7 +106,7 @@ def test_only_what_a_change_touches_is_made_anew(remix_page, media, monkeypatch)
 
     exchange = remix.exchange
     monkeypatch.setattr(remix, "exchange", lambda *given: made.append(given[1]) or exchange(*given))
-    monkeypatch.setattr(remix, "listen", None)  # nor is anything encoded again
+    monkeypatch.setattr(remix, "encode_channel", None)  # nor is anything encoded again
     page.selectbox(key="instrument_2").set_value("Violin").run()
 
     assert not page.exception and not page.error and made == [2]

@@ -11,7 +11,7 @@ from core.checkpoints.checkpoint import find
 from core.cli.common import command, say
 from core.errors import RavelError
 from core.training.config import flat_fields, merge
-from core.vocoder.play import PAPER, WAYS
+from core.vocoder.play import PAPER, ROUTES
 
 
 def add(commands: Any) -> None:
@@ -227,7 +227,7 @@ def _add_evaluate(commands: Any) -> None:
     )
     heard.add_argument(
         "--route",
-        choices=list(WAYS),
+        choices=list(ROUTES),
         help="from log-mels to sound (default: paper, of real recordings the vocoder)",
     )
     heard.add_argument(

@@ -19,7 +19,7 @@ from core.errors import RavelError
 from core.vocoder.config import ROUNDS, VocoderConfig
 from core.vocoder.model import VocoderNetwork, phases
 from core.vocoder.objective import stft_distance
-from core.vocoder.play import there
+from core.vocoder.play import is_available
 from core.vocoder.sounds import Batch
 from core.vocoder.task import VocoderTask
 from core.vocoder.vocode import Vocoder, load
@@ -47,7 +47,7 @@ def main() -> None:
 
 def network(mel: torch.Tensor) -> None:
     print("of that the network, in bfloat16 as on a CPU that multiplies it itself, and in float32")
-    config = VocoderConfig.parse(load("vocoder").checkpoint.config) if there() else VocoderConfig()
+    config = VocoderConfig.parse(load("vocoder").checkpoint.config) if is_available() else VocoderConfig()
     long, short = (VocoderNetwork(**config.model.model_dump()).eval() for _ in range(2))
     short.shorten()
     with torch.inference_mode():

@@ -79,7 +79,7 @@ def run_remix(arguments: argparse.Namespace) -> None:
     from core.vocoder.play import check_route, play
 
     apart = load(arguments.separator, device=str(pick_device(arguments.device)))
-    to_waveform = partial(play, way=check_route(arguments.route))
+    to_waveform = partial(play, route=check_route(arguments.route))
     made = remix(mixture, apart, load_model(arguments), changes, to_waveform=to_waveform)
     folder = save(made, arguments.out)
     say(summary(made))

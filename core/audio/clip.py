@@ -32,6 +32,10 @@ from core.files import replace as replace_file
 CLIP_SECONDS = 4.0
 CLIP_SAMPLES = 64_000
 MAX_SECONDS = 600.0
+# Frames of log-mels and of pitch. They stand here because this module needs no torch.
+HOP = 256  # samples between two frames of a log-mel
+HOP_SECONDS = HOP / SAMPLE_RATE  # 16 ms
+VOICED = 0.5  # CREPE's confidence from which a frame counts as pitched
 
 
 @dataclass(frozen=True, eq=False)

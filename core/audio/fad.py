@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from core.errors import RavelError
+from core.statistics import draw_weights, percentile_interval
 
 RESAMPLES = 200
-LEVELS = (2.5, 97.5)  # percentiles that end an interval
 
 Frames = Sequence[np.ndarray]  # of each clip, its frames' embeddings [F, D]
 
@@ -56,12 +56,9 @@ def frechet_audio_distance(clips: Frames, reference: Frames, seed: int = 0) -> d
     def distance(weight: np.ndarray) -> float:
         return frechet_distance(*one.gaussian(weight), *other.gaussian(weight))
 
-    everyone = np.ones(len(clips))
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(clips), everyone / len(clips), RESAMPLES).astype(float)
-    low, high = np.percentile([distance(weight) for weight in drawn], LEVELS)
-    ends = {"value": distance(everyone), "low": low, "high": high}
-    return {name: round(float(value), 5) for name, value in ends.items()}
+    drawn = draw_weights(len(clips), RESAMPLES, seed).astype(float)
+    resampled = [distance(weight) for weight in drawn]
+    return percentile_interval(distance(np.ones(len(clips))), resampled, digits=5)
 
 
 def frechet_distance(

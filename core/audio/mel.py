@@ -7,12 +7,11 @@ from functools import cache
 import numpy as np
 import torch
 
-from core.audio.clip import SAMPLE_RATE
+from core.audio.clip import HOP, SAMPLE_RATE
 from core.errors import RavelError
 
 N_MELS = 80
 N_FFT = 2048  # 128 ms
-HOP = 256  # 16 ms
 EPSILON = 2.220446049250313e-16  # of float64; its logarithm, -36.04, is a silent frame
 PIECE = 4096  # frames, 66 s, that are transformed at a time
 AROUND = N_FFT // HOP  # frames on each side of a piece, so that its own see none of its edges

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from core.audio.clip import SAMPLE_RATE
+from core.audio.clip import SAMPLE_RATE, VOICED
 from core.errors import RavelError
+
+__all__ = ["VOICED", "Pitch", "raw_pitch_accuracy", "track"]
 
 Capacity = Literal["tiny", "full"]
 WINDOW = 1024  # samples

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from core.audio.clip import HOP
 from core.errors import RavelError
 from core.files import replace
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CHUNK = 64  # clips embedded between two writes
-HOP = 256  # samples a frame of a store's log-mels
 PAIRS = 20_000  # by which it is told how near is near
 FILE = "index.npy"
 

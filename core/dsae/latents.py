@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.audio.clip import Clip
-from core.audio.mel import HOP, N_MELS, frames_of, log_mel
+from core.audio.clip import HOP_SECONDS, SAMPLE_RATE, Clip
+from core.audio.mel import N_MELS, frames_of, log_mel
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig
 from core.dsae.model import Dsae, Gaussian
@@ -146,7 +146,7 @@ class Disentangler:
     @torch.inference_mode()
     def sample(self, seconds: float = 4.0, seed: int = 0, v: Tensor | None = None) -> Latents:
         """A draw from the prior: z frame by frame, and v, if not given, from N(0, I)."""
-        frames = frames_of(round(seconds * 16_000))
+        frames = frames_of(round(seconds * SAMPLE_RATE))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             drawn = torch.randn(self.v_size) if v is None else v
@@ -222,4 +222,4 @@ def save_latents(path: str | Path, clips: dict[str, Latents]) -> None:
 
 def seconds_of(log_mel: Tensor) -> float:
     """How long the sound of a log-mel [T, M] lasts."""
-    return (log_mel.shape[0] - 1) * HOP / 16_000
+    return (log_mel.shape[0] - 1) * HOP_SECONDS

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from core import jobs as background
+from core.audio.clip import HOP_SECONDS
 from core.errors import RavelError
 from core.files import write_npz
 from core.jobs import Progress
@@ -37,7 +38,6 @@ SOON = 1000  # clips that are encoded while one waits: starting a process takes 
 MAX_FRAMES = 24  # kept of each clip
 CHUNK = 256  # clips encoded between two writes
 BATCH = 32
-HOP_SECONDS = 256 / 16_000  # core.audio.mel's, which needs torch to say so
 AUDIBLE = 7.0  # nats, 30 dB: quieter frames have no say in a clip's loudest band
 PITCH, TIME, BAND = "pitch (MIDI)", "time (s)", "loudest band (Hz)"
 

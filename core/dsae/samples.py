@@ -13,6 +13,7 @@ from core.data.store import FeatureStore
 from core.dsae import trajectory as trail
 from core.dsae.model import Dsae, masked_mean
 from core.errors import RavelError
+from core.statistics import spread_evenly
 
 AT_ONCE = 32  # clips
 HEADROOM = 0.5  # rebuilt sound may peak above the recordings, which peak at 1
@@ -85,7 +86,7 @@ def swapped(
             f"{store.path} has no true renderings of swaps: build it with 'python -m core data "
             "dmelodies'."
         )
-    truth = truth[np.linspace(0, len(truth) - 1, min(count, len(truth))).round().astype(int)]
+    truth = truth[spread_evenly(len(truth), count)]
     held_out, labels, melody = (
         store.indices("validation"), store.labels[factor], store.labels["melody"]
     )  # fmt: skip

@@ -31,7 +31,7 @@ from core.remix.remix import encode_channel, play_stem
 from core.separation.evaluate import align
 from core.separation.objective import si_snr, si_snr_of_pairs
 from core.separation.separate import SeparationModel
-from core.statistics import interval
+from core.statistics import interval, spread_evenly
 
 SECONDS = 8.0
 AUDIBLE = 0.1  # of a file's RMS, from which its player counts as playing in an excerpt
@@ -61,8 +61,7 @@ def read_duets(folders: Sequence[str], most: int | None = None) -> list[Duet]:
         )
     if most is not None and most < FEWEST:
         raise RavelError(f"--most {most} is too few duets: ask for {FEWEST} or more.")
-    count = min(len(found), most or len(found))
-    return [found[i] for i in np.linspace(0, len(found) - 1, count).round().astype(int)]
+    return [found[i] for i in spread_evenly(len(found), most or len(found))]
 
 
 def _duets(files: list[Recording]) -> Iterator[Duet]:

@@ -13,17 +13,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.audio import pitch
-from core.audio.clip import SAMPLE_RATE
+from core.audio.clip import HOP, SAMPLE_RATE, VOICED
 from core.audio.fad import frechet_audio_distance
-from core.audio.mel import HOP, log_mel
+from core.audio.mel import log_mel
 from core.data.store import PCM, FeatureStore
-from core.statistics import interval
+from core.statistics import interval, spread_evenly
 from core.vocoder.objective import stft_distance
-from core.vocoder.sounds import spread
 
 QUIET = -12.0  # log-mels below are raised to it: 95 dB under full scale
 DECIBEL = 10 / np.log(10)
-VOICED = 0.5  # CREPE's confidence from which a frame of the true sound counts as pitched
 
 ToSound = Callable[[Tensor], Tensor]  # log-mels [T, M] to waves [(T - 1) * HOP]
 
@@ -36,9 +34,9 @@ class Pairs(NamedTuple):
 
 
 def held_out(store: FeatureStore, count: int) -> Pairs:
-    """Validation clips of a store, evenly spread, and the log-mels of their own sound."""
+    """Validation clips of a store, evenly and the log-mels of their own sound."""
     rows = store.indices("validation")
-    return true_sound(store, rows[spread(len(rows), count)])
+    return true_sound(store, rows[spread_evenly(len(rows), count)])
 
 
 def true_sound(store: FeatureStore, rows: np.ndarray) -> Pairs:

@@ -13,6 +13,7 @@ from torch import Tensor
 from core.audio.mel import HOP
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
+from core.statistics import spread_evenly
 from core.vocoder.model import FAINT, LEVEL, N_FFT, stft
 
 EDGE = HOP + N_FFT // 2  # samples before the first frame's middle that its spectrum needs
@@ -87,7 +88,7 @@ class Sounds:
 
         First with their own log-mels, then with those of each model.
         """
-        rows = self.rows[spread(len(self.rows), count)]
+        rows = self.rows[spread_evenly(len(self.rows), count)]
         for some in np.array_split(rows, -(-len(rows) // size)) if len(rows) else ():
             frames = int(self.store.lengths[some].min())
             kinds = [[self.store.log_mel[row] for row in some]]
@@ -116,8 +117,3 @@ def sound_around(audio: np.ndarray, start: int, frames: int) -> np.ndarray:
     last = len(audio) - 1
     at = (last - np.abs(last - at)).clip(0)
     return audio[at].astype(np.float32) / PCM
-
-
-def spread(total: int, count: int) -> np.ndarray:
-    """At most `count` numbers evenly spread over `total`."""
-    return np.linspace(0, total - 1, min(count, total)).round().astype(int)

@@ -10,11 +10,12 @@ from torch import Tensor
 from core.audio.clip import write_wav
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.statistics import spread_evenly
 from core.training.engine import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
 from core.vocoder.model import VocoderNetwork, synthesise
-from core.vocoder.sounds import Batch, Sounds, spread
+from core.vocoder.sounds import Batch, Sounds
 
 HELD_OUT = 16  # validation clips of each store
 AT_ONCE = 8
@@ -48,7 +49,7 @@ class VocoderTask:
     def _sounds(self, name: str, store: FeatureStore, split: str, count: int) -> Sounds:
         sounds = Sounds(store, store.indices(split), self.device)
         for model in self.config.data.models_of(name) if len(sounds.rows) else ():
-            some = sounds.rows[spread(len(sounds.rows), count)]
+            some = sounds.rows[spread_evenly(len(sounds.rows), count)]
             sounds.add(some, self.rebuild(model, store, some, self.device))
         return sounds
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from core.audio.clip import Clip
+from core.audio.clip import HOP_SECONDS, Clip
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from lab.explore import data as live
-from lab.explore.pictures import HOP_SECONDS, fill, in_words, offer_latents, scale, tracks
+from lab.explore.pictures import fill, in_words, offer_latents, scale, tracks
 from lab.widgets.cell import Cell
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from core.audio.clip import HOP_SECONDS
 from core.errors import RavelError
 from lab.explore.data import Sound
 from lab.widgets import player, spectrogram
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 THUMBNAIL = 96  # pixels
 TRACK = 220
 SHOWN = 98  # percent of the values lie within the colours' ends
-HOP_SECONDS = 256 / 16_000  # core.audio.mel's, which needs torch to say so
 BELOW, ABOVE = "217, 84, 30", "31, 111, 120"  # legible on light and on dark
 
 

@@ -215,7 +215,7 @@ def clip(store: Path, row: int) -> Clip:
     opened = open_store(store)
     if opened.has_audio:
         found = opened.clip(row)
-        ends = (int(opened.lengths[row]) - 1) * 256  # what follows pads it to the longest
+        ends = (int(opened.lengths[row]) - 1) * audio.HOP  # what follows pads it to the longest
         return Clip(found.wave[: max(ends, 1)], found.name, found.labels)
     facts = {key: str(column[row]) for key, column in opened.labels.items()}
     changed = (store / "store.json").stat().st_mtime_ns

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from core.audio.clip import HOP_SECONDS
 from lab.find import query_on_map as asked
 from lab.find.query_on_map import Asked
 from lab.map import data as maps
@@ -103,7 +104,7 @@ def inspect(shown: Shown) -> None:
                 "its sound."
             )
         cell.log_mel = maps.log_mel(store, row)
-        seconds = (len(cell.log_mel) - 1) * 256 / 16_000
+        seconds = (len(cell.log_mel) - 1) * HOP_SECONDS
         cell.draw(spectrogram.Scale(float(cell.log_mel.max()), seconds))
         cell.play(shown.wav(point), autoplay=bool(state.pop("map_play", False)))
     if shown.view.checkpoint.system == "contrastive":

@@ -20,7 +20,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from core.audio import clip as audio
-from core.audio.clip import Clip
+from core.audio.clip import VOICED, Clip
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from core.vocoder.play import play, route_digest
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 HEADROOM = 0.5  # all that is played: rebuilt sound may peak above the recordings, which peak at 1
 BEGUN = "sounds_begun"  # where a visitor's session keeps what is being made
-VOICED = 0.5  # CREPE's confidence from which a frame counts as pitched
 GIVERS = {  # of the melody and of the instrument, for each part that a swap can make
     "swapped": ("source", "target"),
     "counterpart": ("target", "source"),

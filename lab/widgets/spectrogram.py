@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lab.swap.data import VOICED
+from core.audio.clip import HOP_SECONDS, VOICED
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -40,7 +40,7 @@ def figure(log_mel: np.ndarray, scale: Scale, pitch: Pitch | None = None) -> go.
     heatmap = go.Heatmap(
         z=decibels.astype(np.float32),
         x0=0,
-        dx=every * _hop_seconds(),
+        dx=every * HOP_SECONDS,
         customdata=np.broadcast_to(hertz[:, None], decibels.shape).astype(np.int16),
         zmin=-RANGE_DB,
         zmax=0,
@@ -101,10 +101,3 @@ def _band_hertz() -> np.ndarray:
     from core.audio.mel import N_FFT, mel_basis
 
     return mel_basis(torch.device("cpu")).argmax(0).numpy() * SAMPLE_RATE / N_FFT
-
-
-def _hop_seconds() -> float:
-    from core.audio.clip import SAMPLE_RATE
-    from core.audio.mel import HOP
-
-    return HOP / SAMPLE_RATE

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.audio.clip import read
+from core.audio.clip import VOICED, read
 from core.audio.pitch import track
-from lab.swap.data import VOICED
 from lab.widgets.slot import examples as table
 
 

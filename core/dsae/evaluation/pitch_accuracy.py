@@ -14,15 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.audio import pitch
-from core.audio.clip import SAMPLE_RATE
-from core.audio.mel import HOP
+from core.audio.clip import HOP, SAMPLE_RATE, VOICED
 from core.audio.vggish import Vggish
 from core.data import dmelodies
 from core.data.store import PCM, FeatureStore
-from core.statistics import interval
+from core.statistics import interval, spread_evenly
 from core.vocoder.play import PAPER, play
 
-VOICED = 0.5  # CREPE's confidence from which a frame of an original counts as pitched
 HOP_SECONDS = 0.02
 BATCH = 16  # sounds at once
 
@@ -105,9 +103,8 @@ class Originals:
 
     def __init__(self, store: FeatureStore, count: int, listener: Listener) -> None:
         everyone = store.indices("validation")
-        count = min(count, len(everyone))
         self.listener = listener
-        self.positions = np.linspace(0, len(everyone) - 1, count).round().astype(int)
+        self.positions = spread_evenly(len(everyone), count)
         rows = everyone[self.positions]
         self.seconds = (store.lengths[rows] - 1) * HOP / SAMPLE_RATE
         log_mel = torch.from_numpy(store.log_mel[rows]).float()

@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.audio.clip import SAMPLE_RATE
-from core.audio.mel import HOP
+from core.audio.clip import HOP, SAMPLE_RATE, VOICED
 from core.data.dmelodies import SCALES, TONICS
 from core.data.store import FeatureStore
 from core.dsae.evaluation.classifier import Classifier, describe
-from core.dsae.evaluation.pitch_accuracy import HOP_SECONDS, VOICED, Listener
+from core.dsae.evaluation.pitch_accuracy import HOP_SECONDS, Listener
 from core.dsae.evaluation.swap_f1 import Batch, label_teller, mean_v, read_split
 from core.dsae.model import Dsae
 from core.errors import RavelError
-from core.statistics import interval
+from core.statistics import interval, spread_evenly
 
 From = Literal["prior", "training"]
 
@@ -62,7 +61,7 @@ def prior_validity(
             f"{store.path} cannot tell whether draws are recognised: it takes two labels of "
             f"{factor}, two validation clips and two draws at least."
         )
-    few = np.linspace(0, len(held_out.x) - 1, min(count, len(held_out.x))).round().astype(int)
+    few = spread_evenly(len(held_out.x), count)
     cases = {
         "prior": Batch(draw(model, train, count, "prior", seed)[1], None, train.labels[:0]),
         "prior_z": Batch(draw(model, train, count, "training", seed)[1], None, train.labels[:0]),

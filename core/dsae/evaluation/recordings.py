@@ -16,14 +16,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.audio import pitch
-from core.audio.clip import Clip
+from core.audio.clip import VOICED, Clip
 from core.audio.fad import frechet_audio_distance
 from core.audio.long import ToWaveform
 from core.audio.mel import log_mel
 from core.dsae.evaluation import probes as leak
 from core.dsae.latents import Disentangler
+from core.statistics import draw_weights, percentile_interval
 
-VOICED = 0.5  # CREPE confidence from which a frame of the reference counts as pitched
 BATCH = 16
 RESAMPLES = 1000
 
@@ -164,8 +164,7 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
 
     A sound made of two recordings counts as often as both were drawn.
     """
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(recordings, np.full(recordings, 1 / recordings), RESAMPLES)
+    counts = draw_weights(recordings, RESAMPLES, seed)
     weights = counts[:, judged.melody] * counts[:, judged.partner]  # [RESAMPLES, N]
     alone = judged.melody == judged.partner
     weights[:, alone] = counts[:, judged.melody[alone]]
@@ -186,9 +185,7 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
     scores = {}
     for name, statistic in columns.items():
         drawn = [statistic(weight) for weight in weights if weight[pitched].sum()]
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        ends = {"value": statistic(None), "low": low, "high": high}
-        scores[name] = {k: round(float(v), 4) for k, v in ends.items()}
+        scores[name] = percentile_interval(statistic(None), drawn)
     return scores
 
 

@@ -25,7 +25,7 @@ from core.dsae.evaluation.swap_f1 import (
 from core.dsae.model import Dsae, frame_mask
 from core.dsae.objective import kl, kl_standard
 from core.errors import RavelError
-from core.statistics import interval
+from core.statistics import interval, spread_evenly
 
 ACTIVE_NATS = 0.02  # a dimension of v whose mean KL to N(0, I) is above this carries something
 JUDGED = 200  # training clips of each label that the judge learns from
@@ -137,14 +137,14 @@ def make_judges(store: FeatureStore, factor: str) -> dict[str, Classifier]:
     for name in factors_to_score(store, factor):
         train = store.indices("train")
         labels = store.labels[name][train]
-        chosen = np.concatenate([_spread(train[labels == label]) for label in np.unique(labels)])
+        chosen = np.concatenate([_chosen(train[labels == label]) for label in np.unique(labels)])
         clips = [_clip(store, row) for row in chosen]
         judges[name] = Classifier(clips, store.labels[name][chosen])
     return judges
 
 
-def _spread(rows: np.ndarray) -> np.ndarray:
-    return rows[np.linspace(0, len(rows) - 1, min(JUDGED, len(rows))).round().astype(int)]
+def _chosen(rows: np.ndarray) -> np.ndarray:
+    return rows[spread_evenly(len(rows), JUDGED)]
 
 
 def _clip(store: FeatureStore, row: int) -> np.ndarray:

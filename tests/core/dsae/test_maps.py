@@ -116,13 +116,6 @@ def test_the_pitch_of_frames_is_that_of_the_notes_they_lie_in():
     assert np.isnan(maps.known_pitch({"melody": np.array([str(tune.row)])}, silent)).all()
 
 
-def test_the_frame_rate_is_that_of_the_log_mels():
-    from core.audio.clip import SAMPLE_RATE
-    from core.audio.mel import HOP
-
-    assert maps.HOP_SECONDS == HOP / SAMPLE_RATE
-
-
 def test_points_can_be_coloured_by_what_the_model_knows_of_them(store, checkpoint, encoded):
     labels = {key: column[encoded.rows] for key, column in store.labels.items()}
     for space in maps.SPACES.values():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from core.audio.clip import read
+from core.audio.clip import VOICED, read
 from core.checkpoints.checkpoint import list_checkpoints
 from lab.swap import data as live
 from tests.lab.browser import Server, at_rest, needs_chromium
@@ -141,7 +141,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
 
     before, after = (live.pitch(heard(tab, index)) for index in (0, 1))
     assert len(after.times) == pytest.approx(2 * len(before.times), abs=4)
-    medians = [np.median(p.f0[0][p.confidence[0] > live.VOICED]) for p in (before, after)]
+    medians = [np.median(p.f0[0][p.confidence[0] > VOICED]) for p in (before, after)]
     assert 12 * abs(np.log2(medians[1] / medians[0])) < 0.5
 
     tab.get_by_role("button", name="Keep this edit").click()

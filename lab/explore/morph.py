@@ -10,8 +10,8 @@ from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
 from lab.explore import data as live
 from lab.explore.pictures import fill, in_words, listen, offer_latents, scale, thumbnail
-from lab.map.plot import plain
 from lab.widgets.cell import Cell
+from lab.widgets.page import plain
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents

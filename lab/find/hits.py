@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from lab.map.plot import plain
 from lab.nearness import in_words
 from lab.widgets import player
+from lab.widgets.page import plain
 
 INK = {"light": (29, 100, 114), "dark": (152, 214, 205)}
 RANGE = 80 / (10 * np.log10(np.e))  # dB that the picture spans, in natural units

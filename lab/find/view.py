@@ -11,9 +11,9 @@ from lab.find import data as finding
 from lab.find import hits as found
 from lab.find.data import BUNDLED, Corpus
 from lab.map import data as maps
-from lab.map.plot import plain
 from lab.swap import data as live
 from lab.widgets.mixture_slot import Taken
+from lab.widgets.page import plain
 
 if TYPE_CHECKING:
     from core.contrastive.index import Found, Index

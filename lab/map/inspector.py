@@ -17,6 +17,7 @@ from lab.map.points import Shown
 from lab.swap import data as live
 from lab.widgets import player, spectrogram
 from lab.widgets.cell import Cell
+from lab.widgets.page import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def inspect(shown: Shown) -> None:
     point, store = state.map_focus, shown.view.corpus.store
     row = int(shown.of.rows[shown.clips[point]])
     with st.container(key="map_heard"):
-        cell = Cell("map_focus_cell", latent_map.plain(shown.name(point)))
+        cell = Cell("map_focus_cell", plain(shown.name(point)))
         st.caption(shown.facts(point))
         if not maps.open_store(store).has_audio:
             st.caption(
@@ -145,7 +146,7 @@ def inspect_query(query: Asked) -> None:
     play, (*whole, last) = state.pop("map_play_query", None), query.queries.items()
     title, one = last
     with st.container(key="map_asked"):
-        cell = Cell("map_query_cell", title, latent_map.plain(query.name))
+        cell = Cell("map_query_cell", title, plain(query.name))
         cell.log_mel = live.log_mel(one.clip)
         cell.draw(spectrogram.Scale(float(cell.log_mel.max()), one.clip.seconds))
         cell.play(live.wav(one.clip), autoplay=play == len(whole))
@@ -178,7 +179,7 @@ def list_near(shown: Shown, near: np.ndarray, distances: np.ndarray) -> None:
     for point, distance in zip(near.tolist(), distances.tolist(), strict=True):
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-                what = latent_map.plain(shown.what(point))
+                what = plain(shown.what(point))
                 st.caption(f"**{distance:.3g}** {what}", width="stretch")
                 st.button(
                     "",

@@ -7,7 +7,6 @@ Streamlit's own Plotly chart draws itself anew when it is to mark a point, and h
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -199,11 +198,6 @@ def show(
     figures = dict(zip(digests, (panel.figure for panel in panels), strict=True))
     _FIGURES(key=f"{key}_figures", data=figures)
     _plotly()(key=f"{key}_plotly")
-
-
-def plain(text: str) -> str:
-    """A name as it is, not as Markdown."""
-    return re.sub(r"([\\`*_\[\]<>:$~|#])", r"\\\1", text)
 
 
 def picked(key: str) -> Mapping[str, Any]:

@@ -10,12 +10,12 @@ from lab.find import query_on_map as asked
 from lab.find import view as matches
 from lab.find.data import BUNDLED, Corpus, Query
 from lab.map import data as maps
-from lab.map.plot import plain
 from lab.separate import data as separation
 from lab.swap import data as live
 from lab.widgets import channels, mixture_slot, player, spectrogram
 from lab.widgets.cell import Cell
 from lab.widgets.mixture_slot import Taken
+from lab.widgets.page import plain
 from lab.widgets.slot import Taking
 
 DEFAULT, STORE, SEPARATOR = "scenes-encoder", "scenes", "separator-scenes"

@@ -10,7 +10,6 @@ import streamlit as st
 from core.audio.clip import Clip
 from core.errors import RavelError
 from core.remix.changes import Change
-from lab.map.plot import plain
 from lab.remix import data as remixing
 from lab.remix import latents as remix_latents
 from lab.remix.data import Way
@@ -21,6 +20,7 @@ from lab.swap import data as live
 from lab.widgets import channels, mixer, slot
 from lab.widgets.cell import Cell
 from lab.widgets.channels import Work
+from lab.widgets.page import plain
 
 OWN, RECORDING = "Its own", "A recording"
 FIRST = "Bassoon"  # who plays the first channel, until something else is chosen

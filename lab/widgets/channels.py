@@ -12,13 +12,13 @@ import streamlit as st
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
 from lab.explore.pictures import in_words
-from lab.map.plot import plain
 from lab.separate import data as separation
 from lab.separate.data import Channels, Mixture
 from lab.swap import data as live
 from lab.widgets import mixer, mixture_slot, player, spectrogram
 from lab.widgets.cell import Cell
 from lab.widgets.mixture_slot import Taken
+from lab.widgets.page import plain
 
 IN_A_ROW = 2
 NO_CLIP = "no clip of its own"

@@ -20,22 +20,20 @@ import numpy as np
 from cachetools import LRUCache, cached
 
 from core.audio import clip as audio
-from core.audio.clip import SAMPLE_RATE, Clip
+from core.audio.clip import SAMPLE_RATE, VOICED, Clip
 from core.checkpoints.checkpoint import Checkpoint
-from core.vocoder import play
+from core.vocoder.play import check_route, play, route_digest
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
     from core.contrastive.embed import Embedder
     from core.dsae.latents import Disentangler, Latents
-    from core.separation.separate import Splitter
+    from core.separation.separate import SeparationModel
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 HEADROOM = 0.5  # gain of everything played: rebuilt sound may peak above 1, where recordings peak
-HOP_SECONDS = 256 / SAMPLE_RATE  # of log-mels and local latents; core.audio.mel would import torch
-VOICED = 0.5  # CREPE's confidence from which a frame counts as pitched
 PARTS = {  # of a swap: the clip that gives the melody, and the one that gives the instrument
     "swapped": ("source", "target"),
     "counterpart": ("target", "source"),
@@ -125,7 +123,7 @@ def disentangler(checkpoint: Checkpoint, device: str = "cpu") -> Disentangler:
 
 
 @keep(8)
-def separator(checkpoint: Checkpoint, device: str = "cpu") -> Splitter:
+def separator(checkpoint: Checkpoint, device: str = "cpu") -> SeparationModel:
     """A separation checkpoint or a snapshot of one, loaded. Raises RavelError."""
     with_torch()
     from core.separation.separate import load
@@ -236,7 +234,7 @@ def decoded(pair: Pair, part: str) -> np.ndarray:
 
 def sound(pair: Pair, part: str, route: str | None = None) -> bytes:
     """The log-mel that is `decoded` as a WAV file, HEADROOM below its level. Raises RavelError."""
-    return _sound(pair, part, play.checked(route), play.digest(route))
+    return _sound(pair, part, check_route(route), route_digest(route))
 
 
 @keep(256)
@@ -251,7 +249,7 @@ def waveform(log_mel: np.ndarray, route: str | None = None, device: str = "cpu")
 
     from core.audio import long
 
-    make = partial(play.play, way=route, device=device)
+    make = partial(play, route=route, device=device)
     return long.to_waveform(torch.tensor(log_mel), make).cpu().numpy()
 
 
@@ -271,7 +269,7 @@ class Rendering(NamedTuple):
 
 def render(checkpoint: Checkpoint, made: Latents, route: str | None = None) -> Rendering:
     """Latents decoded and made audible, a tenth of a second of work. Raises RavelError."""
-    return _render(checkpoint, made, play.checked(route), play.digest(route))
+    return _render(checkpoint, made, check_route(route), route_digest(route))
 
 
 @keep(128)

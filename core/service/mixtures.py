@@ -14,11 +14,10 @@ import soundfile
 from core.audio import clip as audio
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.checkpoints.checkpoint import Checkpoint
-from core.dsae import instruments
-from core.dsae.instruments import Known, Likeness
+from core.dsae.instruments import InstrumentTable, Likeness, read_instruments
 from core.remix.changes import Change
 from core.service import HEADROOM, disentangler, keep, latents, separator, with_torch
-from core.vocoder import play
+from core.vocoder.play import check_route, play, route_digest
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents
@@ -161,9 +160,9 @@ class Setup(NamedTuple):
         return separate(self.separator, self.source)
 
     @property
-    def instruments(self) -> Known | None:
+    def instruments(self) -> InstrumentTable | None:
         """The model's instruments; None without any. Raises RavelError for a damaged file."""
-        return instruments.read(self.model)
+        return read_instruments(self.model)
 
 
 class Stem(NamedTuple):
@@ -180,10 +179,10 @@ def channel_latents(setup: Setup) -> list[Latents | None]:
     model, channels = disentangler(setup.model), setup.channels
     import torch
 
-    from core.remix.remix import listen
+    from core.remix.remix import encode_channel
 
     waves = torch.tensor(channels.waves)
-    return [listen(model, wave, waves.sum(0)) for wave in waves]
+    return [encode_channel(model, wave, waves.sum(0)) for wave in waves]
 
 
 def likeness(setup: Setup, number: int) -> list[Likeness]:
@@ -220,7 +219,7 @@ def stem(setup: Setup, number: int, change: Change, route: str | None = None) ->
     if change.keeps:
         return Stem(setup.channels.waves[number - 1], None)
     key = _digest(setup, change)
-    return _stem(setup, number, _Keyed(change, key), play.checked(route), play.digest(route))
+    return _stem(setup, number, _Keyed(change, key), check_route(route), route_digest(route))
 
 
 class _Keyed(NamedTuple):
@@ -235,14 +234,13 @@ def _stem(setup: Setup, number: int, keyed: _Keyed, route: str, digest: str) -> 
     model = disentangler(setup.model)
     import torch
 
-    from core.remix.remix import exchange
-    from core.remix.remix import play as play_channel
+    from core.remix.remix import exchange, play_stem
 
     channel = torch.tensor(setup.channels.waves[number - 1])
     latents = channel_latents(setup)
     decoded = exchange(model, number, keyed.change, latents, setup.instruments)
     assert decoded is not None  # only of a change that keeps the channel
-    sound = play_channel(decoded, channel, partial(play.play, way=route))
+    sound = play_stem(decoded, channel, partial(play, route=route))
     return Stem(sound.numpy(), decoded.numpy())
 
 

@@ -47,7 +47,11 @@ def main() -> None:
 
 def network(mel: torch.Tensor) -> None:
     print("of that the network, in bfloat16 as on a CPU that multiplies it itself, and in float32")
-    config = VocoderConfig.parse(load("vocoder").checkpoint.config) if is_available() else VocoderConfig()
+    config = (
+        VocoderConfig.parse(load("vocoder").checkpoint.config)
+        if is_available()
+        else VocoderConfig()
+    )
     long, short = (VocoderNetwork(**config.model.model_dump()).eval() for _ in range(2))
     short.shorten()
     with torch.inference_mode():

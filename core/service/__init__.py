@@ -97,8 +97,8 @@ def _freeze(value: Any) -> Any:
     """Make the arrays in a result read-only, so that sharing it without copies is safe."""
     if isinstance(value, np.ndarray):
         value.setflags(write=False)
-    elif isinstance(value, list | tuple):
-        for part in value:
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
             _freeze(part)
     return value
 

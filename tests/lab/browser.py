@@ -29,8 +29,8 @@ QUIET_MS = 300  # a press is answered by a run of the page within a third of it
 SHIPPED = """
 import sys
 from pathlib import Path
-from core import checkpoints
-checkpoints.SHIPPED = Path(sys.argv.pop(1))
+from core.checkpoints import checkpoint
+checkpoint.SHIPPED = Path(sys.argv.pop(1))
 from streamlit.web.cli import main
 sys.exit(main())
 """

@@ -15,7 +15,7 @@ help:
 	@echo "make space   open the demo for visitors, as a Hugging Face Space runs it"
 	@echo "make test    run the tests"
 	@echo "make bench   measure speed against baselines"
-	@echo "make lint    check style"
+	@echo "make lint    check style, types and who imports whom"
 
 lab: $(VENV)/.lab
 	$(BIN)/streamlit run app.py
@@ -30,7 +30,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:
 	rm -rf $(VENV)

@@ -1,7 +1,7 @@
-"""What the Find page asks of core: corpora, their indexes, queries, sounds; remembered, bounded.
+"""The data behind the Find page: corpora, their indexes, queries and sounds.
 
-Indexes lie on disk in the folders of their stores and are shared by all visitors. Torch is imported
-when something is asked for, not before. Queries are remembered by digests, never by samples.
+Indexes are kept on disk in the folders of their stores and shared by all visitors. The caches here
+are bounded and keyed by digests, never by samples. Torch is imported on first use.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from core.jobs import Progress
 
 BUNDLED = "Bundled examples"
-MOST_VALUES = 500  # of a label that can be chosen from
-FIRST = ("label", maps.SEVERAL, "instrument")  # columns that say most of a clip
-TOO_QUIET = 60.0  # dB below the whole: all that is left of a channel is rounding
+MAX_VALUES = 500  # of a label to choose from
+FIRST = ("label", maps.MULTI_LABEL, "instrument")  # the most informative columns
+TOO_QUIET = 60.0  # dB below the whole sound: a channel this quiet is only rounding
 
 
 class Corpus(NamedTuple):
@@ -45,27 +45,27 @@ class Corpus(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """Where it is and when it was built: for caches."""
+        """Its path and the time it was built, as a cache key."""
         built = (self.path / "store.json").stat().st_mtime_ns if self.path else 0
         return self.name, str(self.path or ""), built
 
 
 class Query(NamedTuple):
-    """What is looked for, at full level; of a channel, how far below the whole it is, in dB."""
+    """A sound to search for, at full level; for a channel, how many dB `below` the whole it was."""
 
     clip: Clip
     below: float | None = None
 
 
 def corpora() -> dict[str, Corpus]:
-    """The feature stores with their sound by name; the bundled examples last."""
+    """The feature stores with audio by name; the bundled examples last."""
     stores = {name: path for name, path in maps.stores().items() if (path / "audio.npy").exists()}
     found = {name: Corpus(name, path) for name, path in stores.items()}
     return found | {BUNDLED: Corpus(BUNDLED)}
 
 
 def labels(corpus: Corpus) -> dict[str, np.ndarray]:
-    """What is known of each clip, `name` first: columns [N]."""
+    """The labels of each clip, `name` first: columns [N]."""
     if corpus.path:
         return maps.columns(corpus.path)
     rows = mixture_slot.sources()
@@ -77,7 +77,7 @@ def labels(corpus: Corpus) -> dict[str, np.ndarray]:
 
 
 def choices(corpus: Corpus) -> dict[str, list[str]]:
-    """The columns by which a search can be restricted, and the values of each; the best first."""
+    """The columns that can restrict a search and their values, the most informative first."""
     return _choices(corpus.key, corpus)
 
 
@@ -88,9 +88,9 @@ def _choices(key: tuple[str, str, int], _corpus: Corpus) -> dict[str, list[str]]
         if column in ("name", "split"):
             continue
         different = sorted(
-            {part for value in np.unique(values) for part in maps.parts(column, value)}
+            {label for value in np.unique(values) for label in maps.labels_in(column, value)}
         )
-        if 1 < len(different) <= MOST_VALUES:
+        if 1 < len(different) <= MAX_VALUES:
             found[column] = different
     return dict(sorted(found.items(), key=lambda item: item[0] not in FIRST))
 
@@ -98,14 +98,14 @@ def _choices(key: tuple[str, str, int], _corpus: Corpus) -> dict[str, list[str]]
 def allowed(
     corpus: Corpus, split: str | None, column: str | None, only: Iterable[str]
 ) -> np.ndarray:
-    """Which clips [N] are of a split (None: any) and have one of the labels `only` (none: any)."""
-    known, wanted = labels(corpus), set(only)
-    rows = np.ones(len(known["name"]), bool)
+    """Which clips [N] are in a split (None: any) and have one of the labels `only` (none: any)."""
+    columns, wanted = labels(corpus), set(only)
+    rows = np.ones(len(columns["name"]), bool)
     if split is not None:
-        rows &= known["split"] == split
+        rows &= columns["split"] == split
     if column and wanted:
-        values, where = np.unique(known[column], return_inverse=True)
-        rows &= np.array([bool(maps.parts(column, value) & wanted) for value in values])[where]
+        values, where = np.unique(columns[column], return_inverse=True)
+        rows &= np.array([bool(maps.labels_in(column, value) & wanted) for value in values])[where]
     return rows
 
 
@@ -113,7 +113,7 @@ def allowed(
 
 
 def index(corpus: Corpus, checkpoint: Checkpoint) -> Index:
-    """A corpus's index, made at once where that is soon done. Raises RavelError."""
+    """A corpus's index, computed here if it is not on disk. Raises RavelError."""
     if corpus.path is None:
         return _bundled(checkpoint.digest, checkpoint)
     from core.contrastive import index as core
@@ -127,14 +127,14 @@ def index(corpus: Corpus, checkpoint: Checkpoint) -> Index:
 
 
 def is_ready(corpus: Corpus, checkpoint: Checkpoint) -> bool:
-    """Whether the index is there, or soon made: of few clips it is."""
+    """Whether the index exists, or the corpus is small enough to index while the page waits."""
     if corpus.path is None or len(labels(corpus)["name"]) <= SOON:
         return True
     return progress(corpus, checkpoint).state == "done"
 
 
 def start(corpus: Corpus, checkpoint: Checkpoint) -> None:
-    """Make the index in a process of its own. Raises RavelError."""
+    """Compute the index in a separate process. Raises RavelError."""
     from core.contrastive import indexing
 
     indexing.start(maps.open_store(corpus.path), checkpoint)
@@ -155,7 +155,7 @@ def _index(folder: str, changed: int, clips: int) -> Index:
 
     found = core.read(Path(folder))
     if found is None or len(found) != clips:
-        raise RavelError(f"{folder} is damaged: delete it, and it is made again.")
+        raise RavelError(f"{folder} is damaged: delete it, and it will be computed again.")
     return found
 
 
@@ -172,12 +172,12 @@ def _bundled(digest: str, _checkpoint: Checkpoint) -> Index:
 
 
 def channels_of(separator: Checkpoint) -> int:
-    """How many channels a separator makes, told by its config."""
+    """How many channels a separator has, by its config."""
     return int(separator.config.get("model", {}).get("channels", 0))
 
 
 def query(taken: Taken, separator: Checkpoint | None = None, channel: int = 0) -> Query:
-    """A sound, or one of its channels from 1 on, as the corpora's clips are. Raises RavelError."""
+    """A sound (channel 0) or one of its channels, normalised as clips are. Raises RavelError."""
     whole = separation.mixture(taken).clip
     if not channel:
         return Query(_at_full_level(whole.wave, taken.name))
@@ -215,13 +215,13 @@ def _embedding(key: tuple[str, str], _checkpoint: Checkpoint, _clip: Clip) -> np
 
 
 def reference(corpus: Corpus, row: int) -> str:
-    """What a clip is called in an address: 'corpus/name'."""
+    """A clip's reference in an address: 'corpus/name'."""
     return f"{corpus.name}/{labels(corpus)['name'][row]}"
 
 
-def find(name: str) -> tuple[Corpus, int]:
-    """The clip that an address calls so. Raises RavelError."""
-    of, _, clip = name.partition("/")
+def find(reference: str) -> tuple[Corpus, int]:
+    """The clip of a reference 'corpus/name'. Raises RavelError."""
+    of, _, clip = reference.partition("/")
     corpus = corpora().get(of)
     if corpus is None:
         raise RavelError(f"There is no corpus called {of!r}: choose another sound.")
@@ -239,7 +239,7 @@ def clip(corpus: Corpus, row: int) -> Clip:
 
 
 def same_recording(corpus: Corpus, row: int) -> np.ndarray:
-    """A clip and others that are of the same recording."""
+    """A clip and the others from the same recording."""
     if corpus.path is None:
         return np.array([row])
     from core.contrastive import index as core
@@ -259,9 +259,23 @@ def _example(name: str) -> Clip:
 
 
 def table(corpus: Corpus, found: Found) -> pd.DataFrame:
-    """What was found: rank, distance, and all that is known of each clip."""
+    """The clips found: rank, distance and all labels."""
     import pandas as pd
 
-    known = {column: values[found.rows] for column, values in labels(corpus).items()}
+    columns = {column: values[found.rows] for column, values in labels(corpus).items()}
     ranks = np.arange(1, len(found.rows) + 1)
-    return pd.DataFrame({"rank": ranks, "distance": found.distances.round(6), **known})
+    return pd.DataFrame({"rank": ranks, "distance": found.distances.round(6), **columns})
+
+
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """The table as CSV in UTF-8."""
+    return maps.to_csv(frame)
+
+
+def map_address(corpus: Corpus, split: str | None, encoder: Checkpoint) -> dict[str, str]:
+    """The Map page's address parameters for a corpus; the bundled scenes become a store first."""
+    if corpus.path is None:
+        maps.build_examples()
+    store = corpus.path or maps.stores()[maps.BUNDLED[1]]
+    clips = {f"map_clips_{store.name}": maps.split_label(store, split or maps.EVERYTHING)}
+    return {"map_corpus": store.name, "map_model": encoder.name} | clips

@@ -1,4 +1,4 @@
-"""What was found, nearest first: a picture, what it is, how near, and a player each."""
+"""One search result: a thumbnail, the labels, the distance and a player."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lab.widgets import player
 from lab.widgets.page import plain
 
 INK = {"light": (29, 100, 114), "dark": (152, 214, 205)}
-RANGE = 80 / (10 * np.log10(np.e))  # dB that the picture spans, in natural units
-COLUMNS = 160  # pixels of a picture
+RANGE = 80 / (10 * np.log10(np.e))  # 80 dB in the natural-log units of a log-mel
+COLUMNS = 160  # widest thumbnail, in pixels
 
 
 class Hit(NamedTuple):
-    """A clip that was found. `distance`: cosine; `nearer`: the share of random pairs nearer."""
+    """A clip that was found: its cosine `distance`, and the share of random pairs `nearer`."""
 
     title: str
     facts: str
@@ -32,7 +32,7 @@ class Hit(NamedTuple):
 
 
 def show(rank: int, hit: Hit, on_like: Callable, argument: str) -> None:
-    """A row: `on_like` is called with `argument` to look for what is like it."""
+    """Draw a row; its button calls `on_like` with `argument` to search for similar clips."""
     places = st.columns([1.2, 2, 1.2, 2.4, 0.3], vertical_alignment="center")
     picture, about, near, sound, more = places
     name, theme = html.escape(hit.title, quote=True), st.context.theme.type or "light"
@@ -51,12 +51,12 @@ def show(rank: int, hit: Hit, on_like: Callable, argument: str) -> None:
         type="tertiary",
         on_click=on_like,
         args=(argument,),
-        help="Look for what is like this clip.",
+        help="Search for clips like this one.",
     )
 
 
 def thumbnail(log_mel: np.ndarray, theme: str = "light") -> str:
-    """A log-mel [T, 80] as the address of a small picture without axes, the louder the denser."""
+    """A log-mel [T, 80] as a data URL of a small image without axes; louder is more opaque."""
     from PIL import Image
 
     level = 1 + (log_mel.T[::-1] - log_mel.max()) / RANGE

@@ -1,59 +1,181 @@
-"""What the Find page draws of a search: its progress, what restricts it, the clips."""
+"""The parts of the Find page: where and what to search, the wait for an index, the results."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.checkpoints.checkpoint import Checkpoint
-from lab.find import data as finding
-from lab.find import hits as found
-from lab.find.data import BUNDLED, Corpus
-from lab.map import data as maps
-from lab.swap import data as live
+from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
+from core.errors import RavelError
+from lab.find import data, hits, query_on_map
+from lab.find.data import BUNDLED, Corpus, Query
+from lab.map.data import EVERYTHING
+from lab.map.data import splits as splits_of
+from lab.swap.data import log_mel, wav
+from lab.widgets import mixture_slot, spectrogram
+from lab.widgets.cell import Cell
 from lab.widgets.mixture_slot import Taken
 from lab.widgets.page import plain
+from lab.widgets.slot import Taking
 
 if TYPE_CHECKING:
     from core.contrastive.index import Found, Index
 
+ENCODER, STORE, SEPARATOR = "scenes-encoder", "scenes", "separator-scenes"  # shown first
+WHOLE = "The whole sound"
 COUNTS = [5, 10, 20, 50]
+CORPUS = "The clips to search: a feature store with audio, or the lab's own examples."
+CHECKPOINT = "A checkpoint: a trained model in the folder `checkpoints`."
+PART = (
+    "The whole sound, or one of the channels into which the separator splits it. Search for a "
+    "channel to find a sound that is only in the background."
+)
+ANY = Taking(
+    mixture_slot.LIVE_SECONDS,
+    normalise=False,
+    hint="Any sound, up to one minute.",
+    why="The page reads up to 60 s at a time: choose where to start.",
+)
+
+
+def choose_corpus(corpora: dict[str, Corpus]) -> tuple[Corpus, str | None]:
+    """The corpus to search, and the split of it, or None for all."""
+    corpus = corpora[choose("Corpus", list(corpora), "find_corpus", STORE, CORPUS)]
+    counts = splits_of(corpus.path) if corpus.path else {}
+    everything = len(data.labels(corpus)["name"])
+    split = st.selectbox(
+        "Clips",
+        [EVERYTHING, *counts],
+        format_func=lambda name: f"{name} ({counts.get(name, everything):,})",
+        key=f"find_clips_{corpus.name if corpus.path else 'examples'}",
+        bind="query-params",
+        width=170,
+        disabled=not counts,
+    )
+    return corpus, None if split == EVERYTHING else split
+
+
+def choose_encoder() -> Checkpoint | None:
+    """The encoder whose embeddings are compared; None where there is none yet."""
+    encoders = {one.name: one for one in list_checkpoints("contrastive")}
+    return encoders.get(choose("Encoder", list(encoders), "encoder", ENCODER, CHECKPOINT))
+
+
+def choose(label: str, names: Sequence[str], key: str, first: str, help: str | None = None) -> str:
+    """One of some names."""
+    return st.selectbox(
+        label,
+        names,
+        names.index(first) if first in names else 0,
+        key=key,
+        bind="query-params",
+        width=190,
+        disabled=not names,
+        help=help,
+    )
+
+
+def choose_sound() -> Taken | None:
+    """The sound to search for: from the slot, or a clip of a corpus that the address names."""
+    reference = st.query_params.get("clip")
+    if reference is None:
+        return mixture_slot.slot("query", "Sound", query_on_map.examples(), ANY)
+    with st.container(border=True, key="query_slot"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            st.subheader("Sound", anchor=False, width="content")
+            st.button(
+                "Choose another sound",
+                key="find_another",
+                icon=":material/arrow_back:",
+                type="tertiary",
+                on_click=st.query_params.pop,
+                args=("clip", None),
+            )
+        try:
+            corpus, row = data.find(reference)
+            clip = data.clip(corpus, row)
+        except RavelError as error:
+            st.error(str(error), icon=":material/error:")
+            return None
+        st.caption(f"{plain(clip.name)}, a clip of {plain(corpus.name)}.")
+        return Taken(clip.name, (clip,))
+
+
+def choose_channel() -> tuple[Checkpoint | None, int]:
+    """The separator and the number of the channel to search for; 0 for the whole sound."""
+    separators = {one.name: one for one in list_checkpoints("separation")}
+    if not separators:
+        return None, 0
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        separator = separators[choose("Separator", list(separators), "find_separator", SEPARATOR)]
+        count = data.channels_of(separator)
+        options = [WHOLE, *(f"Channel {number}" for number in range(1, count + 1))]
+        chosen = st.segmented_control(
+            "Search for",
+            options,
+            default=WHOLE,
+            required=True,
+            key=f"find_what_of_{count}",
+            bind="query-params",
+            width="content",
+            help=PART,
+        )
+    return separator, options.index(chosen)
+
+
+def draw_query(cell: Cell, query: Query) -> None:
+    """The query as picture and sound, at full level like the clips of a corpus."""
+    cell.log_mel = log_mel(query.clip)
+    cell.draw(spectrogram.Scale(float(cell.log_mel.max()), query.clip.seconds))
+    if query.below is not None:
+        cell.state(f"{query.below:.0f} dB below the whole sound")
+    cell.play(wav(query.clip))
 
 
 def own_rows(taken: Taken, corpus: Corpus, channel: int) -> list[int]:
-    """The clips of a corpus that the query itself is from."""
-    handed = st.query_params.get("clip")
-    if handed is not None:
-        of, row = finding.find(handed)
-        return finding.same_recording(corpus, row).tolist() if of == corpus else []
+    """The clips of a corpus that come from the same recording as the query."""
+    reference = st.query_params.get("clip")
+    if reference is not None:
+        of, row = data.find(reference)
+        return data.same_recording(corpus, row).tolist() if of == corpus else []
     example = st.session_state.get("query_from") == "Example" and len(taken.clips) == 1
     if corpus.name != BUNDLED or channel or not example:
         return []
-    names = finding.labels(corpus)["name"].tolist()
+    names = data.labels(corpus)["name"].tolist()
     return [names.index(taken.name)] if taken.name in names else []
 
 
+def is_indexed(corpus: Corpus, encoder: Checkpoint) -> bool:
+    """Whether a corpus can be searched; if not, starts its index and shows how far it is."""
+    if data.is_ready(corpus, encoder):
+        return True
+    if data.progress(corpus, encoder).state == "missing":
+        data.start(corpus, encoder)
+    wait_for_index(corpus, encoder)
+    return False
+
+
 @st.fragment(run_every=1.0)
-def wait_for(corpus: Corpus, encoder: Checkpoint) -> None:
+def wait_for_index(corpus: Corpus, encoder: Checkpoint) -> None:
     """Watch the process that embeds a corpus."""
-    told = finding.progress(corpus, encoder)
-    if told.state == "failed":
-        st.error(f"{corpus.name} could not be embedded: {told.says}", icon=":material/error:")
-        again = {"on_click": finding.start, "args": (corpus, encoder)}
-        st.button("Try again", key="find_again", **again)
-    elif told.state == "done":
+    progress = data.progress(corpus, encoder)
+    if progress.state == "failed":
+        st.error(f"{corpus.name} could not be embedded: {progress.says}", icon=":material/error:")
+        st.button("Try again", key="find_again", on_click=data.start, args=(corpus, encoder))
+    elif progress.state == "done":
         st.rerun()
     else:
-        st.progress(
-            told.part,
-            f"{plain(corpus.name)}: {told.says or 'starting'}. Once only; this page may be closed.",
-        )
+        says = f"{plain(corpus.name)}: {progress.says or 'starting'}"
+        st.progress(progress.part, f"{says}. This happens once; you can close this page meanwhile.")
 
 
-def restrict(corpus: Corpus) -> tuple[str | None, list[str], int]:
-    """By which label, to which of its values, and how many clips."""
-    options = finding.choices(corpus)
+def choose_filter(corpus: Corpus) -> tuple[str | None, list[str], int]:
+    """The label column, the values it is restricted to, and how many clips to list."""
+    options = data.choices(corpus)
     at = corpus.name if corpus.path else "examples"
     column, only = None, []
     if options:
@@ -72,34 +194,24 @@ def restrict(corpus: Corpus) -> tuple[str | None, list[str], int]:
     return column, only, count
 
 
-def like(name: str) -> None:
-    """Look for what is like a clip that was found."""
-    st.query_params["clip"] = name
+def search_like(reference: str) -> None:
+    """Search for clips like one that was found."""
+    st.query_params["clip"] = reference
 
 
-def on_map(corpus: Corpus, split: str | None, encoder: Checkpoint) -> dict[str, str]:
-    """What the Map page's address says of the corpus that is searched; of the bundled examples
-    the scenes, which are made a store."""
-    if corpus.path is None:
-        maps.build_examples()
-    store = corpus.path or maps.stores()[maps.BUNDLED[1]]
-    clips = {f"map_clips_{store.name}": maps.counted(store, split or maps.EVERYTHING)}
-    return {"map_corpus": store.name, "map_model": encoder.name} | clips
-
-
-def list_found(corpus: Corpus, hits: Found, index: Index, column: str | None) -> None:
-    """What was found, nearest first."""
-    known = finding.labels(corpus)
-    for rank, (row, distance) in enumerate(zip(*map(list, hits), strict=True), 1):
-        name = str(known["name"][row])
-        label = str(known[column][row]) if column else ""
-        split = str(known["split"][row]) if "split" in known else ""
-        hit = found.Hit(
+def list_hits(corpus: Corpus, found: Found, index: Index, column: str | None) -> None:
+    """The clips that were found, nearest first."""
+    labels = data.labels(corpus)
+    for rank, (row, distance) in enumerate(zip(*map(list, found), strict=True), 1):
+        name = str(labels["name"][row])
+        label = str(labels[column][row]) if column else ""
+        split = str(labels["split"][row]) if "split" in labels else ""
+        hit = hits.Hit(
             label or name,
             " · ".join(part for part in (name if label not in ("", name) else "", split) if part),
             float(distance),
             index.share_nearer(float(distance)),
-            finding.log_mel(corpus, int(row)),
-            live.wav(finding.clip(corpus, int(row))),
+            data.log_mel(corpus, int(row)),
+            wav(data.clip(corpus, int(row))),
         )
-        found.show(rank, hit, like, finding.reference(corpus, int(row)))
+        hits.show(rank, hit, search_like, data.reference(corpus, int(row)))

@@ -1,7 +1,7 @@
-"""What the Map page asks of core: stores, points, projections, sounds, files to take away.
+"""The data behind the Map page: stores, points, projections, sounds and exported files.
 
-Everything that is slow to make lies on disk, beside the stores, and is shared by all visitors;
-what is remembered here is bounded. Torch is imported when something is asked for, not before.
+Everything slow to compute is kept on disk beside the stores and shared by all visitors; the caches
+here are bounded. Torch is imported on first use, so that the page opens without it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import streamlit as st
 from core import registry as systems
 from core.audio import clip as audio
 from core.audio.clip import Clip
-from core.checkpoints.checkpoint import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
+from core.maps import projection as projections
 from core.vocoder.play import play, route_digest
 from lab.swap import data as live
 
@@ -39,29 +40,35 @@ DATA = Path(os.environ.get("RAVEL_DATA", Path(__file__).parents[2] / "data"))
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BUNDLED = ("examples", "examples-scenes")  # stores of the recordings that come with the lab
 EVERYTHING = "all"  # the splits of a store together
-SEVERAL = "labels"  # the column that holds several labels of a clip, joined by commas
-SOON: int | None = None  # clips that are encoded while the page waits; None: what the system says
+MULTI_LABEL = "labels"  # the column that holds several labels of a clip, joined by commas
+LABEL_COLUMNS = ("instrument", "label", MULTI_LABEL)  # the most informative ones
+SOON: int | None = None  # clips encoded while the page waits; None: as the system says
 _ENCODING = threading.Lock()  # one at a time: two would write the same files
 
 
-class Corpus(NamedTuple):
-    """Clips to map: a store, and one of its splits, or None for all."""
+class Subset(NamedTuple):
+    """The clips to map: those of a store, or of one of its splits."""
 
     store: Path
     split: str | None
 
 
-class View(NamedTuple):
-    """What one map shows: clips through a checkpoint, and which of the spaces it has."""
+class MapSpec(NamedTuple):
+    """What one map shows: some clips, by which model, in which of its spaces."""
 
-    corpus: Corpus
+    subset: Subset
     checkpoint: Checkpoint
     space: str
 
     @property
-    def asked(self) -> tuple[FeatureStore, Checkpoint, Path, str | None]:
-        """What a system's `maps.py` is asked by. Raises RavelError."""
-        return open_store(self.corpus.store), self.checkpoint, DATA / "maps", self.corpus.split
+    def is_embedding(self) -> bool:
+        """Whether the points are the embeddings of an encoder rather than latents."""
+        return self.space == "h"
+
+    @property
+    def source(self) -> tuple[FeatureStore, Checkpoint, Path, str | None]:
+        """The arguments that a system's maps take. Raises RavelError."""
+        return open_store(self.subset.store), self.checkpoint, DATA / "maps", self.subset.split
 
 
 def stores() -> dict[str, Path]:
@@ -96,16 +103,16 @@ def splits(store: Path) -> dict[str, int]:
     return {str(name): int(counts[name]) for name in order}
 
 
-def counted(store: Path, name: str) -> str:
-    """A split or EVERYTHING and how many clips it has: as it is offered, and in addresses."""
+def split_label(store: Path, name: str) -> str:
+    """A split or EVERYTHING with its number of clips, as offered and as written in addresses."""
     counts = splits(store)
     return f"{name} ({counts.get(name, sum(counts.values())):,})"
 
 
-def parts(column: str, value: str) -> set[str]:
-    """The labels that a clip has in a column: one, or several in a column of several."""
-    split = str(value).split(",") if column == SEVERAL else [str(value)]
-    return {part.strip() for part in split} - {""}
+def labels_in(column: str, value: str) -> set[str]:
+    """The labels of a clip in a column: one, or several in MULTI_LABEL."""
+    labels = str(value).split(",") if column == MULTI_LABEL else [str(value)]
+    return {label.strip() for label in labels} - {""}
 
 
 def build_examples() -> None:
@@ -132,76 +139,83 @@ def _open(path: str, changed: int) -> FeatureStore:
     return FeatureStore.open(path)
 
 
+def models() -> dict[str, Checkpoint]:
+    """The checkpoints that can be mapped, by name."""
+    every = [*list_checkpoints("dsae"), *list_checkpoints("contrastive")]
+    return {checkpoint.name: checkpoint for checkpoint in every}
+
+
 def spaces(checkpoint: Checkpoint) -> dict[str, str]:
-    """The spaces that a model's maps can show, by what they are called."""
+    """The spaces that a model's maps can show, by their titles."""
     return dict(systems.maps_of(checkpoint.system).SPACES)
 
 
-def figures(view: View) -> list[str]:
-    """What is known of each point beside the labels."""
-    known = systems.maps_of(view.checkpoint.system)
-    return known.figures(view.checkpoint.config, columns(view.corpus.store), view.space)
+def figures(spec: MapSpec) -> list[str]:
+    """Names of the figures that a model gives of each point, besides the labels."""
+    maps = systems.maps_of(spec.checkpoint.system)
+    return maps.figures(spec.checkpoint.config, columns(spec.subset.store), spec.space)
 
 
-def folder(view: View) -> Path:
-    """Where a view's projections are kept."""
-    return systems.maps_of(view.checkpoint.system).folder_of(*view.asked)
+def folder(spec: MapSpec) -> Path:
+    """Where a map's projections are kept."""
+    return systems.maps_of(spec.checkpoint.system).folder_of(*spec.source)
 
 
-def points(view: View, told: Callable[[int, int], Any] | None = None) -> Points:
-    """All clips of a view through its model, encoded the first time. Raises RavelError."""
-    made = systems.maps_of(view.checkpoint.system)
-    if not made.is_there(*view.asked):
+def points(spec: MapSpec, on_progress: Callable[[int, int], Any] | None = None) -> Points:
+    """All clips of a map through its model, encoded the first time. Raises RavelError."""
+    maps = systems.maps_of(spec.checkpoint.system)
+    if not maps.is_there(*spec.source):
         live._torch()
         with _ENCODING:
-            made.encode_store(*view.asked, told)
-    return _points(str(folder(view)), view)
+            maps.encode_store(*spec.source, on_progress)
+    return _points(str(folder(spec)), spec)
 
 
-def is_encoded(view: View) -> bool:
-    """Whether what a view shows is there, or soon made: of few clips it is."""
-    made = systems.maps_of(view.checkpoint.system)
-    few = made.SOON if SOON is None else SOON
-    return _clips(view) <= few or made.is_there(*view.asked)
+def is_encoded(spec: MapSpec) -> bool:
+    """Whether the clips are encoded, or few enough to be encoded while the page waits."""
+    maps = systems.maps_of(spec.checkpoint.system)
+    few = maps.SOON if SOON is None else SOON
+    return _clips(spec) <= few or maps.is_there(*spec.source)
 
 
-def start_encoding(view: View) -> None:
-    """Encode a view in a process of its own. Raises RavelError."""
-    systems.maps_of(view.checkpoint.system).start(*view.asked)
+def start_encoding(spec: MapSpec) -> None:
+    """Encode the clips in a separate process. Raises RavelError."""
+    systems.maps_of(spec.checkpoint.system).start(*spec.source)
 
 
-def encoded(view: View) -> Progress:
+def encoding_progress(spec: MapSpec) -> Progress:
     """How far that process is."""
-    return systems.maps_of(view.checkpoint.system).progress(*view.asked)
+    return systems.maps_of(spec.checkpoint.system).progress(*spec.source)
 
 
-def _clips(view: View) -> int:
-    """How many clips are to be encoded: an encoder's index is of the whole store."""
-    part = None if view.checkpoint.system == "contrastive" else view.corpus.split
-    counts = splits(view.corpus.store)
-    return sum(n for name, n in counts.items() if part in (None, name))
+def _clips(spec: MapSpec) -> int:
+    """How many clips have to be encoded: an encoder's index always covers the whole store."""
+    split = None if spec.is_embedding else spec.subset.split
+    counts = splits(spec.subset.store)
+    return sum(n for name, n in counts.items() if split in (None, name))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _points(where: str, _view: View) -> Points:
-    return systems.maps_of(_view.checkpoint.system).encode_store(*_view.asked)
+def _points(folder: str, _spec: MapSpec) -> Points:
+    return systems.maps_of(_spec.checkpoint.system).encode_store(*_spec.source)
 
 
-def projection(view: View, settings: Settings) -> Projection | None:
-    """PCA at once; UMAP once a process has made it, None before. Raises RavelError."""
-    from core.maps import projection
-
-    where = folder(view)
+def projection(spec: MapSpec, settings: Settings) -> Projection | None:
+    """PCA at once; UMAP only after a process has computed it, None before. Raises RavelError."""
+    where = folder(spec)
     if settings.method == "PCA":
-        return projection.project(where, view.space, points(view).points(view.space), settings)
-    return projection.read(where, view.space, settings)
+        return projections.project(where, spec.space, points(spec).points(spec.space), settings)
+    return projections.read(where, spec.space, settings)
 
 
-def start_projection(view: View, settings: Settings) -> None:
-    """Make a projection in a process of its own. Raises RavelError."""
-    from core.maps import projection
+def start_projection(spec: MapSpec, settings: Settings) -> None:
+    """Compute a projection in a separate process. Raises RavelError."""
+    projections.start(folder(spec), spec.space, points(spec).points(spec.space), settings)
 
-    projection.start(folder(view), view.space, points(view).points(view.space), settings)
+
+def projection_progress(spec: MapSpec, settings: Settings) -> Progress:
+    """How far that process is."""
+    return projections.progress(folder(spec), spec.space, settings)
 
 
 def log_mel(store: Path, row: int) -> np.ndarray:
@@ -229,7 +243,7 @@ def _resynthesised(store: str, row: int, key: tuple[int, str]) -> np.ndarray:
 
 
 def named(reference: str) -> Clip:
-    """A clip by 'store/name', as other pages are handed it. Raises RavelError."""
+    """A clip by its reference 'store/name', as passed to other pages. Raises RavelError."""
     store, _, name = reference.partition("/")
     if store not in stores():
         raise RavelError(f"There is no store called {store!r}: choose a clip on the map again.")
@@ -239,17 +253,16 @@ def named(reference: str) -> Clip:
     return clip(stores()[store], int(found[0]))
 
 
-# -- files to take away ------------------------------------------------------------------------
+# -- exported files ----------------------------------------------------------------------------
 
 
 def table(
-    names: dict[str, np.ndarray], points: np.ndarray, extra: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray], places: np.ndarray, extra: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """Labels, what else is known, and places on the map, a row a point."""
+    """Labels, further columns, and places [P, 2 or 3] on the map; one row per point."""
     import pandas as pd
 
-    places = dict(zip("xyz", points.T, strict=False))
-    return pd.DataFrame({**names, **extra, **places})
+    return pd.DataFrame({**labels, **extra, **dict(zip("xyz", places.T, strict=False))})
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
@@ -258,21 +271,21 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 
 
 def to_parquet(frame: pd.DataFrame, vectors: np.ndarray) -> bytes:
-    """The table with a column `vector`, the latents, as embedding-atlas reads it."""
+    """The table with the latents in a column `vector`, as embedding-atlas reads it."""
     buffer = io.BytesIO()
     frame.assign(vector=list(vectors)).to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 
-def to_npz(names: np.ndarray, of: Points, clips: np.ndarray) -> bytes:
-    """What is known of some clips: their names, and the arrays that their model has of them."""
+def to_npz(names: np.ndarray, encoded: Points, clips: np.ndarray) -> bytes:
+    """Some clips' names and the arrays that their model made of them."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, name=names[clips].astype(str), **of.arrays(clips))
+    np.savez_compressed(buffer, name=names[clips].astype(str), **encoded.arrays(clips))
     return buffer.getvalue()
 
 
 def to_zip(store: Path, rows: Sequence[int]) -> bytes:
-    """Clips as WAV files at their own level; resynthesised ones 6 dB lower, lest they clip."""
+    """Clips as WAV files at their own level; resynthesised ones 6 dB lower, so they do not clip."""
     buffer, level = io.BytesIO(), 1.0 if open_store(store).has_audio else live.HEADROOM
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for row in rows:

@@ -1,4 +1,4 @@
-"""What is picked on a map: in focus, heard, near, chosen, saved."""
+"""The inspector of a map: the point in focus, its neighbours, the selected points, the exports."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import streamlit as st
 
 from core.audio.clip import HOP_SECONDS
-from lab.find import query_on_map as asked
-from lab.find.query_on_map import Asked
-from lab.map import data as maps
-from lab.map import plot as latent_map
-from lab.map.points import Shown
-from lab.swap import data as live
+from core.maps.projection import nearest
+from lab.find import query_on_map
+from lab.find.query_on_map import MapQuery
+from lab.map import data, plot
+from lab.map.points import MapPoints
+from lab.swap.data import log_mel, wav
 from lab.widgets import player, spectrogram
 from lab.widgets.cell import Cell
 from lab.widgets.page import plain
@@ -22,15 +22,15 @@ from lab.widgets.page import plain
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_WAVS = {True: 1000, False: 60}  # in a zip: recordings; what has to be resynthesised first
-SAME = 1e-5  # cosine distance of a clip to itself, but for rounding
-THROUGH = """
+MAX_WAVS = {True: 1000, False: 60}  # clips in a zip: of recordings, of clips to resynthesise first
+SAME = 1e-5  # cosine distance below which two clips are the same, up to rounding
+AUTOPLAY = """
 <script>
-if (!window.playThrough) {
-  window.playThrough = true;
+if (!window.mapAutoplay) {
+  window.mapAutoplay = true;
   document.addEventListener("ended", (event) => {
-    const on = document.querySelector(".st-key-map_through input")?.checked;
-    if (on && event.target.closest(".st-key-map_heard"))
+    const on = document.querySelector(".st-key-map_autoplay input")?.checked;
+    if (on && event.target.closest(".st-key-map_focus_panel"))
       document.querySelector(".st-key-map_next button")?.click();
   }, true);
 }
@@ -40,13 +40,13 @@ state = st.session_state
 
 
 def focus_on(point: int | None) -> None:
-    """Bring a point into focus and let it sound."""
+    """Put a point into focus and play it."""
     state.map_focus, state.map_play = point, point is not None
 
 
-def hear_event() -> None:
-    """A click, box or lasso on a map."""
-    event = latent_map.picked("map")
+def on_map_event() -> None:
+    """Handle a click, box or lasso on a map."""
+    event = plot.event("map")
     if event.get("focus") is not None:
         focus_on(int(event["focus"]))
     if event.get("query") is not None:
@@ -56,131 +56,132 @@ def hear_event() -> None:
         state.map_chosen = [int(point) for point in event["chosen"]]
 
 
-def hear_row() -> None:
-    """A row of the table of chosen points."""
+def on_table_row() -> None:
+    """Handle the selection of a row in the table of selected points."""
     rows = state.map_table["selection"]["rows"]
     if rows and rows[0] < len(state.map_chosen):
         focus_on(state.map_chosen[rows[0]])
 
 
 def step(by: int) -> None:
-    """On to the next of the chosen points, or back."""
+    """Move the focus to the next or previous selected point."""
     chosen, focus = state.map_chosen, state.map_focus
     at = chosen.index(focus) + by if focus in chosen else 0
     focus_on(chosen[at % len(chosen)])
 
 
-def let_go() -> None:
-    """Choose nothing."""
+def clear_selection() -> None:
+    """Deselect all points."""
     state.map_chosen = []
 
 
-def keep_marks(shown: Shown) -> None:
-    """Carry focus and choice over to another kind of points; drop them with another corpus."""
-    signature = (str(shown.view.corpus.store), shown.view.corpus.split, len(shown.clips))
+def keep_selection(points: MapPoints) -> None:
+    """Carry focus and selection over to another kind of points; drop them with another corpus."""
+    subset = points.spec.subset
+    signature = (str(subset.store), subset.split, len(points.clips))
     before, clips = state.get("map_points"), state.get("map_point_clips")
-    state.map_points, state.map_point_clips = signature, shown.clips
+    state.map_points, state.map_point_clips = signature, points.clips
     if before is None or before[:2] != signature[:2]:
-        named = np.flatnonzero(shown.labels["name"] == st.query_params.get("clip"))
-        first = np.flatnonzero(shown.clips == named[0]) if len(named) else []
-        state.map_focus, state.map_chosen = (int(first[0]) if len(first) else None), []
+        named = np.flatnonzero(points.labels["name"] == st.query_params.get("clip"))
+        first = np.flatnonzero(points.clips == named[0]).tolist() if len(named) else []
+        state.map_focus, state.map_chosen = (first[0] if first else None), []
     elif before != signature:
         focus = state.map_focus
         if focus is not None:
-            state.map_focus = int(np.flatnonzero(shown.clips == clips[focus])[0])
-        chosen = np.isin(shown.clips, clips[state.map_chosen] if state.map_chosen else [])
+            state.map_focus = int(np.flatnonzero(points.clips == clips[focus])[0])
+        chosen = np.isin(points.clips, clips[state.map_chosen] if state.map_chosen else [])
         state.map_chosen = np.flatnonzero(chosen).tolist()
 
 
-def inspect(shown: Shown) -> None:
-    """The point in focus: its sound, its log-mel, where it can go."""
-    point, store = state.map_focus, shown.view.corpus.store
-    row = int(shown.of.rows[shown.clips[point]])
-    with st.container(key="map_heard"):
-        cell = Cell("map_focus_cell", plain(shown.name(point)))
-        st.caption(shown.facts(point))
-        if not maps.open_store(store).has_audio:
+def show_focus(points: MapPoints) -> None:
+    """The point in focus: its log-mel, its sound, and the pages that can open it."""
+    point, store = state.map_focus, points.spec.subset.store
+    with st.container(key="map_focus_panel"):
+        cell = Cell("map_focus_cell", plain(points.name(point)))
+        st.caption(points.facts(point))
+        if not data.open_store(store).has_audio:
             st.caption(
-                ":material/info: Resynthesised from its log-mel: this corpus was built without "
-                "its sound."
+                ":material/info: Resynthesised from the log-mel: this corpus was built without "
+                "its audio."
             )
-        cell.log_mel = maps.log_mel(store, row)
+        cell.log_mel = data.log_mel(store, points.row(point))
         seconds = (len(cell.log_mel) - 1) * HOP_SECONDS
         cell.draw(spectrogram.Scale(float(cell.log_mel.max()), seconds))
-        cell.play(shown.wav(point), autoplay=bool(state.pop("map_play", False)))
-    if shown.view.checkpoint.system == "contrastive":
-        find_similar(shown, point)
-        return
+        cell.play(points.wav(point), autoplay=bool(state.pop("map_play", False)))
+    reference = f"{store.name}/{points.clip_name(point)}"
+    if points.spec.is_embedding:
+        offer_find(points, reference)
+    else:
+        offer_swap(points, reference)
+
+
+def offer_swap(points: MapPoints, reference: str) -> None:
+    """Buttons that open the Swap page with the clip in focus."""
     with st.container(horizontal=True):
         for side in ("source", "target"):
-            st.button(
-                f"Swap: as {side}",
+            if st.button(
+                f"Swap as {side}",
                 key=f"map_to_{side}",
                 icon=":material/swap_horiz:",
                 help=f"Open the Swap page with this clip as its {side}.",
-            )
-            if state.get(f"map_to_{side}"):
-                name = shown.labels["name"][shown.clips[point]]
+            ):
                 handed = state.setdefault("handed", {})
-                handed[f"{side}_clip"] = f"{store.name}/{name}"
-                query = {**handed, "model": shown.view.checkpoint.name}
+                handed[f"{side}_clip"] = reference
+                query = {**handed, "model": points.spec.checkpoint.name}
                 st.switch_page("lab/pages/swap.py", query_params=query)
 
 
-def find_similar(shown: Shown, point: int) -> None:
-    """On to the Find page with the clip in focus."""
-    store = shown.view.corpus.store.name
+def offer_find(points: MapPoints, reference: str) -> None:
+    """A button that opens the Find page with the clip in focus as its query."""
     if st.button(
         "Find similar",
         key="map_find",
         icon=":material/search:",
-        help="Open the Find page with this clip as what is looked for.",
+        help="Open the Find page and search for clips like this one.",
     ):
-        query = {"find_corpus": store, "encoder": shown.view.checkpoint.name}
-        query["clip"] = f"{store}/{shown.labels['name'][shown.clips[point]]}"
+        query = {"find_corpus": points.spec.subset.store.name, "clip": reference}
+        query["encoder"] = points.spec.checkpoint.name
         st.switch_page("lab/pages/find.py", query_params=query)
 
 
-def inspect_query(query: Asked) -> None:
-    """What was looked for on the Find page; of a channel, the whole sound beneath it."""
+def show_query(query: MapQuery) -> None:
+    """The query of the Find page; if it is a channel, the whole sound beneath it."""
     play, (*whole, last) = state.pop("map_play_query", None), query.queries.items()
     title, one = last
-    with st.container(key="map_asked"):
+    with st.container(key="map_query_panel"):
         cell = Cell("map_query_cell", title, plain(query.name))
-        cell.log_mel = live.log_mel(one.clip)
+        cell.log_mel = log_mel(one.clip)
         cell.draw(spectrogram.Scale(float(cell.log_mel.max()), one.clip.seconds))
-        cell.play(live.wav(one.clip), autoplay=play == len(whole))
+        cell.play(wav(one.clip), autoplay=play == len(whole))
         for number, (title, one) in enumerate(whole):
             st.caption(f"{title}: the whole sound")
-            player.player(live.wav(one.clip), name=title, autoplay=play == number)
+            player.player(wav(one.clip), name=title, autoplay=play == number)
     st.button(
-        "Take the query off the map",
+        "Remove the query",
         key="map_forget",
         icon=":material/close:",
         type="tertiary",
-        on_click=asked.forget,
+        on_click=query_on_map.forget,
     )
 
 
-def nearest(shown: Shown, query: Asked, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The clips nearest to what was looked for, and how far they are; a clip that it is itself is
-    left out."""
-    from core.maps.projection import nearest
-
-    vector = query.vectors(shown.view.checkpoint)[-1]
-    found, distances = nearest(shown.vectors, vector, count=count + 1, metric="cosine")
+def nearest_to_query(
+    points: MapPoints, query: MapQuery, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The clips nearest to the query and their distances; the query's own clip is left out."""
+    vector = query.vectors(points.spec.checkpoint)[-1]
+    near, distances = nearest(points.vectors, vector, count=count + 1, metric="cosine")
     others = distances > SAME
-    return found[others][:count], distances[others][:count]
+    return near[others][:count], distances[others][:count]
 
 
-def list_near(shown: Shown, near: np.ndarray, distances: np.ndarray) -> None:
-    """The nearest neighbours, each playable and one click from being in focus itself."""
-    has_audio = maps.open_store(shown.view.corpus.store).has_audio
+def list_neighbours(points: MapPoints, near: np.ndarray, distances: np.ndarray) -> None:
+    """The nearest neighbours, each with a player and a button that puts it into focus."""
+    has_audio = data.open_store(points.spec.subset.store).has_audio
     for point, distance in zip(near.tolist(), distances.tolist(), strict=True):
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-                what = plain(shown.what(point))
-                st.caption(f"**{distance:.3g}** {what}", width="stretch")
+                st.caption(f"**{distance:.3g}** {plain(points.title(point))}", width="stretch")
                 st.button(
                     "",
                     key=f"map_near_{point}",
@@ -188,101 +189,99 @@ def list_near(shown: Shown, near: np.ndarray, distances: np.ndarray) -> None:
                     on_click=focus_on,
                     args=(point,),
                     type="tertiary",
-                    help="Go there: hear it and see its own neighbours.",
+                    help="Play this clip and show its own neighbours.",
                 )
             if has_audio:
-                player.player(shown.wav(point), name=shown.name(point))
+                player.player(points.wav(point), name=points.name(point))
 
 
-def list_chosen(shown: Shown, points: np.ndarray) -> None:
-    """The playlist, the table and the exports of what a box or lasso holds, or of everything."""
-    chosen = np.array(state.map_chosen or range(len(shown.clips)), dtype=int)
-    clips = np.unique(shown.clips[chosen])
+def list_selection(points: MapPoints, places: np.ndarray) -> None:
+    """The playlist, table and exports of the selected points, or the exports of all."""
+    chosen = np.array(state.map_chosen or range(len(points.clips)), dtype=int)
 
     def frame() -> pd.DataFrame:
-        extra = {} if shown.seconds is None else {"seconds": shown.seconds[chosen].round(3)}
-        names = {k: v[shown.clips[chosen]] for k, v in shown.labels.items()}
-        return maps.table(names, points[chosen], extra)
+        extra = {} if points.seconds is None else {"seconds": points.seconds[chosen].round(3)}
+        labels = {k: v[points.clips[chosen]] for k, v in points.labels.items()}
+        return data.table(labels, places[chosen], extra)
 
-    noun = "points" if shown.seconds is not None else "clips"
+    noun = "clips" if points.seconds is None else "points"
+    count = f"{len(chosen):,} {noun}"
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            title = (
-                f"{len(chosen):,} {noun} chosen"
-                if state.map_chosen
-                else f"All {len(chosen):,} {noun}"
-            )
+            title = f"{count} selected" if state.map_chosen else f"All {count}"
             st.subheader(title, anchor=False, width="content")
             if state.map_chosen:
-                play_through()
-        export(shown, frame, chosen, clips)
+                show_playlist_controls()
+        export(points, frame, chosen)
     if not state.map_chosen:
-        st.caption("Draw a lasso or a box on the map to list, play and save some of them.")
+        st.caption("Select points with a lasso or a box to list, play and download them.")
         return
     st.dataframe(
         frame(),
         key="map_table",
-        on_select=hear_row,
+        on_select=on_table_row,
         selection_mode="single-row",
         hide_index=True,
         height=min(420, 40 + 35 * len(chosen)),
         column_config={axis: None for axis in "xyz"},
-        alt="The chosen points; select a row to hear it",
+        alt="The selected points; select a row to play it",
     )
 
 
-def play_through() -> None:
-    """Buttons to hear the chosen one after the other."""
+def show_playlist_controls() -> None:
+    """Buttons that play the selected points in turn."""
     st.button(
         "Previous", key="map_previous", icon=":material/skip_previous:", on_click=step, args=(-1,)
     )
     st.button("Next", key="map_next", icon=":material/skip_next:", on_click=step, args=(1,))
-    st.toggle("Play through", key="map_through", help="When one ends, the next one starts.")
-    st.button("Let go", key="map_let_go", icon=":material/close:", type="tertiary", on_click=let_go)
+    st.toggle("Autoplay", key="map_autoplay", help="When a clip ends, play the next one.")
+    st.button(
+        "Clear selection",
+        key="map_let_go",
+        icon=":material/close:",
+        type="tertiary",
+        on_click=clear_selection,
+    )
 
 
-def export(
-    shown: Shown, frame: Callable[[], pd.DataFrame], chosen: np.ndarray, clips: np.ndarray
-) -> None:
+def export(points: MapPoints, frame: Callable[[], pd.DataFrame], chosen: np.ndarray) -> None:
     """Download buttons; a file is made when its button is clicked."""
-    view, names = shown.view, shown.labels["name"]
-    limit = MAX_WAVS[maps.open_store(view.corpus.store).has_audio]
-    vectors = shown.vectors[chosen]
-    latents = view.space != "h"
-    stem = f"{view.corpus.store.name}-{view.checkpoint.name}-{view.space}"
+    spec, clips = points.spec, np.unique(points.clips[chosen])
+    limit = MAX_WAVS[data.open_store(spec.subset.store).has_audio]
+    kind = "Embeddings" if spec.is_embedding else "Latents"
+    stem = f"{spec.subset.store.name}-{spec.checkpoint.name}-{spec.space}"
     files = {
-        "CSV": (lambda: maps.to_csv(frame()), f"{stem}.csv", "Labels and places on the map."),
+        "CSV": (lambda: data.to_csv(frame()), "csv", "Labels and places on the map."),
         "Parquet": (
-            lambda: maps.to_parquet(frame(), vectors),
-            f"{stem}.parquet",
-            f"The same with the {'latents' if latents else 'embeddings'} as a column `vector`, for "
-            "embedding-atlas.",
+            lambda: data.to_parquet(frame(), points.vectors[chosen]),
+            "parquet",
+            f"The CSV's columns and the {kind.lower()} in a column `vector`, for embedding-atlas.",
         ),
-        "Latents" if latents else "Embeddings": (
-            lambda: maps.to_npz(names, shown.of, clips),
-            f"{stem}.npz",
-            "v, time-averaged z and kept frames of z of these clips, as NumPy arrays."
-            if latents
-            else "The embeddings of these clips at length 1, as NumPy arrays.",
+        kind: (
+            lambda: data.to_npz(points.labels["name"], points.encoded, clips),
+            "npz",
+            "The embeddings of these clips at length 1, as NumPy arrays."
+            if spec.is_embedding
+            else "v, time-averaged z and the kept frames of z of these clips, as NumPy arrays.",
         ),
         "WAVs": (
-            lambda: maps.to_zip(view.corpus.store, shown.of.rows[clips]),
-            f"{stem}.zip",
-            f"The sound of these clips at their own level; up to {limit} clips.",
+            lambda: data.to_zip(spec.subset.store, points.encoded.rows[clips]),
+            "zip",
+            f"The sound of these clips at their own level; at most {limit:,} clips.",
         ),
     }
     with st.container(horizontal=True, width="content"):
-        for label, (make, name, says) in files.items():
+        for label, (make, ending, help) in files.items():
             st.download_button(
                 label,
                 make,
-                name,
+                f"{stem}.{ending}",
                 icon=":material/download:",
                 type="tertiary",
                 on_click="ignore",
                 key=f"map_save_{label}",
-                help=says,
+                help=help,
                 disabled=label == "WAVs" and len(clips) > limit,
             )

@@ -1,10 +1,10 @@
-// Maps side by side with one selection: a click, box or lasso in one marks the same points in all.
+// Maps side by side with one selection: a click, box or lasso on one marks the same points on all.
 
 const PALETTE = ["#D9541E", "#1F7F89", "#7A68B8", "#B5890F", "#C2477F", "#3E8F4B", "#3C78C8",
   "#8C6246", "#E08A3C", "#5FA8A0", "#A94442", "#7F8C3A"];
 const BUTTONS = { two: [["pan2d", "zoom2d", "select2d", "lasso2d", "resetScale2d"]],
   three: [["orbitRotation", "pan3d", "zoom3d", "resetCameraDefault3d"]] };
-let plotly; // kept: Streamlit's own charts bring another copy, which knows nothing of our graphs
+let plotly; // kept: Streamlit's own charts load another copy, which does not have our graphs
 const states = new WeakMap();
 const webgl = (() => {
   try { return !!document.createElement("canvas").getContext("webgl"); } catch { return false; }
@@ -15,16 +15,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   states.set(parentElement, state);
   state.data = data;
   state.send = (event) => setTriggerValue("event", event);
-  whenAllIsThere(state, () => draw(parentElement, state));
+  whenLoaded(state, () => draw(parentElement, state));
   return () => state.graphs.forEach((graph) => { graph.observer.disconnect(); plotly?.purge(graph.place); });
 }
 
-// Plotly and the figures come in messages of their own, which the browser gets once.
-function whenAllIsThere(state, then, patience = 1200) {
+// Plotly and the figures arrive in separate messages, which the browser receives once.
+function whenLoaded(state, then, patience = 1200) {
   plotly ??= window.Plotly;
   const missing = state.data.panels.some(({ digest }) => !window.ravelFigures?.[digest]);
   if (plotly && !missing) then();
-  else if (patience) setTimeout(() => whenAllIsThere(state, then, patience - 1), 50);
+  else if (patience) setTimeout(() => whenLoaded(state, then, patience - 1), 50);
 }
 
 function draw(parent, state) {
@@ -85,7 +85,7 @@ function listen(graph, state) {
     if (!event?.points || !(event.range || event.lassoPoints)) return;
     const ids = event.points.map((point) => point.customdata).filter((id) => id !== undefined);
     state.data = { ...state.data, chosen: ids };
-    // The outline goes: inside it Plotly would take every click for a wish to edit it.
+    // Remove the outline: Plotly takes every click inside it for an attempt to edit it.
     setTimeout(() => {
       plotly.relayout(graph.place, { selections: [] });
       state.graphs.forEach((other) => { other.shown = undefined; other.marked = undefined; });
@@ -100,7 +100,7 @@ function listen(graph, state) {
   });
 }
 
-// Show what is chosen, in focus and near it, leaving the figure itself alone.
+// Mark the selected points, the one in focus and its neighbours without redrawing the figure.
 function mark(state) {
   const { focus, near, chosen } = state.data, some = new Set(chosen);
   state.graphs.forEach((graph, number) => {
@@ -129,7 +129,7 @@ function mark(state) {
   });
 }
 
-// Words in the picture itself would lie beneath its points.
+// Text inside the plot itself would lie beneath its points.
 function label([text, x, y], theme) {
   return { text: `<b>${text}</b>`, x, y, yshift: 18, showarrow: false, borderpad: 1,
     bgcolor: theme.background, opacity: 0.9, captureevents: true };
@@ -157,7 +157,7 @@ function places(traces) {
 
 function themed({ data, layout }, theme, height) {
   const traces = data.map((trace) => {
-    const colour = trace.meta?.known === false ? theme.faded
+    const colour = trace.meta?.faded ? theme.faded
       : trace.meta?.category === undefined ? null : theme.colours[trace.meta.category % theme.colours.length];
     const type = trace.type === "scattergl" && !webgl ? "scatter" : trace.type;
     return { ...trace, type, marker: { ...trace.marker, ...(colour ? { color: colour } : {}) } };

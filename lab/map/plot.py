@@ -1,7 +1,7 @@
 """Maps of latents in Plotly: points that can be clicked, boxed and lassoed, in 2-D and 3-D.
 
-Streamlit's own Plotly chart draws itself anew when it is to mark a point, and hears no clicks in
-3-D; here the figure stays as it is and marks are laid over it.
+Streamlit's own Plotly chart redraws itself whenever a point is marked, and reports no clicks in
+3-D; here the figure stays as it is and the marks are drawn over it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import streamlit as st
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-CATEGORIES = 12  # as many colours as can be told apart
+CATEGORIES = 12  # as many colours as people can distinguish
 OTHER, UNKNOWN = "other", "unknown"
 SHORT = 4  # entries of a legend in one row
-BELOW = 0.935  # of the height, where the map's tools end
-FAINT = 0.35  # how opaque the other classes are, lest they drown those with a colour
+BELOW = 0.935  # share of the height at which the map's toolbar ends
+FAINT = 0.35  # opacity of the other classes, so that they do not hide the coloured ones
 CSS = """
 .maps { display: flex; flex-wrap: wrap; gap: 1rem; }
 .map { flex: 1 1 340px; min-width: 0; }
@@ -37,7 +37,7 @@ _MAPS = st.components.v2.component(
     js=(Path(__file__).parent / "plot.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
-_FIGURES = st.components.v2.component(  # apart from the marks, which change with every click
+_FIGURES = st.components.v2.component(  # separate from the marks, which change with every click
     "ravel_latent_figures",
     html="<span></span>",
     js="export default ({ data }) => {\n  window.ravelFigures = data;\n};",
@@ -45,28 +45,28 @@ _FIGURES = st.components.v2.component(  # apart from the marks, which change wit
 
 
 class Colour(NamedTuple):
-    """What points are coloured by: `values` [P], numbers (NaN: unknown) or words, and its name;
-    `told` [P], what is said of each where that is more than its class."""
+    """The quantity that colours the points: its name and `values` [P], numbers (NaN: unknown) or
+    words. `hover` [P] is each point's text under the pointer where that is more than its class."""
 
     name: str
     values: np.ndarray
-    told: np.ndarray | None = None
+    hover: np.ndarray | None = None
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a scale rather than a set of classes."""
+        """Whether the values form a scale rather than a set of classes."""
         return self.values.dtype.kind == "f"
 
 
 class Query(NamedTuple):
-    """A sound that is none of the points: what it is called, and its `place`, [2 or 3]."""
+    """A sound that is not one of the points: its name and its `place` on the map, [2 or 3]."""
 
     name: str
     place: Sequence[float]
 
 
 class Panel(NamedTuple):
-    """One map: a title, '' for none, a figure of `figure` as JSON, and queries to be marked."""
+    """One map: a title ('' for none), a figure from `figure` as JSON, and queries to mark."""
 
     title: str
     figure: str
@@ -74,7 +74,7 @@ class Panel(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """Points marked on every map: one in focus, those near it, those chosen."""
+    """Points marked on every map: the one in focus, its neighbours, the selected ones."""
 
     focus: int | None
     near: Sequence[int]
@@ -84,23 +84,23 @@ class Marks(NamedTuple):
 def figure(
     points: np.ndarray, colour: Colour, names: np.ndarray, axes: str, reach: float | None = None
 ) -> go.Figure:
-    """Points [P, 2 or 3] with their numbers as customdata; one trace a class, in a legend.
+    """Points [P, 2 or 3] with their numbers as customdata; one trace per class, with a legend.
 
-    `names` [P] are shown under the pointer; `axes` is what an axis is called, before its number.
-    All axes have one scale, and hold -`reach` and `reach` where it is given.
+    `names` [P] are shown under the pointer; `axes` is the name of the axes, before their number.
+    All axes have one scale; where `reach` is given they include -`reach` and `reach`.
     """
     import plotly.graph_objects as go
 
     traces = (_scale if colour.is_number else _classes)(points, colour, names)
     title = {"text": f"{axes} 1"}, {"text": f"{axes} 2"}, {"text": f"{axes} 3"}
-    legend = {"orientation": "h", "x": 0, "itemsizing": "constant", **_where(len(traces))}
+    legend = {"orientation": "h", "x": 0, "itemsizing": "constant", **_legend_position(len(traces))}
     layout: dict[str, Any] = {
         "template": "none",
         "margin": {"l": 40, "r": 8, "t": 36, "b": 40},
         "legend": legend,
-        "uirevision": f"{axes}{points.shape[1]}",  # zoom and camera outlive a change of colour
+        "uirevision": f"{axes}{points.shape[1]}",  # zoom and camera survive a change of colour
     }
-    # No fixed range: Plotly would widen it again at every change of the page's width.
+    # No fixed range: Plotly would widen it at every change of the page's width.
     span = {"autorangeoptions": {"include": [-reach, reach]}} if reach else {}
     if points.shape[1] == 3:
         scene = {f"{k}axis": {"title": t, **span} for k, t in zip("xyz", title, strict=True)}
@@ -112,41 +112,41 @@ def figure(
     return go.Figure(traces, layout)
 
 
-def _where(entries: int) -> dict[str, Any]:
-    """A short legend stands beside the map's tools; a long one, of several rows, below them."""
+def _legend_position(entries: int) -> dict[str, Any]:
+    """A short legend stands beside the map's toolbar, a long one of several rows below it."""
     if entries <= SHORT:
         return {"y": 1, "yanchor": "bottom"}
     return {"y": BELOW, "yanchor": "top", "yref": "container"}
 
 
 def _classes(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
-    """A trace for each class, OTHER the last in the legend and beneath the others."""
+    """One trace per class; OTHER comes last in the legend and is drawn beneath the others."""
     values = colour.values.astype(str)
     found = sorted(np.unique(values).tolist(), key=lambda value: value == OTHER)
     traces = []
     for number, value in enumerate(found):
         some = np.flatnonzero(values == value)
         trace = _trace(points, some, names, f"{colour.name}: {value}" if value else UNKNOWN)
-        if colour.told is not None:  # under the pointer a class of the rest has its own name too
-            trace["hovertext"] = colour.told[some].tolist()
+        if colour.hover is not None:  # under the pointer, points of OTHER show their own label
+            trace["hovertext"] = colour.hover[some].tolist()
             trace["hovertemplate"] = f"%{{text}}<br>{colour.name}: %{{hovertext}}<extra></extra>"
-        known = value not in ("", OTHER)
+        has_colour = value not in ("", OTHER)
         if value == OTHER:
             trace["opacity"] = FAINT
         traces.append(trace | {"name": value or UNKNOWN, "showlegend": True})
-        traces[-1]["meta"] = {"category": number} if known else {"known": False}
+        traces[-1]["meta"] = {"category": number} if has_colour else {"faded": True}
         traces[-1]["legendrank"] = 1000 + number
     return sorted(traces, key=lambda trace: trace["name"] != OTHER)
 
 
 def _scale(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
-    """The points on a colour scale, and those of unknown value in grey beneath."""
-    known = np.isfinite(colour.values)
+    """The points on a colour scale; those of unknown value in grey beneath."""
+    finite = np.isfinite(colour.values)
     traces = []
-    if not known.all():
-        trace = _trace(points, np.flatnonzero(~known), names, f"{colour.name}: {UNKNOWN}")
-        traces.append(trace | {"meta": {"known": False}, "showlegend": False})
-    some = np.flatnonzero(known)
+    if not finite.all():
+        trace = _trace(points, np.flatnonzero(~finite), names, f"{colour.name}: {UNKNOWN}")
+        traces.append(trace | {"meta": {"faded": True}, "showlegend": False})
+    some = np.flatnonzero(finite)
     values = colour.values[some]
     trace = _trace(points, some, names, colour.name + ": %{marker.color:.4g}")
     low, high = np.percentile(values, [1, 99]) if len(values) else (0, 1)
@@ -160,7 +160,7 @@ def _scale(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[s
     return [*traces, trace | {"showlegend": False}]
 
 
-def _trace(points: np.ndarray, some: np.ndarray, names: np.ndarray, says: str) -> dict[str, Any]:
+def _trace(points: np.ndarray, some: np.ndarray, names: np.ndarray, value: str) -> dict[str, Any]:
     places = {
         axis: points[some, i].round(4).tolist() for i, axis in enumerate("xyz"[: points.shape[1]])
     }
@@ -169,10 +169,10 @@ def _trace(points: np.ndarray, some: np.ndarray, names: np.ndarray, says: str) -
     return {
         "type": "scatter3d" if solid else "scattergl",
         "mode": "markers",
-        **dict(places),
+        **places,
         "customdata": some.tolist(),
         "text": names[some].tolist(),
-        "hovertemplate": f"%{{text}}<br>{says}<extra></extra>",
+        "hovertemplate": f"%{{text}}<br>{value}<extra></extra>",
         "opacity": 0.85,
         "marker": {"size": size},
         **({} if solid else {"unselected": {"marker": {"opacity": 0.08}}}),
@@ -182,10 +182,10 @@ def _trace(points: np.ndarray, some: np.ndarray, names: np.ndarray, says: str) -
 def show(
     panels: Sequence[Panel], marks: Marks, *, key: str, height: int, on_event: Callable[[], None]
 ) -> None:
-    """Draw maps whose points are numbered alike, side by side where there is room.
+    """Draw maps of the same points, side by side where there is room.
 
-    On a click, box or lasso `on_event` is called, and st.session_state[key]["event"] holds
-    {"focus": point}, {"query": number} or {"chosen": [points]}.
+    A click, box or lasso calls `on_event`; `event` then returns {"focus": point},
+    {"query": number} or {"chosen": [points]}.
     """
     digests = [_digest(panel.figure) for panel in panels]
     titles = [panel.title for panel in panels]
@@ -200,17 +200,17 @@ def show(
     _plotly()(key=f"{key}_plotly")
 
 
-def picked(key: str) -> Mapping[str, Any]:
-    """In `on_event`: what was clicked or chosen."""
+def event(key: str) -> Mapping[str, Any]:
+    """In `on_event`: the point clicked or the points selected."""
     return dict(st.session_state[key]["event"] or {})
 
 
 @cache
 def _plotly() -> Callable[..., Any]:
-    """plotly.js of the installed package: a visitor's browser gets it once, as it never changes."""
+    """plotly.js from the installed package; a browser receives it once, as it never changes."""
     from plotly.offline import get_plotlyjs
 
-    # Loaded once: a second copy would not know of the listeners that the first one keeps.
+    # Loaded once: a second copy would not have the listeners registered with the first.
     js = f"if (!window.Plotly) (() => {{\n{get_plotlyjs()}\n}})();\nexport default () => {{}};\n"
     return st.components.v2.component("ravel_plotly", html="<span></span>", js=js)
 

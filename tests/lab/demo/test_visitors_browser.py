@@ -84,10 +84,10 @@ def test_nobody_sees_another_s_recordings_or_choices(lab, visitors):
         visitor.goto(f"{lab.address}/map")
         visitor.wait_for_selector(".map .nsewdrag", state="attached")
     lasso(one)
-    one.get_by_text("16 clips chosen").wait_for()
+    one.get_by_text("16 clips selected").wait_for()
     other.reload()
     other.get_by_text("All 16 clips").wait_for()
-    assert other.get_by_text("clips chosen").count() == 0
+    assert other.get_by_text("clips selected").count() == 0
 
 
 def test_two_starts_at_once_make_two_runs_that_both_see(lab, visitors):

@@ -120,7 +120,7 @@ def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab,
             return query?.x.length == 2 && words.join() == "Query,Channel 2";
         }"""
     )
-    tab.wait_for_function("document.querySelectorAll('.st-key-map_asked audio').length == 2")
+    tab.wait_for_function("document.querySelectorAll('.st-key-map_query_panel audio').length == 2")
 
     place = tab.evaluate(
         """() => {
@@ -132,10 +132,10 @@ def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab,
         }"""
     )
     tab.mouse.click(*place)
-    tab.wait_for_function("document.querySelector('.st-key-map_heard audio')?.currentTime > 0")
+    tab.wait_for_function("document.querySelector('.st-key-map_focus_panel audio')?.currentTime > 0")
     tab.locator(".map .annotation-text").first.click()
     tab.wait_for_function(
-        "[...document.querySelectorAll('.st-key-map_asked audio')].some(p => p.currentTime > 0)"
+        "[...document.querySelectorAll('.st-key-map_query_panel audio')].some(p => p.currentTime > 0)"
     )
     tab.mouse.click(*place)
     at_rest(tab)

@@ -13,9 +13,8 @@ from core.contrastive.embed import load
 from core.contrastive.index import Index, wave
 from core.data.store import FeatureStore
 from core.jobs import Progress
-from lab.find import data as finding
-from lab.find import view as matches
-from lab.map import data as maps
+from lab.find import data as find_data
+from lab.map import data as map_data
 from lab.nearness import FAR, in_words
 from lab.separate import data as separation
 from lab.separate.data import Channels
@@ -45,20 +44,20 @@ def scenes_store(tmp_path_factory, examples) -> Path:
 def find_page(page, untrained_encoders, scenes_store, tmp_path, monkeypatch) -> AppTest:
     """The Find page, not run yet."""
     monkeypatch.setattr(checkpoints, "SHIPPED", untrained_encoders)
-    monkeypatch.setattr(maps, "DATA", Path(shutil.copytree(scenes_store, tmp_path / "data")))
+    monkeypatch.setattr(map_data, "DATA", Path(shutil.copytree(scenes_store, tmp_path / "data")))
     return page.switch_page(PAGE)
 
 
 @pytest.fixture
 def bundled(find_page) -> AppTest:
     """The page that searches the bundled examples, not run yet."""
-    find_page.query_params["find_corpus"] = finding.BUNDLED
+    find_page.query_params["find_corpus"] = find_data.BUNDLED
     return find_page
 
 
 @pytest.fixture
 def store(find_page) -> FeatureStore:
-    return FeatureStore.open(maps.DATA / "scenes")
+    return FeatureStore.open(map_data.DATA / "scenes")
 
 
 @pytest.fixture
@@ -168,14 +167,14 @@ def test_the_state_of_the_page_is_in_its_address(find_page):
 
 def test_the_corpus_that_is_searched_is_what_the_map_opens_with(find_page, untrained_encoders):
     encoder = checkpoints.find(untrained_encoders / "scenes-encoder")
-    scenes = finding.corpora()["scenes"]
-    counts = maps.splits(scenes.path)
-    assert matches.on_map(scenes, "validation", encoder) == {
+    scenes = find_data.corpora()["scenes"]
+    counts = map_data.splits(scenes.path)
+    assert find_data.map_address(scenes, "validation", encoder) == {
         "map_corpus": "scenes",
         "map_model": "scenes-encoder",
         "map_clips_scenes": f"validation ({counts['validation']})",
     }
-    told = matches.on_map(finding.Corpus(finding.BUNDLED), None, encoder)
+    told = find_data.map_address(find_data.Corpus(find_data.BUNDLED), None, encoder)
     assert told["map_corpus"] == "examples-scenes"
     assert told["map_clips_examples-scenes"] == "all (6)"
 
@@ -259,7 +258,7 @@ def test_the_bundled_examples_are_a_corpus_of_their_own(bundled, model):
 def test_without_a_corpus_the_examples_are_searched_and_the_page_says_how_to_get_one(
     find_page, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(maps, "DATA", tmp_path / "nothing")
+    monkeypatch.setattr(map_data, "DATA", tmp_path / "nothing")
     page = find_page.run()
 
     assert not page.exception and not page.error and len(hits(page)) == 10
@@ -267,10 +266,10 @@ def test_without_a_corpus_the_examples_are_searched_and_the_page_says_how_to_get
 
 
 def test_stores_without_their_sound_are_not_offered(find_page):
-    shutil.copytree(maps.DATA / "scenes", maps.DATA / "silent")
-    (maps.DATA / "silent" / "audio.npy").unlink()
+    shutil.copytree(map_data.DATA / "scenes", map_data.DATA / "silent")
+    (map_data.DATA / "silent" / "audio.npy").unlink()
     page = find_page.run()
-    assert page.selectbox(key="find_corpus").options == ["scenes", finding.BUNDLED]
+    assert page.selectbox(key="find_corpus").options == ["scenes", find_data.BUNDLED]
 
 
 def test_without_an_encoder_the_page_says_how_to_get_one(find_page, tmp_path, monkeypatch):
@@ -302,7 +301,7 @@ def test_a_quiet_upload_is_looked_for_at_full_level(bundled, media):
 def test_a_recording_of_the_microphone_is_looked_for(bundled):
     page = bundled.run()
     page.segmented_control(key="query_from").set_value("Microphone").run()
-    assert says(page, "There is no sound to look for") and not hits(page)
+    assert says(page, "There is no sound to search for") and not hits(page)
 
     page.audio_input(key="query_microphone").upload("take.wav", wav(example("clock"))).run()
     assert not page.exception and not page.error
@@ -358,9 +357,9 @@ def test_a_large_corpus_is_embedded_by_a_process_of_its_own(find_page, monkeypat
         started.append(corpus.name)
         state["now"] = Progress("running", 0.4, "6 of 15 clips embedded")
 
-    monkeypatch.setattr(finding, "SOON", 3)
-    monkeypatch.setattr(finding, "start", start)
-    monkeypatch.setattr(finding, "progress", lambda *_: state["now"])
+    monkeypatch.setattr(find_data, "SOON", 3)
+    monkeypatch.setattr(find_data, "start", start)
+    monkeypatch.setattr(find_data, "progress", lambda *_: state["now"])
     page = find_page.run()
     assert started == ["scenes"] and not page.exception and not hits(page)
     assert "6 of 15 clips embedded" in page.get("progress")[0].proto.text
@@ -378,7 +377,7 @@ def test_a_large_corpus_is_embedded_by_a_process_of_its_own(find_page, monkeypat
 
 def test_what_is_found_is_saved_as_a_table(find_page, store):
     found = Index.of(np.eye(len(store))).nearest(np.eye(len(store))[3], 2)
-    table = finding.table(finding.corpora()["scenes"], found)
+    table = find_data.table(find_data.corpora()["scenes"], found)
     assert table["rank"].tolist() == [1, 2] and table["distance"].tolist() == [0, 1]
     assert table["name"][0] == store.labels["name"][3]
     assert {"label", "split", "licence"} <= set(table.columns)
@@ -386,11 +385,11 @@ def test_what_is_found_is_saved_as_a_table(find_page, store):
 
 def test_clips_with_several_labels_are_found_by_each(find_page, monkeypatch):
     several = {"name": np.array(["a", "b", "c"]), "labels": np.array(["Rain,Wind", "Wind", "Dog"])}
-    monkeypatch.setattr(finding, "labels", lambda corpus: several)
-    corpus = finding.Corpus("x")
-    assert finding.choices(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
-    assert finding.allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
-    assert finding.allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
+    monkeypatch.setattr(find_data, "labels", lambda corpus: several)
+    corpus = find_data.Corpus("x")
+    assert find_data.choices(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
+    assert find_data.allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
+    assert find_data.allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def address(tmp_path_factory, untrained) -> Iterator[str]:
 
 
 def heard(tab: "sync_api.Page") -> str | None:
-    return tab.evaluate("document.querySelector('.st-key-map_heard audio')?.currentSrc")
+    return tab.evaluate("document.querySelector('.st-key-map_focus_panel audio')?.currentSrc")
 
 
 def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
@@ -52,7 +52,7 @@ def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
     tab.mouse.click(*tab.evaluate(WHERE, [panel, point]))
     tab.wait_for_function(
         """before => {
-            const player = document.querySelector(".st-key-map_heard audio");
+            const player = document.querySelector(".st-key-map_focus_panel audio");
             return player && player.currentSrc != before && player.currentTime > 0;
         }""",
         arg=before,
@@ -92,12 +92,12 @@ def test_clicks_are_heard_one_after_the_other_and_the_address_tells_the_last(tab
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     for point, name in ((3, "bright-294"), (12, "dark-330"), (6, "bright-415")):
         click(tab, point)
-        tab.locator(".st-key-map_heard").get_by_text(name).wait_for()
+        tab.locator(".st-key-map_focus_panel").get_by_text(name).wait_for()
         assert tab.url.endswith(f"clip={name}")
     tab.reload()
-    tab.locator(".st-key-map_heard").get_by_text("bright-415").wait_for()
+    tab.locator(".st-key-map_focus_panel").get_by_text("bright-415").wait_for()
 
-    tab.get_by_role("button", name="Swap: as target").click()
+    tab.get_by_role("button", name="Swap as target").click()
     tab.get_by_text("Target: bright", exact=True).wait_for()
     assert "target_clip=tones%2Fbright-415" in tab.url
 
@@ -106,7 +106,7 @@ def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, addr
     tab.goto(f"{address}/map?map_compare=dsae-dmelodies")
     tab.wait_for_function("document.querySelectorAll('.map .nsewdrag').length == 2")
     lasso(tab, panel=1)
-    tab.get_by_text("16 clips chosen").wait_for()
+    tab.get_by_text("16 clips selected").wait_for()
     assert tab.evaluate(MARKED) == [list(range(16))] * 2
 
     rows = list(csv.DictReader(io.StringIO(save(tab, "CSV").decode())))
@@ -120,7 +120,7 @@ def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, addr
 
     click(tab, 5, panel=1)
     tab.get_by_role("button", name="Next").click()
-    tab.locator(".st-key-map_heard").get_by_text("bright-415").wait_for()
+    tab.locator(".st-key-map_focus_panel").get_by_text("bright-415").wait_for()
 
 
 def test_a_box_chooses_what_lies_in_it_and_the_chosen_play_one_after_the_other(tab, address):
@@ -131,12 +131,12 @@ def test_a_box_chooses_what_lies_in_it_and_the_chosen_play_one_after_the_other(t
     left, right = tab.evaluate("document.querySelector('.map .plot')._fullLayout.xaxis.range")
     inside = sum(x < (left + right) / 2 for x in xs)
     assert 0 < inside < 16
-    tab.get_by_text(f"{inside} clips chosen").wait_for()
+    tab.get_by_text(f"{inside} clips selected").wait_for()
     (marked,) = tab.evaluate(MARKED)
     assert len(marked) == inside
 
-    tab.get_by_text("Play through").click()
-    tab.wait_for_function("document.querySelector('.st-key-map_through input').checked")
+    tab.get_by_text("Autoplay").click()
+    tab.wait_for_function("document.querySelector('.st-key-map_autoplay input').checked")
     tab.get_by_role("button", name="Next").click()
     names = []
     while len(names) < 3:  # each a second long
@@ -151,14 +151,14 @@ def test_a_box_chooses_what_lies_in_it_and_the_chosen_play_one_after_the_other(t
 
 def test_umap_is_laid_out_in_the_background_and_takes_the_place_of_pca(tab, address):
     tab.goto(f"{address}/map?map_projection=UMAP")
-    tab.get_by_text("Meanwhile this is PCA").wait_for()
+    tab.get_by_text("PCA is shown meanwhile").wait_for()
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     tab.get_by_text("UMAP: 15 neighbours").wait_for(timeout=3 * WAIT_MS)
     tab.wait_for_function(
         "document.querySelector('.map .plot')?._fullLayout?.xaxis.title.text == 'UMAP 1'"
     )
     click(tab, 7)
-    tab.locator(".st-key-map_heard").get_by_text("bright-440").wait_for()
+    tab.locator(".st-key-map_focus_panel").get_by_text("bright-440").wait_for()
 
 
 def test_who_has_no_corpus_maps_the_bundled_examples(tab, tmp_path, untrained, examples):
@@ -170,6 +170,6 @@ def test_who_has_no_corpus_maps_the_bundled_examples(tab, tmp_path, untrained, e
         store = FeatureStore.open(tmp_path / "data" / "examples")
         tab.get_by_text(f"All {len(store)} clips").wait_for()
         click(tab, 0)
-        tab.locator(".st-key-map_heard").get_by_text(str(store.labels["name"][0])).wait_for()
+        tab.locator(".st-key-map_focus_panel").get_by_text(str(store.labels["name"][0])).wait_for()
     finally:
         server.kill()

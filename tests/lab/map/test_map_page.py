@@ -14,11 +14,11 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core.data.store import FeatureStore
-from core.dsae import maps as latent_maps
+from core.dsae import maps as latents
 from core.maps import projection
 from core.maps.points import neighbours
-from lab.map import data as maps
-from lab.map import plot as latent_map
+from lab.map import data as map_data
+from lab.map import plot
 from lab.swap import data as live
 from tests.lab import tones
 from tests.lab.pages import component, played, says
@@ -43,7 +43,7 @@ def store(data) -> FeatureStore:
 @pytest.fixture
 def map_page(page, data, monkeypatch) -> AppTest:
     """The Map page on the tones, not run yet."""
-    monkeypatch.setattr(maps, "DATA", data)
+    monkeypatch.setattr(map_data, "DATA", data)
     page.query_params["map_corpus"] = "tones"
     return page.switch_page(PAGE)
 
@@ -81,8 +81,8 @@ def test_a_point_in_focus_is_heard_seen_and_has_its_neighbours(map_page, store, 
     wave = live.HEADROOM * store.clip(3).wave
     assert np.abs(heard - wave[: len(heard)]).max() < 2 / 32768
     assert len(near) == 6 and len(map_page.get("plotly_chart")) == 1
-    folder = next((maps.DATA / "maps").glob("tones-*all*"))
-    points = latent_maps.read(folder).v
+    folder = next((map_data.DATA / "maps").glob("tones-*all*"))
+    points = latents.read(folder).v
     expected, distances = neighbours(points, 3, count=6, metric="euclidean")
     assert sent(map_page)["near"] == expected.tolist()
     name, what = (store.labels[key][expected[0]] for key in ("name", "instrument"))
@@ -95,7 +95,7 @@ def test_the_metric_of_the_neighbours_can_be_switched(map_page):
     map_page.run()
     euclidean = sent(map_page)["near"]
     map_page.segmented_control(key="map_neighbours").set_value("cosine").run()
-    of = latent_maps.read(next((maps.DATA / "maps").glob("tones-*all*")))
+    of = latents.read(next((map_data.DATA / "maps").glob("tones-*all*")))
     expected, _ = neighbours(of.v, 3, count=6, metric="cosine")
     assert sent(map_page)["near"] == expected.tolist() and len(euclidean) == 6
 
@@ -109,12 +109,12 @@ def test_going_to_a_neighbour_brings_it_into_focus(map_page):
     assert sent(map_page)["focus"] == near
 
 
-def test_chosen_points_are_a_table_and_can_be_played_in_turn(map_page):
+def test_selected_points_are_a_table_and_can_be_played_in_turn(map_page):
     map_page.run()
     map_page.session_state["map_chosen"] = [2, 5, 9]
     map_page.run()
 
-    assert map_page.subheader[0].value == "3 clips chosen"
+    assert map_page.subheader[0].value == "3 clips selected"
     assert map_page.dataframe[0].value["name"].tolist() == ["bright-277", "bright-370", "dark-247"]
     for expected in (2, 5, 9, 2):
         map_page.button(key="map_next").click().run()
@@ -132,7 +132,7 @@ def test_focus_and_choice_are_carried_to_the_frames_of_the_same_clips(map_page):
     map_page.segmented_control(key="map_latents").set_value("Local z, frames").run()
 
     assert not map_page.exception
-    of = latent_maps.read(next((maps.DATA / "maps").glob("tones-*all*")))
+    of = latents.read(next((map_data.DATA / "maps").glob("tones-*all*")))
     clips = of.clips("frames")
     assert clips[sent(map_page)["focus"]] == 3
     assert set(clips[sent(map_page)["chosen"]]) == {0, 3}
@@ -194,25 +194,25 @@ def test_a_corpus_without_sound_is_resynthesised_and_says_so(map_page, data, med
     map_page.query_params["clip"] = "dark-440"
     map_page.run()
 
-    assert not map_page.exception and says(map_page, "Resynthesised from its log-mel")
+    assert not map_page.exception and says(map_page, "Resynthesised from the log-mel")
     (wave,) = played(map_page, media)
     spectrum = np.abs(np.fft.rfft(wave))
     assert abs(spectrum.argmax() * 16_000 / len(wave) - 440) < 10
 
 
 def test_exports_hold_what_was_chosen(data, store, monkeypatch):
-    monkeypatch.setattr(maps, "DATA", data)
+    monkeypatch.setattr(map_data, "DATA", data)
     rows = np.array([4, 12])
     names = {key: column[rows] for key, column in store.labels.items()}
-    frame = maps.table(names, np.array([[0.5, 1], [2, 3]]), {})
-    again = pd.read_csv(io.BytesIO(maps.to_csv(frame)))
+    frame = map_data.table(names, np.array([[0.5, 1], [2, 3]]), {})
+    again = pd.read_csv(io.BytesIO(map_data.to_csv(frame)))
     assert again["name"].tolist() == ["bright-330", "dark-330"] and again["y"].tolist() == [1, 3]
 
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
-    table = pd.read_parquet(io.BytesIO(maps.to_parquet(frame, vectors)))
+    table = pd.read_parquet(io.BytesIO(map_data.to_parquet(frame, vectors)))
     assert np.array_equal(np.stack(table["vector"]), vectors) and table["x"].tolist() == [0.5, 2]
 
-    with zipfile.ZipFile(io.BytesIO(maps.to_zip(data / "tones", rows))) as archive:
+    with zipfile.ZipFile(io.BytesIO(map_data.to_zip(data / "tones", rows))) as archive:
         assert archive.namelist() == ["00004-bright-330.wav", "00012-dark-330.wav"]
         wave, rate = soundfile.read(io.BytesIO(archive.read("00012-dark-330.wav")))
     assert rate == 16_000 and np.abs(wave).max() == pytest.approx(0.5, abs=0.001)
@@ -243,7 +243,7 @@ def test_a_clip_that_is_gone_is_explained_on_the_swap_page(map_page, reference):
 def test_with_no_corpus_the_page_says_how_to_build_one_and_maps_the_examples(
     map_page, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(maps, "DATA", tmp_path)
+    monkeypatch.setattr(map_data, "DATA", tmp_path)
     map_page.run()
     assert "python -m core data dmelodies" in map_page.info[0].value
 
@@ -264,7 +264,7 @@ def test_with_no_model_the_page_says_how_to_get_one(map_page, tmp_path, monkeypa
 def test_a_damaged_store_is_explained(map_page, data, tmp_path, monkeypatch):
     tones.build(tmp_path / "tones")
     (tmp_path / "tones" / "log_mel.npy").write_bytes(b"not an array")
-    monkeypatch.setattr(maps, "DATA", tmp_path)
+    monkeypatch.setattr(map_data, "DATA", tmp_path)
     map_page.run()
     assert not map_page.exception and "is damaged" in map_page.error[0].value
 
@@ -281,18 +281,18 @@ def test_an_address_that_asks_for_what_is_not_there_falls_back(map_page):
 def test_points_of_unknown_value_are_drawn_beneath_the_scale():
     values = np.array([1.0, np.nan, 3.0])
     names = np.array(["a", "b", "c"])
-    figure = latent_map.figure(np.eye(3), latent_map.Colour("pitch", values), names, "PCA")
+    figure = plot.figure(np.eye(3), plot.Colour("pitch", values), names, "PCA")
     unknown, known = figure.data
     assert list(unknown.customdata) == [1] and list(known.customdata) == [0, 2]
 
 
 def test_many_clips_are_encoded_off_the_page(map_page, data, monkeypatch):
-    monkeypatch.setattr(maps, "SOON", 0)
-    monkeypatch.setattr(maps, "DATA", data)
+    monkeypatch.setattr(map_data, "SOON", 0)
+    monkeypatch.setattr(map_data, "DATA", data)
     shutil.rmtree(data / "maps", ignore_errors=True)
     map_page.run()
     assert not map_page.exception and not map_page.error
-    assert "This page may be closed" in map_page.get("progress")[0].proto.text
+    assert "You can close this page" in map_page.get("progress")[0].proto.text
     assert not map_page.get("bidi_component")
     (folder,) = (data / "maps").glob("tones-*all*")
     deadline = time.monotonic() + 90

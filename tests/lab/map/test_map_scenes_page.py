@@ -16,11 +16,11 @@ from core.contrastive.index import Index, unit
 from core.data.store import FeatureStore
 from core.maps import projection
 from core.maps.projection import Settings
-from lab.find import query_on_map as asked
-from lab.map import data as maps
-from lab.map import plot as latent_map
-from lab.map import points
-from lab.map.points import Shown
+from lab.find import query_on_map
+from lab.map import data as map_data
+from lab.map import plot, points
+from lab.map.data import MapSpec, Subset
+from lab.map.points import MapPoints
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
 from tests.lab.pages import component, says
@@ -46,7 +46,7 @@ def data(tmp_path_factory, examples) -> Path:
 def map_page(page, models, data, monkeypatch) -> AppTest:
     """The Map page, not run yet."""
     monkeypatch.setattr(checkpoints, "SHIPPED", models)
-    monkeypatch.setattr(maps, "DATA", data)
+    monkeypatch.setattr(map_data, "DATA", data)
     return page.switch_page(PAGE)
 
 
@@ -95,7 +95,7 @@ def test_neighbours_are_those_that_the_find_page_finds(map_page, store, index):
     expected = index.nearest(index.h[4], 6, without=[4])
     assert sent(page)["near"] == expected.rows.tolist()
     label, name = (store.labels[key][expected.rows[0]] for key in ("label", "name"))
-    assert says(page, f"**{expected.distances[0]:.3g}** {label} · {latent_map.plain(name)}")
+    assert says(page, f"**{expected.distances[0]:.3g}** {label} · {plot.plain(name)}")
     assert page.button(key="map_find").label == "Find similar"
     assert not [button.key for button in page.button if button.key.startswith("map_to_")]
 
@@ -118,7 +118,7 @@ def test_what_was_looked_for_is_marked_with_its_channel(map_page, store, index, 
     waves = [wave.numpy() / np.abs(wave.numpy()).max() for wave in (mixture, channel)]
     h = unit(load(models / "scenes-encoder").embed_many(waves).numpy())
     x = index.h[store.indices()]
-    made = projection.project(next((maps.DATA / "maps").glob("scenes-*")), "h", x, Settings())
+    made = projection.project(next((map_data.DATA / "maps").glob("scenes-*")), "h", x, Settings())
     places = [place for _, *place in panel["queries"]]
     assert np.allclose(places, projection.place(x, made, h), atol=0.01)
     assert set(sent(page)["near"][:3]) <= set(index.nearest(h[1], 6).rows)
@@ -144,7 +144,7 @@ def test_a_clip_that_was_looked_for_is_not_its_own_neighbour(map_page, store, in
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({"asked": asked.OWN}, "look for it on the Find page again"),
+        ({"asked": query_on_map.OWN}, "search again on the Find page"),
         ({"asked": "scenes/none"}, "no clip called 'none'"),
         ({"asked": "Dog in the rain", "asked_channel": "1"}, "no separator called None"),
         (
@@ -180,9 +180,9 @@ def test_beside_a_disentangling_model_whole_clips_are_compared(map_page, store):
 
 
 def test_of_many_labels_those_that_are_chosen_have_colours(map_page, monkeypatch):
-    for module in (points, latent_map):
+    for module in (points, plot):
         monkeypatch.setattr(module, "CATEGORIES", 4)
-    points.drawn.clear()
+    points.figure.clear()
     page = map_page.run()
     assert traces(page)[0]["name"] == "other" and len(traces(page)) == 4
 
@@ -197,17 +197,17 @@ def test_of_many_labels_those_that_are_chosen_have_colours(map_page, monkeypatch
 def test_a_clip_of_several_labels_has_the_colour_of_the_first_that_is_chosen(monkeypatch):
     labels = {"name": np.arange(3), "split": np.array(["train"] * 3)}
     labels["labels"] = np.array(["Rain,Wind", "Wind", "Dog"])
-    monkeypatch.setattr(maps, "columns", lambda store: labels)
-    view = maps.View(maps.Corpus(Path("x"), None), None, "h")
-    shown = Shown(view, None, labels, np.arange(3))
-    assert points.classes(view.corpus, "labels") == ["Dog", "Rain", "Wind"]
-    colour = points.colour_of("labels", shown, ["Wind", "Rain"])
+    monkeypatch.setattr(map_data, "columns", lambda store: labels)
+    spec = MapSpec(Subset(Path("x"), None), None, "h")
+    three = MapPoints(spec, None, labels, np.arange(3))
+    assert points.classes(spec.subset, "labels") == ["Dog", "Rain", "Wind"]
+    colour = points.colour("labels", three, ["Wind", "Rain"])
     assert colour.values.tolist() == ["Wind", "Wind", "other"]
-    assert colour.told.tolist() == labels["labels"].tolist()
+    assert colour.hover.tolist() == labels["labels"].tolist()
 
 
 def test_who_has_no_corpus_maps_the_six_bundled_scenes(map_page, tmp_path, monkeypatch):
-    monkeypatch.setattr(maps, "DATA", tmp_path)
+    monkeypatch.setattr(map_data, "DATA", tmp_path)
     page = map_page.run()
     page.button(key="map_examples").click().run()
     page.selectbox(key="map_corpus").set_value("examples-scenes").run()
@@ -222,6 +222,6 @@ def test_a_corpus_without_its_sound_is_explained(map_page, data, tmp_path, monke
     shutil.copytree(data / "scenes", tmp_path / "mute")
     info = json.loads((tmp_path / "mute" / "store.json").read_text())
     (tmp_path / "mute" / "store.json").write_text(json.dumps(info | {"audio": False}))
-    monkeypatch.setattr(maps, "DATA", tmp_path)
+    monkeypatch.setattr(map_data, "DATA", tmp_path)
     page = map_page.run()
     assert not page.exception and "an encoder hears sound" in page.error[0].value

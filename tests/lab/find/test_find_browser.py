@@ -132,10 +132,13 @@ def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab,
         }"""
     )
     tab.mouse.click(*place)
-    tab.wait_for_function("document.querySelector('.st-key-map_focus_panel audio')?.currentTime > 0")
+    tab.wait_for_function(
+        "document.querySelector('.st-key-map_focus_panel audio')?.currentTime > 0"
+    )
     tab.locator(".map .annotation-text").first.click()
     tab.wait_for_function(
-        "[...document.querySelectorAll('.st-key-map_query_panel audio')].some(p => p.currentTime > 0)"
+        "[...document.querySelectorAll('.st-key-map_query_panel audio')]"
+        ".some(p => p.currentTime > 0)"
     )
     tab.mouse.click(*place)
     at_rest(tab)

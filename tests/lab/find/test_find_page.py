@@ -386,10 +386,10 @@ def test_what_is_found_is_saved_as_a_table(find_page, store):
 def test_clips_with_several_labels_are_found_by_each(find_page, monkeypatch):
     several = {"name": np.array(["a", "b", "c"]), "labels": np.array(["Rain,Wind", "Wind", "Dog"])}
     monkeypatch.setattr(find_data, "labels", lambda corpus: several)
-    corpus = find_data.Corpus("x")
+    corpus, allowed = find_data.Corpus("x"), find_data.allowed
     assert find_data.choices(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
-    assert find_data.allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
-    assert find_data.allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
+    assert allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
+    assert allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Feature stores in the data folder and their clips; kept as in `core.service`.
 
 Stores are opened once, and again when they were rebuilt; their log-mels and audio stay mapped from
-disk. Indexes and maps lie in the stores' folders, which all visitors share.
+disk. Their indexes lie in the stores' folders, which all visitors share.
 """
 
 from __future__ import annotations
@@ -9,20 +9,29 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from core.audio.clip import HOP, Clip
+from core.checkpoints.checkpoint import Checkpoint
+from core.contrastive.maps import SOON
 from core.errors import RavelError
-from core.service import keep, waveform, with_torch
+from core.service import encoder, keep, waveform, with_torch
 from core.vocoder.play import check_route, route_digest
 
 if TYPE_CHECKING:
+    from core.contrastive.index import Index
     from core.data.store import FeatureStore
+    from core.jobs import Progress
 
 DATA = Path(os.environ.get("RAVEL_DATA", Path(__file__).parents[2] / "data"))
+MULTI_LABEL = "labels"  # the column that holds several labels of a clip, joined by commas
+LABEL_COLUMNS = ("instrument", "label", MULTI_LABEL)  # the most informative ones
+MAX_VALUES = 500  # of a label to choose from
+EVERYTHING = "all"  # the splits of a store together
 
 
 # -- stores ------------------------------------------------------------------------------------
@@ -65,6 +74,12 @@ def splits(store: Path) -> dict[str, int]:
     return {str(name): int(counts[name]) for name in order}
 
 
+def split_label(store: Path, name: str) -> str:
+    """A split or EVERYTHING with its number of clips, as offered and as written in addresses."""
+    counts = splits(store)
+    return f"{name} ({counts.get(name, sum(counts.values())):,})"
+
+
 def open_store(path: Path) -> FeatureStore:
     """A store, its log-mels and audio mapped and not read. Raises RavelError."""
     return _open(path, changed(path / "store.json"))
@@ -76,6 +91,14 @@ def _open(path: Path, changed: int) -> FeatureStore:
     from core.data.store import FeatureStore
 
     return FeatureStore.open(path)
+
+
+def build(folder: Path, name: str, *, seconds: float) -> None:
+    """Build a store called `name` of a folder of recordings, in clips of `seconds`. RavelError."""
+    with_torch()
+    from core.data import folder as folders
+
+    folders.build(folder, DATA / name, seconds=seconds, workers=1, progress=False)
 
 
 # -- their clips -------------------------------------------------------------------------------
@@ -116,4 +139,106 @@ def clip_by_reference(reference: str) -> Clip:
     return clip(stores()[store], int(rows[0]))
 
 
-# -- maps and indexes: points, projections, an encoder's index of a store ----------------------
+# -- labels ------------------------------------------------------------------------------------
+
+
+def labels_in(column: str, value: str) -> set[str]:
+    """The labels of a clip in a column: one, or several in MULTI_LABEL."""
+    labels = str(value).split(",") if column == MULTI_LABEL else [str(value)]
+    return {label.strip() for label in labels} - {""}
+
+
+def label_values(columns: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+    """The label columns with more than one value, and their values; LABEL_COLUMNS come first."""
+    found = {}
+    for column, values in columns.items():
+        if column not in ("name", "split"):
+            labels = (labels_in(column, value) for value in np.unique(values))
+            different = sorted(set[str]().union(*labels))
+            if 1 < len(different) <= MAX_VALUES:
+                found[column] = different
+    return dict(sorted(found.items(), key=lambda item: item[0] not in LABEL_COLUMNS))
+
+
+def label_values_of(store: Path) -> dict[str, list[str]]:
+    """`label_values` of a store, kept: of a large one they take a while."""
+    return _label_values(store, changed(store / "clips.csv"))
+
+
+@keep(16)
+def _label_values(store: Path, changed: int) -> dict[str, list[str]]:
+    return label_values(columns(store))
+
+
+# -- indexes: a corpus's clips by their embeddings ---------------------------------------------
+
+
+class Clips(NamedTuple):
+    """Clips to index together."""
+
+    clips: tuple[Clip, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Their digests, for caches."""
+        return tuple(clip.digest for clip in self.clips)
+
+
+def index(store: Path, checkpoint: Checkpoint) -> Index:
+    """A store's index by an encoder, made first if it is not on disk. Raises RavelError."""
+    from core.contrastive import index as indexes
+
+    opened = open_store(store)
+    folder = indexes.folder_of(opened, checkpoint)
+    if not (folder / indexes.FILE).exists():
+        with_torch()
+        indexes.build(opened, checkpoint)
+    return _index(folder, changed(folder / indexes.FILE), len(opened))
+
+
+@keep(4)
+def _index(folder: Path, changed: int, clips: int) -> Index:
+    from core.contrastive.index import read
+
+    found = read(folder)
+    if found is None or len(found) != clips:
+        raise RavelError(f"{folder} is damaged: delete it, and it will be made again.")
+    return found
+
+
+@keep(4)
+def index_of(clips: Clips, checkpoint: Checkpoint) -> Index:
+    """The index of some clips by an encoder. Raises RavelError."""
+    embedded = encoder(checkpoint).embed_many(clips.clips).numpy()
+    from core.contrastive.index import Index
+
+    return Index.of(embedded)
+
+
+def is_indexed(store: Path, checkpoint: Checkpoint) -> bool:
+    """Whether a store's index is on disk, or so small that one can wait for it. RavelError."""
+    few = len(columns(store)["name"]) <= SOON
+    return few or indexing_progress(store, checkpoint).state == "done"
+
+
+def start_indexing(store: Path, checkpoint: Checkpoint) -> None:
+    """Make the index in a process of its own. Raises RavelError."""
+    from core.contrastive import indexing
+
+    indexing.start(open_store(store), checkpoint)
+
+
+def indexing_progress(store: Path, checkpoint: Checkpoint) -> Progress:
+    """How far that process is. Raises RavelError."""
+    from core.contrastive import indexing
+    from core.contrastive.index import folder_of
+
+    opened = open_store(store)
+    return indexing.progress(folder_of(opened, checkpoint), len(opened))
+
+
+def same_recording(store: Path, row: int) -> np.ndarray:
+    """A clip and the others from the same recording, by their numbers. Raises RavelError."""
+    from core.contrastive.index import same_recording
+
+    return same_recording(open_store(store), row)

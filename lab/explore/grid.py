@@ -15,9 +15,9 @@ from core.audio import clip as audio
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
+from core.service import corpora
 from lab import bundled
 from lab.explore.data import latents
-from lab.map import data as maps
 from lab.swap import data as live
 from lab.widgets import slot, sound_table
 
@@ -169,7 +169,7 @@ def open_clip(source: str | Any) -> Clip:
     if row := slot.examples().get(source):
         file = slot.EXAMPLES / row["file"]
         return _read(row["file"], file, file.stem, row["instrument"])
-    clip = maps.named(source)
+    clip = corpora.clip_by_reference(source)
     return clip.segment(0, min(CLIP_SECONDS, clip.seconds))
 
 

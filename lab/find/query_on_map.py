@@ -14,6 +14,7 @@ import streamlit as st
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.contrastive.index import unit
 from core.errors import RavelError
+from core.service import embedding
 from lab.bundled import READY, is_scene, sources
 from lab.find import data
 from lab.find.data import Query
@@ -32,7 +33,7 @@ class MapQuery(NamedTuple):
 
     def vectors(self, encoder: Checkpoint) -> np.ndarray:
         """The embeddings of the queries at length 1, [Q, D]. Raises RavelError."""
-        return unit(np.stack([data.embedding(encoder, one.clip) for one in self.queries.values()]))
+        return unit(np.stack([embedding(encoder, one.clip) for one in self.queries.values()]))
 
 
 def examples() -> dict[str, tuple[str, ...]]:

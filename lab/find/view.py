@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
+from core.service import corpora as stores
+from core.service import log_mel, wav
 from lab.find import data, hits, query_on_map
 from lab.find.data import BUNDLED, Corpus, Query
-from lab.map.data import EVERYTHING
-from lab.map.data import splits as splits_of
-from lab.swap.data import log_mel, wav
 from lab.widgets import mixture_slot, spectrogram
 from lab.widgets.cell import Cell
 from lab.widgets.mixture_slot import Taken
@@ -43,18 +43,18 @@ ANY = Taking(
 def choose_corpus(corpora: dict[str, Corpus]) -> tuple[Corpus, str | None]:
     """The corpus to search, and the split of it, or None for all."""
     corpus = corpora[choose("Corpus", list(corpora), "find_corpus", STORE, CORPUS)]
-    counts = splits_of(corpus.path) if corpus.path else {}
+    counts = stores.splits(corpus.path) if corpus.path else {}
     everything = len(data.labels(corpus)["name"])
     split = st.selectbox(
         "Clips",
-        [EVERYTHING, *counts],
+        [stores.EVERYTHING, *counts],
         format_func=lambda name: f"{name} ({counts.get(name, everything):,})",
         key=f"find_clips_{corpus.name if corpus.path else 'examples'}",
         bind="query-params",
         width=170,
         disabled=not counts,
     )
-    return corpus, None if split == EVERYTHING else split
+    return corpus, None if split == stores.EVERYTHING else split
 
 
 def choose_encoder() -> Checkpoint | None:
@@ -151,31 +151,34 @@ def own_rows(taken: Taken, corpus: Corpus, channel: int) -> list[int]:
 
 def is_indexed(corpus: Corpus, encoder: Checkpoint) -> bool:
     """Whether a corpus can be searched; if not, starts its index and shows how far it is."""
-    if data.is_ready(corpus, encoder):
+    store = corpus.path
+    if store is None or stores.is_indexed(store, encoder):
         return True
-    if data.progress(corpus, encoder).state == "missing":
-        data.start(corpus, encoder)
-    wait_for_index(corpus, encoder)
+    if stores.indexing_progress(store, encoder).state == "missing":
+        stores.start_indexing(store, encoder)
+    wait_for_index(store, encoder)
     return False
 
 
 @st.fragment(run_every=1.0)
-def wait_for_index(corpus: Corpus, encoder: Checkpoint) -> None:
-    """Watch the process that embeds a corpus."""
-    progress = data.progress(corpus, encoder)
+def wait_for_index(store: Path, encoder: Checkpoint) -> None:
+    """Watch the process that embeds a store."""
+    progress = stores.indexing_progress(store, encoder)
     if progress.state == "failed":
-        st.error(f"{corpus.name} could not be embedded: {progress.says}", icon=":material/error:")
-        st.button("Try again", key="find_again", on_click=data.start, args=(corpus, encoder))
+        st.error(f"{store.name} could not be embedded: {progress.says}", icon=":material/error:")
+        st.button(
+            "Try again", key="find_again", on_click=stores.start_indexing, args=(store, encoder)
+        )
     elif progress.state == "done":
         st.rerun()
     else:
-        says = f"{plain(corpus.name)}: {progress.says or 'starting'}"
+        says = f"{plain(store.name)}: {progress.says or 'starting'}"
         st.progress(progress.part, f"{says}. This happens once; you can close this page meanwhile.")
 
 
 def choose_filter(corpus: Corpus) -> tuple[str | None, list[str], int]:
     """The label column, the values it is restricted to, and how many clips to list."""
-    options = data.choices(corpus)
+    options = data.filters(corpus)
     at = corpus.name if corpus.path else "examples"
     column, only = None, []
     if options:

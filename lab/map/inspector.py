@@ -10,11 +10,11 @@ import streamlit as st
 
 from core.audio.clip import HOP_SECONDS
 from core.maps.projection import nearest
+from core.service import corpora, log_mel, wav
 from lab.find import query_on_map
 from lab.find.query_on_map import MapQuery
-from lab.map import data, plot
+from lab.map import export, plot
 from lab.map.points import MapPoints
-from lab.swap.data import log_mel, wav
 from lab.widgets import player, spectrogram
 from lab.widgets.cell import Cell
 from lab.widgets.page import plain
@@ -99,12 +99,12 @@ def show_focus(points: MapPoints) -> None:
     with st.container(key="map_focus_panel"):
         cell = Cell("map_focus_cell", plain(points.name(point)))
         st.caption(points.facts(point))
-        if not data.open_store(store).has_audio:
+        if not corpora.open_store(store).has_audio:
             st.caption(
                 ":material/info: Resynthesised from the log-mel: this corpus was built without "
                 "its audio."
             )
-        cell.log_mel = data.log_mel(store, points.row(point))
+        cell.log_mel = corpora.log_mel(store, points.row(point))
         seconds = (len(cell.log_mel) - 1) * HOP_SECONDS
         cell.draw(spectrogram.Scale(float(cell.log_mel.max()), seconds))
         cell.play(points.wav(point), autoplay=bool(state.pop("map_play", False)))
@@ -177,7 +177,7 @@ def nearest_to_query(
 
 def list_neighbours(points: MapPoints, near: np.ndarray, distances: np.ndarray) -> None:
     """The nearest neighbours, each with a player and a button that puts it into focus."""
-    has_audio = data.open_store(points.spec.subset.store).has_audio
+    has_audio = corpora.open_store(points.spec.subset.store).has_audio
     for point, distance in zip(near.tolist(), distances.tolist(), strict=True):
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
@@ -202,7 +202,7 @@ def list_selection(points: MapPoints, places: np.ndarray) -> None:
     def frame() -> pd.DataFrame:
         extra = {} if points.seconds is None else {"seconds": points.seconds[chosen].round(3)}
         labels = {k: v[points.clips[chosen]] for k, v in points.labels.items()}
-        return data.table(labels, places[chosen], extra)
+        return export.table(labels, places[chosen], extra)
 
     noun = "clips" if points.seconds is None else "points"
     count = f"{len(chosen):,} {noun}"
@@ -214,7 +214,7 @@ def list_selection(points: MapPoints, places: np.ndarray) -> None:
             st.subheader(title, anchor=False, width="content")
             if state.map_chosen:
                 show_playlist_controls()
-        export(points, frame, chosen)
+        show_exports(points, frame, chosen)
     if not state.map_chosen:
         st.caption("Select points with a lasso or a box to list, play and download them.")
         return
@@ -246,28 +246,28 @@ def show_playlist_controls() -> None:
     )
 
 
-def export(points: MapPoints, frame: Callable[[], pd.DataFrame], chosen: np.ndarray) -> None:
+def show_exports(points: MapPoints, frame: Callable[[], pd.DataFrame], chosen: np.ndarray) -> None:
     """Download buttons; a file is made when its button is clicked."""
     spec, clips = points.spec, np.unique(points.clips[chosen])
-    limit = MAX_WAVS[data.open_store(spec.subset.store).has_audio]
+    limit = MAX_WAVS[corpora.open_store(spec.subset.store).has_audio]
     kind = "Embeddings" if spec.is_embedding else "Latents"
     stem = f"{spec.subset.store.name}-{spec.checkpoint.name}-{spec.space}"
     files = {
-        "CSV": (lambda: data.to_csv(frame()), "csv", "Labels and places on the map."),
+        "CSV": (lambda: export.to_csv(frame()), "csv", "Labels and places on the map."),
         "Parquet": (
-            lambda: data.to_parquet(frame(), points.vectors[chosen]),
+            lambda: export.to_parquet(frame(), points.vectors[chosen]),
             "parquet",
             f"The CSV's columns and the {kind.lower()} in a column `vector`, for embedding-atlas.",
         ),
         kind: (
-            lambda: data.to_npz(points.labels["name"], points.encoded, clips),
+            lambda: export.to_npz(points.labels["name"], points.encoded, clips),
             "npz",
             "The embeddings of these clips at length 1, as NumPy arrays."
             if spec.is_embedding
             else "v, time-averaged z and the kept frames of z of these clips, as NumPy arrays.",
         ),
         "WAVs": (
-            lambda: data.to_zip(spec.subset.store, points.encoded.rows[clips]),
+            lambda: export.to_zip(spec.subset.store, points.encoded.rows[clips]),
             "zip",
             f"The sound of these clips at their own level; at most {limit:,} clips.",
         ),

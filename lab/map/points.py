@@ -11,10 +11,11 @@ import numpy as np
 import streamlit as st
 
 from core.maps.projection import place
-from lab.map import data, plot
-from lab.map.data import LABEL_COLUMNS, MULTI_LABEL, MapSpec, Subset
+from core.service import corpora, maps, wav
+from core.service.corpora import LABEL_COLUMNS, MULTI_LABEL, labels_in
+from core.service.maps import MapSpec, Subset
+from lab.map import plot
 from lab.map.plot import CATEGORIES, OTHER, Colour
-from lab.swap.data import wav
 
 if TYPE_CHECKING:
     from core.maps.points import Points
@@ -69,7 +70,7 @@ class MapPoints(NamedTuple):
 
     def wav(self, point: int) -> bytes:
         """The sound of a point's clip, or an excerpt around its frame."""
-        clip = data.clip(self.spec.subset.store, self.row(point))
+        clip = corpora.clip(self.spec.subset.store, self.row(point))
         if self.seconds is not None:
             first = max(0.0, float(self.seconds[point]) - EXCERPT / 2)
             clip = clip.segment(min(first, clip.seconds - EXCERPT / 2), EXCERPT)
@@ -78,23 +79,23 @@ class MapPoints(NamedTuple):
 
 def colour_names(spec: MapSpec) -> list[str]:
     """Names of the possible colours: labels that differ, then figures that the model gives."""
-    columns, subset = data.columns(spec.subset.store), spec.subset
+    columns, subset = corpora.columns(spec.subset.store), spec.subset
     some = columns["split"] == (subset.split or columns["split"])
     names = [k for k, v in columns.items() if k != "name" and len(np.unique(v[some])) > 1]
     names.sort(
         key=lambda name: (name not in LABEL_COLUMNS, len(np.unique(columns[name])) > CATEGORIES)
     )
-    return [*names, *data.figures(spec)]
+    return [*names, *maps.figures(spec)]
 
 
 def classes(subset: Subset, column: str) -> list[str]:
     """The labels of a column that has too many for a colour each; [] for any other column."""
-    columns = data.columns(subset.store)
+    columns = corpora.columns(subset.store)
     if column not in columns or _numbers(columns[column]) is not None:
         return []
     some = columns["split"] == (subset.split or columns["split"])
     different = np.unique(columns[column][some])
-    labels = {label for value in different for label in data.labels_in(column, value)}
+    labels = {label for value in different for label in labels_in(column, value)}
     return sorted(labels) if len(labels) > CATEGORIES or column == MULTI_LABEL else []
 
 
@@ -127,7 +128,7 @@ def _numbers(values: np.ndarray) -> np.ndarray | None:
 
 def _kept(column: str, values: np.ndarray, highlighted: Collection[str]) -> np.ndarray:
     """The class of each value [N]; a clip of several labels takes the first one kept."""
-    each = [data.labels_in(column, value) for value in values]
+    each = [labels_in(column, value) for value in values]
     counts = Counter(label for labels in each for label in sorted(labels))
     frequent = [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
     kept = [name for name in highlighted if name in counts] or frequent[: CATEGORIES - 1]
@@ -141,9 +142,9 @@ def load(spec: MapSpec) -> MapPoints:
     def on_progress(done: int, of: int) -> None:
         bar.progress(done / of, f"{spec.checkpoint.name}: {done:,} of {of:,} clips encoded")
 
-    encoded = data.points(spec, on_progress)
+    encoded = maps.points(spec, on_progress)
     bar.empty()
-    labels = {k: v[encoded.rows] for k, v in data.columns(spec.subset.store).items()}
+    labels = {k: v[encoded.rows] for k, v in corpora.columns(spec.subset.store).items()}
     return MapPoints(spec, encoded, labels, encoded.clips(spec.space))
 
 

@@ -10,8 +10,11 @@ import streamlit as st
 
 from core.checkpoints.checkpoint import USUAL, Checkpoint
 from core.maps.projection import Settings
-from lab.map import data, points
-from lab.map.data import EVERYTHING, MapSpec, Subset
+from core.service import corpora, maps
+from core.service.corpora import EVERYTHING
+from core.service.maps import MapSpec, Subset
+from lab.bundled import build_stores
+from lab.map import points
 from lab.map.plot import CATEGORIES
 
 if TYPE_CHECKING:
@@ -46,14 +49,14 @@ def choose_subset(stores: Mapping[str, Path]) -> Subset:
     store = stores[
         st.selectbox("Corpus", names, first, key="map_corpus", bind="query-params", width=170)
     ]
-    counts = data.splits(store)
+    counts = corpora.splits(store)
     options = [*counts, EVERYTHING]
     small = counts.get("validation", 0) < SMALL
     split = st.selectbox(
         "Clips",
         options,
         len(options) - 1 if small else options.index("validation"),
-        format_func=lambda name: data.split_label(store, name),
+        format_func=lambda name: corpora.split_label(store, name),
         key=f"map_clips_{store.name}",
         bind="query-params",
         width=190,
@@ -64,7 +67,7 @@ def choose_subset(stores: Mapping[str, Path]) -> Subset:
 def choose_models(subset: Subset, models: Mapping[str, Checkpoint]) -> list[Checkpoint]:
     """One model, or two to compare."""
     names = list(models)
-    music = "instrument" in data.columns(subset.store)
+    music = "instrument" in corpora.columns(subset.store)
     preferred = [f"ts-dsae-{subset.store.name}", *(MODELS if music else (ENCODER, *MODELS))]
     first = next((names.index(name) for name in preferred if name in names), 0)
     chosen = st.selectbox("Model", names, first, key="map_model", bind="query-params", width=190)
@@ -81,7 +84,7 @@ def choose_models(subset: Subset, models: Mapping[str, Checkpoint]) -> list[Chec
 
 def choose_spaces(models: list[Checkpoint]) -> list[str]:
     """The space that each model's map shows; single frames only if every model has them."""
-    every = [data.spaces(model) for model in models]
+    every = [maps.spaces(model) for model in models]
     several = next((spaces for spaces in every if len(spaces) > 1), None)
     if several is None:
         return [next(iter(spaces.values())) for spaces in every]
@@ -152,10 +155,10 @@ def switch(label: str, options: list[str], help: str | None = None) -> str:
 
 def are_encoded(specs: list[MapSpec]) -> bool:
     """Whether all clips are encoded or soon will be; if not, starts it and shows how far it is."""
-    waiting = [spec for spec in specs if not data.is_encoded(spec)]
+    waiting = [spec for spec in specs if not maps.is_encoded(spec)]
     for spec in waiting:
-        if data.encoding_progress(spec).state == "missing":
-            data.start_encoding(spec)
+        if maps.encoding_progress(spec).state == "missing":
+            maps.start_encoding(spec)
     if waiting:
         wait_for_latents(waiting)
     return not waiting
@@ -164,12 +167,12 @@ def are_encoded(specs: list[MapSpec]) -> bool:
 @st.fragment(run_every=1.0)
 def wait_for_latents(specs: list[MapSpec]) -> None:
     """Watch the processes that encode many clips."""
-    progress = [data.encoding_progress(spec) for spec in specs]
+    progress = [maps.encoding_progress(spec) for spec in specs]
     for spec, one in zip(specs, progress, strict=True):
         name = spec.checkpoint.name
         if one.state == "failed":
             st.error(f"{name} could not encode the clips: {one.says}", icon=":material/error:")
-            st.button("Try again", key=f"encode_{name}", on_click=data.start_encoding, args=(spec,))
+            st.button("Try again", key=f"encode_{name}", on_click=maps.start_encoding, args=(spec,))
         elif one.state == "running":
             st.progress(one.part, f"{name}: {one.says}. You can close this page meanwhile.")
     _rerun_when_done(progress)
@@ -177,22 +180,22 @@ def wait_for_latents(specs: list[MapSpec]) -> None:
 
 def project(specs: list[MapSpec], settings: Settings) -> list[Projection]:
     """The projection of each map: the one chosen, or PCA while UMAP is being computed."""
-    projections = [data.projection(spec, settings) for spec in specs]
+    projections = [maps.projection(spec, settings) for spec in specs]
     waiting = [spec for spec, one in zip(specs, projections, strict=True) if one is None]
     if waiting:
         for spec in waiting:
-            if data.projection_progress(spec, settings).state == "missing":
-                data.start_projection(spec, settings)
+            if maps.projection_progress(spec, settings).state == "missing":
+                maps.start_projection(spec, settings)
         wait_for_projections(waiting, settings)
         simple = Settings("PCA", settings.dimensions)
-        projections = [data.projection(spec, simple) for spec in specs]
+        projections = [maps.projection(spec, simple) for spec in specs]
     return [one for one in projections if one is not None]
 
 
 @st.fragment(run_every=1.0)
 def wait_for_projections(specs: list[MapSpec], settings: Settings) -> None:
     """Watch the processes that compute projections; the page stays usable."""
-    progress = [data.projection_progress(spec, settings) for spec in specs]
+    progress = [maps.projection_progress(spec, settings) for spec in specs]
     for spec, one in zip(specs, progress, strict=True):
         name = spec.checkpoint.name
         if one.state == "failed":
@@ -200,7 +203,7 @@ def wait_for_projections(specs: list[MapSpec], settings: Settings) -> None:
             st.button(
                 "Try again",
                 key=f"again_{name}",
-                on_click=data.start_projection,
+                on_click=maps.start_projection,
                 args=(spec, settings),
             )
         elif one.state == "running":
@@ -234,5 +237,5 @@ def show_missing(stores: Mapping[str, Path], models: Mapping[str, Checkpoint]) -
             "Map the bundled examples",
             key="map_examples",
             icon=":material/map:",
-            on_click=data.build_examples,
+            on_click=build_stores,
         )

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from core import service
 from core.errors import RavelError
+from core.service import mixtures
 from lab import bundled
 from lab.find import data, query_on_map, view
 from lab.find.data import BUNDLED
-from lab.separate.data import separate
 from lab.widgets import channels, player, spectrogram
 from lab.widgets.cell import Cell
 
@@ -55,7 +56,7 @@ if taken is None:
 try:
     with cell.picture.skeleton(spectrogram.HEIGHT):
         query = data.query(taken, separator, channel)
-        separated = separate(separator, taken) if separator and channel else None
+        separated = mixtures.separate(separator, taken) if separator and channel else None
     view.draw_query(cell, query)
     if separated and separated.matches:
         cell.state(f"Holds {channels.holds(taken, separated, channel - 1)}")
@@ -81,7 +82,7 @@ with results:
         with st.spinner("Searching"):
             index = data.index(corpus, encoder)
             found = index.nearest(
-                data.embedding(encoder, query.clip),
+                service.embedding(encoder, query.clip),
                 count,
                 among=data.allowed(corpus, split, column, only),
                 without=view.own_rows(taken, corpus, channel),
@@ -102,7 +103,7 @@ with results:
         st.switch_page("lab/pages/map.py", query_params=clips | sound)
     tools.download_button(
         "CSV",
-        lambda: data.to_csv(data.table(corpus, found)),
+        lambda: data.table(corpus, found).to_csv(index=False).encode(),
         f"{query.clip.name}-in-{corpus.name}.csv",
         "text/csv",
         icon=":material/download:",

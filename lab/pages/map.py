@@ -5,9 +5,10 @@ import streamlit as st
 
 from core.errors import RavelError
 from core.maps.points import neighbours
+from core.service import corpora, maps
+from core.service.maps import MapSpec
 from lab.find import query_on_map
-from lab.map import data, inspector, plot, points, view
-from lab.map.data import MapSpec
+from lab.map import inspector, plot, points, view
 from lab.map.plot import Marks, Panel
 from lab.widgets import player
 
@@ -22,7 +23,7 @@ ABOUT = (
 state = st.session_state
 
 st.title("Map", anchor=False, width="content", help=ABOUT)
-stores, models = data.stores(), data.models()
+stores, models = corpora.stores(), maps.mappable()
 if not stores or not models:
     view.show_missing(stores, models)
     st.stop()
@@ -80,7 +81,7 @@ else:
 compares, reach = len(specs) > 1, points.common_reach(every, projections)
 panels, captions = [], []
 for spec, one, made, queries in zip(specs, every, projections, marks, strict=True):
-    key = (str(data.folder(spec)), spec.space, repr(made.about["settings"]))
+    key = (str(maps.folder(spec)), spec.space, repr(made.about["settings"]))
     method = made.about["settings"]["method"]
     figure = points.figure(key, colour, highlighted, method, reach, one, made.points)
     panels.append(Panel(spec.checkpoint.name if compares else "", figure, queries))

@@ -10,9 +10,9 @@ import streamlit as st
 
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.errors import RavelError
+from core.service import corpora
 from lab.bundled import EXAMPLES
 from lab.bundled import instruments as examples
-from lab.map import data as maps
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
@@ -65,7 +65,7 @@ def slot(key: str, title: str, *, default: str, taking: Taking = RECORDING) -> C
 def _handed(key: str) -> Clip:
     """The clip that the Map page sent, named in the address as `store/name`."""
     reference = st.query_params[f"{key}_clip"]
-    clip = maps.named(reference)
+    clip = corpora.clip_by_reference(reference)
     clip = clip.segment(0, min(CLIP_SECONDS, clip.seconds))
     st.caption(f"{clip.name}, from {reference.split('/')[0]}")
     return clip

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
+from core.service import corpora
 from lab.explore import grid
-from lab.map import data as maps
 from lab.swap import data as live
 from tests.lab import tones
 from tests.lab.pages import component, given, wav
@@ -145,7 +145,7 @@ def test_an_upload_that_is_no_sound_is_explained_beside_the_others(grid_page):
 
 
 def test_a_clip_that_the_map_handed_over_can_be_chosen_and_linked_to(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(maps, "DATA", tmp_path)
+    monkeypatch.setattr(corpora, "DATA", tmp_path)
     tones.build(tmp_path / "tones")
     page.query_params["section"] = "Grid"
     page.query_params["grid_clips"] = [TWO[0], "tones/bright-220"]

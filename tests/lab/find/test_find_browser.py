@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from core.audio.clip import read
-from lab.swap.data import HEADROOM
+from core.service import HEADROOM
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
 from tests.lab.browser import Server, at_rest, needs_chromium

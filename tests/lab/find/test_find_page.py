@@ -13,12 +13,10 @@ from core.contrastive.embed import load
 from core.contrastive.index import Index, wave
 from core.data.store import FeatureStore
 from core.jobs import Progress
+from core.service import HEADROOM, corpora, mixtures
+from core.service.mixtures import Channels
 from lab.find import data as find_data
-from lab.map import data as map_data
 from lab.nearness import FAR, in_words
-from lab.separate import data as separation
-from lab.separate.data import Channels
-from lab.swap.data import HEADROOM
 from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
 from tests.lab.pages import played, says, wav
@@ -44,7 +42,7 @@ def scenes_store(tmp_path_factory, examples) -> Path:
 def find_page(page, untrained_encoders, scenes_store, tmp_path, monkeypatch) -> AppTest:
     """The Find page, not run yet."""
     monkeypatch.setattr(checkpoints, "SHIPPED", untrained_encoders)
-    monkeypatch.setattr(map_data, "DATA", Path(shutil.copytree(scenes_store, tmp_path / "data")))
+    monkeypatch.setattr(corpora, "DATA", Path(shutil.copytree(scenes_store, tmp_path / "data")))
     return page.switch_page(PAGE)
 
 
@@ -57,7 +55,7 @@ def bundled(find_page) -> AppTest:
 
 @pytest.fixture
 def store(find_page) -> FeatureStore:
-    return FeatureStore.open(map_data.DATA / "scenes")
+    return FeatureStore.open(corpora.DATA / "scenes")
 
 
 @pytest.fixture
@@ -168,7 +166,7 @@ def test_the_state_of_the_page_is_in_its_address(find_page):
 def test_the_corpus_that_is_searched_is_what_the_map_opens_with(find_page, untrained_encoders):
     encoder = checkpoints.find(untrained_encoders / "scenes-encoder")
     scenes = find_data.corpora()["scenes"]
-    counts = map_data.splits(scenes.path)
+    counts = corpora.splits(scenes.path)
     assert find_data.map_address(scenes, "validation", encoder) == {
         "map_corpus": "scenes",
         "map_model": "scenes-encoder",
@@ -207,10 +205,10 @@ def test_a_channel_is_looked_for_at_full_level(
 
 def test_a_silent_channel_is_explained(find_page, monkeypatch):
     def silent(checkpoint, taken):
-        wave = separation.mixture(taken).clip.wave
+        wave = mixtures.mixture(taken).clip.wave
         return Channels(np.stack([wave, 0 * wave]), None)
 
-    monkeypatch.setattr(separation, "separate", silent)
+    monkeypatch.setattr(mixtures, "separate", silent)
     find_page.query_params["find_what_of_2"] = "Channel 2"
     page = find_page.run()
 
@@ -258,7 +256,7 @@ def test_the_bundled_examples_are_a_corpus_of_their_own(bundled, model):
 def test_without_a_corpus_the_examples_are_searched_and_the_page_says_how_to_get_one(
     find_page, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(map_data, "DATA", tmp_path / "nothing")
+    monkeypatch.setattr(corpora, "DATA", tmp_path / "nothing")
     page = find_page.run()
 
     assert not page.exception and not page.error and len(hits(page)) == 10
@@ -266,8 +264,8 @@ def test_without_a_corpus_the_examples_are_searched_and_the_page_says_how_to_get
 
 
 def test_stores_without_their_sound_are_not_offered(find_page):
-    shutil.copytree(map_data.DATA / "scenes", map_data.DATA / "silent")
-    (map_data.DATA / "silent" / "audio.npy").unlink()
+    shutil.copytree(corpora.DATA / "scenes", corpora.DATA / "silent")
+    (corpora.DATA / "silent" / "audio.npy").unlink()
     page = find_page.run()
     assert page.selectbox(key="find_corpus").options == ["scenes", find_data.BUNDLED]
 
@@ -353,13 +351,13 @@ def test_a_damaged_index_is_explained(find_page, untrained_encoders, store):
 def test_a_large_corpus_is_embedded_by_a_process_of_its_own(find_page, monkeypatch):
     started, state = [], {"now": Progress("missing")}
 
-    def start(corpus, checkpoint):
-        started.append(corpus.name)
+    def start(store, checkpoint):
+        started.append(store.name)
         state["now"] = Progress("running", 0.4, "6 of 15 clips embedded")
 
-    monkeypatch.setattr(find_data, "SOON", 3)
-    monkeypatch.setattr(find_data, "start", start)
-    monkeypatch.setattr(find_data, "progress", lambda *_: state["now"])
+    monkeypatch.setattr(corpora, "SOON", 3)
+    monkeypatch.setattr(corpora, "start_indexing", start)
+    monkeypatch.setattr(corpora, "indexing_progress", lambda *_: state["now"])
     page = find_page.run()
     assert started == ["scenes"] and not page.exception and not hits(page)
     assert "6 of 15 clips embedded" in page.get("progress")[0].proto.text
@@ -387,7 +385,7 @@ def test_clips_with_several_labels_are_found_by_each(find_page, monkeypatch):
     several = {"name": np.array(["a", "b", "c"]), "labels": np.array(["Rain,Wind", "Wind", "Dog"])}
     monkeypatch.setattr(find_data, "labels", lambda corpus: several)
     corpus, allowed = find_data.Corpus("x"), find_data.allowed
-    assert find_data.choices(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
+    assert find_data.filters(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
     assert allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
     assert allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
 

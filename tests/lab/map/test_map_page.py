@@ -14,12 +14,11 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core.data.store import FeatureStore
-from core.dsae import maps as latents
+from core.dsae.maps import read as read_latents
 from core.maps import projection
 from core.maps.points import neighbours
-from lab.map import data as map_data
-from lab.map import plot
-from lab.swap import data as live
+from core.service import HEADROOM, corpora, maps
+from lab.map import export, plot
 from tests.lab import tones
 from tests.lab.pages import component, played, says
 
@@ -43,7 +42,7 @@ def store(data) -> FeatureStore:
 @pytest.fixture
 def map_page(page, data, monkeypatch) -> AppTest:
     """The Map page on the tones, not run yet."""
-    monkeypatch.setattr(map_data, "DATA", data)
+    monkeypatch.setattr(corpora, "DATA", data)
     page.query_params["map_corpus"] = "tones"
     return page.switch_page(PAGE)
 
@@ -78,11 +77,11 @@ def test_a_point_in_focus_is_heard_seen_and_has_its_neighbours(map_page, store, 
 
     assert not map_page.exception
     heard, *near = played(map_page, media)
-    wave = live.HEADROOM * store.clip(3).wave
+    wave = HEADROOM * store.clip(3).wave
     assert np.abs(heard - wave[: len(heard)]).max() < 2 / 32768
     assert len(near) == 6 and len(map_page.get("plotly_chart")) == 1
-    folder = next((map_data.DATA / "maps").glob("tones-*all*"))
-    points = latents.read(folder).v
+    folder = next((corpora.DATA / "maps").glob("tones-*all*"))
+    points = read_latents(folder).v
     expected, distances = neighbours(points, 3, count=6, metric="euclidean")
     assert sent(map_page)["near"] == expected.tolist()
     name, what = (store.labels[key][expected[0]] for key in ("name", "instrument"))
@@ -95,7 +94,7 @@ def test_the_metric_of_the_neighbours_can_be_switched(map_page):
     map_page.run()
     euclidean = sent(map_page)["near"]
     map_page.segmented_control(key="map_neighbours").set_value("cosine").run()
-    of = latents.read(next((map_data.DATA / "maps").glob("tones-*all*")))
+    of = read_latents(next((corpora.DATA / "maps").glob("tones-*all*")))
     expected, _ = neighbours(of.v, 3, count=6, metric="cosine")
     assert sent(map_page)["near"] == expected.tolist() and len(euclidean) == 6
 
@@ -132,7 +131,7 @@ def test_focus_and_choice_are_carried_to_the_frames_of_the_same_clips(map_page):
     map_page.segmented_control(key="map_latents").set_value("Local z, frames").run()
 
     assert not map_page.exception
-    of = latents.read(next((map_data.DATA / "maps").glob("tones-*all*")))
+    of = read_latents(next((corpora.DATA / "maps").glob("tones-*all*")))
     clips = of.clips("frames")
     assert clips[sent(map_page)["focus"]] == 3
     assert set(clips[sent(map_page)["chosen"]]) == {0, 3}
@@ -201,18 +200,18 @@ def test_a_corpus_without_sound_is_resynthesised_and_says_so(map_page, data, med
 
 
 def test_exports_hold_what_was_chosen(data, store, monkeypatch):
-    monkeypatch.setattr(map_data, "DATA", data)
+    monkeypatch.setattr(corpora, "DATA", data)
     rows = np.array([4, 12])
     names = {key: column[rows] for key, column in store.labels.items()}
-    frame = map_data.table(names, np.array([[0.5, 1], [2, 3]]), {})
-    again = pd.read_csv(io.BytesIO(map_data.to_csv(frame)))
+    frame = export.table(names, np.array([[0.5, 1], [2, 3]]), {})
+    again = pd.read_csv(io.BytesIO(export.to_csv(frame)))
     assert again["name"].tolist() == ["bright-330", "dark-330"] and again["y"].tolist() == [1, 3]
 
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
-    table = pd.read_parquet(io.BytesIO(map_data.to_parquet(frame, vectors)))
+    table = pd.read_parquet(io.BytesIO(export.to_parquet(frame, vectors)))
     assert np.array_equal(np.stack(table["vector"]), vectors) and table["x"].tolist() == [0.5, 2]
 
-    with zipfile.ZipFile(io.BytesIO(map_data.to_zip(data / "tones", rows))) as archive:
+    with zipfile.ZipFile(io.BytesIO(export.to_zip(data / "tones", rows))) as archive:
         assert archive.namelist() == ["00004-bright-330.wav", "00012-dark-330.wav"]
         wave, rate = soundfile.read(io.BytesIO(archive.read("00012-dark-330.wav")))
     assert rate == 16_000 and np.abs(wave).max() == pytest.approx(0.5, abs=0.001)
@@ -226,7 +225,7 @@ def test_a_clip_goes_to_the_swap_page(map_page, media, store):
 
     assert not page.exception and not page.error
     assert page.segmented_control(key="source_from").value == "Map"
-    heard, expected = played(page, media)[0], live.HEADROOM * store.clip(12).wave
+    heard, expected = played(page, media)[0], HEADROOM * store.clip(12).wave
     assert np.abs(heard - expected[: len(heard)]).max() < 2 / 32768
     assert len(heard) > len(expected) - 256 and len(page.get("audio")) == 4
 
@@ -243,7 +242,7 @@ def test_a_clip_that_is_gone_is_explained_on_the_swap_page(map_page, reference):
 def test_with_no_corpus_the_page_says_how_to_build_one_and_maps_the_examples(
     map_page, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(map_data, "DATA", tmp_path)
+    monkeypatch.setattr(corpora, "DATA", tmp_path)
     map_page.run()
     assert "python -m core data dmelodies" in map_page.info[0].value
 
@@ -264,7 +263,7 @@ def test_with_no_model_the_page_says_how_to_get_one(map_page, tmp_path, monkeypa
 def test_a_damaged_store_is_explained(map_page, data, tmp_path, monkeypatch):
     tones.build(tmp_path / "tones")
     (tmp_path / "tones" / "log_mel.npy").write_bytes(b"not an array")
-    monkeypatch.setattr(map_data, "DATA", tmp_path)
+    monkeypatch.setattr(corpora, "DATA", tmp_path)
     map_page.run()
     assert not map_page.exception and "is damaged" in map_page.error[0].value
 
@@ -287,8 +286,8 @@ def test_points_of_unknown_value_are_drawn_beneath_the_scale():
 
 
 def test_many_clips_are_encoded_off_the_page(map_page, data, monkeypatch):
-    monkeypatch.setattr(map_data, "SOON", 0)
-    monkeypatch.setattr(map_data, "DATA", data)
+    monkeypatch.setattr(maps, "SOON", 0)
+    monkeypatch.setattr(corpora, "DATA", data)
     shutil.rmtree(data / "maps", ignore_errors=True)
     map_page.run()
     assert not map_page.exception and not map_page.error

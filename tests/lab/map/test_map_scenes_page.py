@@ -16,10 +16,10 @@ from core.contrastive.index import Index, unit
 from core.data.store import FeatureStore
 from core.maps import projection
 from core.maps.projection import Settings
+from core.service import corpora
+from core.service.maps import MapSpec, Subset
 from lab.find import query_on_map
-from lab.map import data as map_data
 from lab.map import plot, points
-from lab.map.data import MapSpec, Subset
 from lab.map.points import MapPoints
 from lab.widgets.mixture_slot import sources
 from lab.widgets.page import plain
@@ -47,7 +47,7 @@ def data(tmp_path_factory, examples) -> Path:
 def map_page(page, models, data, monkeypatch) -> AppTest:
     """The Map page, not run yet."""
     monkeypatch.setattr(checkpoints, "SHIPPED", models)
-    monkeypatch.setattr(map_data, "DATA", data)
+    monkeypatch.setattr(corpora, "DATA", data)
     return page.switch_page(PAGE)
 
 
@@ -119,7 +119,7 @@ def test_what_was_looked_for_is_marked_with_its_channel(map_page, store, index, 
     waves = [wave.numpy() / np.abs(wave.numpy()).max() for wave in (mixture, channel)]
     h = unit(load(models / "scenes-encoder").embed_many(waves).numpy())
     x = index.h[store.indices()]
-    made = projection.project(next((map_data.DATA / "maps").glob("scenes-*")), "h", x, Settings())
+    made = projection.project(next((corpora.DATA / "maps").glob("scenes-*")), "h", x, Settings())
     places = [place for _, *place in panel["queries"]]
     assert np.allclose(places, projection.place(x, made, h), atol=0.01)
     assert set(sent(page)["near"][:3]) <= set(index.nearest(h[1], 6).rows)
@@ -198,7 +198,7 @@ def test_of_many_labels_those_that_are_chosen_have_colours(map_page, monkeypatch
 def test_a_clip_of_several_labels_has_the_colour_of_the_first_that_is_chosen(monkeypatch):
     labels = {"name": np.arange(3), "split": np.array(["train"] * 3)}
     labels["labels"] = np.array(["Rain,Wind", "Wind", "Dog"])
-    monkeypatch.setattr(map_data, "columns", lambda store: labels)
+    monkeypatch.setattr(corpora, "columns", lambda store: labels)
     spec = MapSpec(Subset(Path("x"), None), None, "h")
     three = MapPoints(spec, None, labels, np.arange(3))
     assert points.classes(spec.subset, "labels") == ["Dog", "Rain", "Wind"]
@@ -208,7 +208,7 @@ def test_a_clip_of_several_labels_has_the_colour_of_the_first_that_is_chosen(mon
 
 
 def test_who_has_no_corpus_maps_the_six_bundled_scenes(map_page, tmp_path, monkeypatch):
-    monkeypatch.setattr(map_data, "DATA", tmp_path)
+    monkeypatch.setattr(corpora, "DATA", tmp_path)
     page = map_page.run()
     page.button(key="map_examples").click().run()
     page.selectbox(key="map_corpus").set_value("examples-scenes").run()
@@ -223,6 +223,6 @@ def test_a_corpus_without_its_sound_is_explained(map_page, data, tmp_path, monke
     shutil.copytree(data / "scenes", tmp_path / "mute")
     info = json.loads((tmp_path / "mute" / "store.json").read_text())
     (tmp_path / "mute" / "store.json").write_text(json.dumps(info | {"audio": False}))
-    monkeypatch.setattr(map_data, "DATA", tmp_path)
+    monkeypatch.setattr(corpora, "DATA", tmp_path)
     page = map_page.run()
     assert not page.exception and "an encoder hears sound" in page.error[0].value

@@ -1,215 +1,251 @@
-"""The systems by name: what whoever trains, scores or lists any of them needs to know of each.
+"""The systems: what the rest of Ravel may know of each of the models that it trains.
 
-What needs torch is imported when it is asked for, so that pages and --help stay quick.
+A system registers itself in its package's `__init__.py`, and whoever needs one asks here:
+
+    from core import registry
+    registry.get("dsae").title
+    registry.task(registry.parse(config))
+
+Nothing else in Ravel asks which system it has. Code that needs torch is given as a dotted path such
+as "core.dsae.model:Dsae" and imported on first use, so that pages and --help start quickly.
+
+A system in a package of your own is registered by naming its module in the environment, here and in
+every process that Ravel starts: RAVEL_SYSTEMS=mypackage.mysystem (several: separated by commas).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+import functools
+import importlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from core.checkpoints.checkpoint import Checkpoint
-from core.contrastive.config import PRESETS as CONTRASTIVE_PRESETS
-from core.contrastive.config import ContrastiveConfig
-from core.dsae.config import PRESETS as DSAE_PRESETS
-from core.dsae.config import DsaeConfig
 from core.errors import RavelError
-from core.separation.config import PRESETS as SEPARATION_PRESETS
-from core.separation.config import SeparationConfig
-from core.training.run import Run
-from core.vocoder.config import PRESETS as VOCODER_PRESETS
-from core.vocoder.config import VocoderConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from torch import Tensor
 
-    from core.data.store import FeatureStore
+    from core.training.config import RunConfig
     from core.training.engine import Task
-    from core.vocoder.evaluate import Pairs
 
-Config = DsaeConfig | SeparationConfig | ContrastiveConfig | VocoderConfig
+BUILT_IN = ("dsae", "separation", "contrastive", "vocoder")  # packages of core, in this order
+VARIABLE = "RAVEL_SYSTEMS"
 
-SCHEMAS: dict[str, type[Config]] = {
-    "dsae": DsaeConfig,
-    "separation": SeparationConfig,
-    "contrastive": ContrastiveConfig,
-    "vocoder": VocoderConfig,
-}
-TITLES = {
-    "dsae": "TS-DSAE and its baselines",
-    "separation": "MixIT separator (TDCN++)",
-    "contrastive": "Encoder of separated scenes",
-    "vocoder": "Vocoder: log-mels to sound",
-}
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "dsae": DSAE_PRESETS,
-    "separation": SEPARATION_PRESETS,
-    "contrastive": CONTRASTIVE_PRESETS,
-    "vocoder": VOCODER_PRESETS,
-}
+Say = Callable[[str], None]
 
 
-def parse(values: Mapping[str, Any]) -> Config:
-    """The config of whichever system `values` are for. Raises RavelError naming a mistake."""
+class Chart(NamedTuple):
+    """A chart of a run: its title, its curves ("train loss" or "validation criterion as label"),
+    its help, and how it is drawn. With `variant`, only runs of that variant have it."""
+
+    title: str
+    curves: tuple[str, ...]
+    help: str
+    logarithmic: bool = False
+    span: tuple[float, float] | None = None  # the least and the greatest value of the y axis
+    variant: str = ""
+
+
+class Figure(NamedTuple):
+    """A figure in a run's headline: its label, its curve ("validation f1_pre"), its format, its
+    help; `of`, the setting that holds its maximum."""
+
+    label: str
+    curve: str
+    format: str
+    help: str
+    of: str = ""
+
+
+class Page(NamedTuple):
+    """The page of the lab, by its file's name, on which a model of a system is used, and the query
+    parameter by which the page takes the model."""
+
+    name: str
+    label: str
+    icon: str
+    parameter: str = "model"
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What checkpoints are scored on and how; `python -m core evaluate` has a flag for each."""
+
+    data: str | None = None  # a feature store
+    real: tuple[str, ...] = ()  # folders of real recordings
+    duets: tuple[str, ...] = ()  # folders of real stems
+    separator: str = "separator-duets"
+    judge: tuple[str, ...] = ()  # what the independent classifier is trained on
+    most: int | None = None
+    melodies: int = 100
+    draws: int = 50
+    crepe: Literal["tiny", "full"] | None = None
+    route: str | None = None
+    fad: Literal["crepe", "vggish"] = "crepe"
+    vggish: str | None = None
+    supervised: bool = False
+    alone: bool = False
+    swapped: str | None = None
+
+
+@dataclass(frozen=True)
+class System:
+    """One system. Values that end in `_path` are dotted paths, "package.module:attribute".
+
+    network_path   called with config.model; returns the torch module whose tensors are saved
+    load_path      called with a checkpoint's name and a device; returns the model ready for use
+    task_path      called with the config; returns what `core.training.engine` trains
+    evaluate_path  called with names, EvaluationOptions and `say`; scores checkpoints
+    card_path      a module with MEANINGS, the scores in words, and about(config, name)
+    maps_path      a module that lays out clips of a store on a map (see core.maps), or none
+    """
+
+    name: str
+    title: str
+    summary: str  # one sentence in Markdown: what such a model learns
+    noun: str  # what one model is called where no variant names it
+    purpose: str  # what its checkpoints are for: "swapping"
+    config: type[RunConfig]
+    presets: Mapping[str, Mapping[str, Any]]
+    network_path: str
+    load_path: str
+    task_path: str
+    evaluate_path: str
+    card_path: str
+    maps_path: str | None = None
+    variant: str = ""  # the setting that tells its models apart: "objective.variant"
+    charts: tuple[Chart, ...] = ()
+    headline: tuple[Figure, ...] = ()
+    page: Page | None = None
+    default_scores: tuple[str, ...] = ()  # which scores of a grid are shown first
+    # What other systems may be handed of this one, by name; and, for its task and its evaluation,
+    # the names of what it is handed in turn, as keyword arguments.
+    provides: Mapping[str, str] = field(default_factory=dict)
+    task_needs: tuple[str, ...] = ()
+    evaluate_needs: tuple[str, ...] = ()
+
+    def variant_of(self, config: Mapping[str, Any]) -> str:
+        """What the model of a config is called: ts-dsae, mixit, encoder."""
+        section, _, name = self.variant.partition(".")
+        values = config.get(section)
+        found = values.get(name) if isinstance(values, Mapping) else None
+        return str(found or self.noun)
+
+    @property
+    def load(self) -> Callable[..., Any]:
+        """Loads a checkpoint of this system: load(name, device)."""
+        return cast(Callable[..., Any], resolve(self.load_path))
+
+    @property
+    def card(self) -> Any:
+        """The module that describes its checkpoints."""
+        return resolve(self.card_path)
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """The scores in metrics.json in words."""
+        return dict(self.card.MEANINGS)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether its models lay out clips on a map."""
+        return self.maps_path is not None
+
+    @property
+    def maps(self) -> Any:
+        """The module that makes its maps. Raises RavelError for a system without maps."""
+        if self.maps_path is None:
+            with_maps = either(name for name, system in systems().items() if system.maps_path)
+            raise RavelError(f"{self.title} has no maps: choose a checkpoint of {with_maps}.")
+        return resolve(self.maps_path)
+
+    def evaluate(self, names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
+        """Score checkpoints, print tables, and keep the scores with each. Raises RavelError."""
+        needs = {name: provided(name) for name in self.evaluate_needs}
+        resolve(self.evaluate_path)(names, options, say, **needs)
+
+
+_registered: dict[str, System] = {}
+
+
+def register(system: System) -> System:
+    """Make a system known under its name. Raises RavelError if another one has that name."""
+    if _registered.setdefault(system.name, system) != system:
+        raise RavelError(f"There are two systems called {system.name!r}: rename one of them.")
+    return system
+
+
+def systems() -> dict[str, System]:
+    """All systems by name: those of Ravel, then those that RAVEL_SYSTEMS names."""
+    for package in BUILT_IN:
+        importlib.import_module(f"core.{package}")
+    for module in os.environ.get(VARIABLE, "").replace(",", " ").split():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise RavelError(f"{VARIABLE}={module} cannot be imported: {error}.") from error
+    return {name: _registered[name] for name in dict.fromkeys([*BUILT_IN, *_registered])}
+
+
+def get(name: str) -> System:
+    """A system by its name. Raises RavelError with the names to choose from."""
+    known = systems()
+    if name not in known:
+        raise RavelError(f"There is no system called {name!r}: choose {either(known)}.")
+    return known[name]
+
+
+def parse(values: Mapping[str, Any]) -> RunConfig:
+    """The config of the system that `values["system"]` names, dsae by default.
+
+    Raises RavelError naming the mistaken setting.
+    """
     if not isinstance(values, Mapping):
         raise RavelError("These are no settings: expected names with values, as in config.json.")
-    return schema(str(values.get("system", "dsae"))).parse(values)
+    return get(str(values.get("system", "dsae"))).config.parse(values)
 
 
-def schema(system: str) -> type[Config]:
-    """A system's config class. Raises RavelError naming the systems there are."""
-    if system not in SCHEMAS:
-        raise RavelError(f"There is no system called {system!r}: choose {either(SCHEMAS)}.")
-    return SCHEMAS[system]
+def preset(system: str, name: str) -> Mapping[str, Any]:
+    """The values of a system's preset. Raises RavelError with the presets to choose from."""
+    presets = get(system).presets
+    if name not in presets:
+        raise RavelError(
+            f"There is no preset called {name!r} of {system}: choose {either(presets)}."
+        )
+    return presets[name]
 
 
-def network(config: Config) -> torch.nn.Module:
-    """The network of a config, whose tensors a checkpoint holds."""
-    if config.system == "dsae":
-        from core.dsae.model import Dsae
+def network(config: RunConfig) -> torch.nn.Module:
+    """A freshly initialised network of a config."""
+    return cast("torch.nn.Module", resolve(get(config.system).network_path)(config.model))
 
-        return Dsae(config.model)
-    if config.system == "separation":
-        from core.separation.model import Separator
 
-        return Separator(config.model)
-    if config.system == "vocoder":
-        from core.vocoder.model import VocoderNetwork
+def task(config: RunConfig) -> Task:
+    """What the engine trains for a config."""
+    system = get(config.system)
+    needs = {name: provided(name) for name in system.task_needs}
+    return cast("Task", resolve(system.task_path)(config, **needs))
 
-        return VocoderNetwork(**config.model.model_dump())
-    from core.contrastive.model import Contrastive
 
-    return Contrastive(config.model)
+def provided(name: str) -> Any:
+    """What one system hands to others under a name."""
+    paths = [s.provides[name] for s in systems().values() if name in s.provides]
+    if not paths:
+        raise RavelError(f"No system provides {name!r}.")
+    return resolve(paths[0])
+
+
+@functools.cache
+def resolve(path: str) -> Any:
+    """Import what a dotted path names: "package.module:attribute", or a whole "package.module"."""
+    module, _, attribute = path.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
 
 
 def either(names: Iterable[str]) -> str:
-    """Names to choose from, in words."""
+    """Names to choose from, in words: a, b or c."""
     *first, last = names
-    return f"{', '.join(first)} or {last}"
-
-
-def preset(system: str, name: str) -> dict[str, Any]:
-    """Values of a system's preset. Raises RavelError naming the presets there are."""
-    schema(system)
-    if name not in PRESETS[system]:
-        raise RavelError(
-            f"There is no preset called {name!r} of {system}: choose {either(PRESETS[system])}."
-        )
-    return PRESETS[system][name]
-
-
-def task(config: Config) -> Task:
-    """What the engine trains for a config."""
-    if config.system == "dsae":
-        from core.dsae.task import DsaeTask
-
-        return DsaeTask(config)
-    if config.system == "separation":
-        from core.separation.task import SeparationTask
-
-        return SeparationTask(config)
-    if config.system == "vocoder":
-        from core.vocoder.task import VocoderTask
-
-        return VocoderTask(config, _rebuilt)
-    from core.contrastive.task import ContrastiveTask
-
-    return ContrastiveTask(config, _channels, _untrained)
-
-
-def _channels(store: FeatureStore, name: str, device: torch.device) -> np.ndarray:
-    """The log-mels of a store's clips through a separator: what contrastive learning is handed."""
-    from core.contrastive import views
-    from core.separation.separate import load
-
-    return views.channels(store, load(name, str(device)))
-
-
-def _rebuilt(name: str, store: FeatureStore, rows: np.ndarray, device: torch.device) -> np.ndarray:
-    """The log-mels of some clips as a disentangling model rebuilds them: what a vocoder is fed."""
-    from core.dsae.latents import load
-    from core.dsae.samples import rebuilt
-
-    return rebuilt(load(name, str(device)).model, store, rows)
-
-
-def _untrained(seed: int, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """A separator of random weights, of the small preset, at work on waves [B, S]."""
-    from core.separation.config import SeparationConfig
-    from core.separation.separate import untrained
-
-    model = SeparationConfig.parse(preset("separation", "small")).model
-    return untrained(model, seed, device)
-
-
-def swapped_sounds(name: str, path: str, count: int) -> tuple[Pairs, str]:
-    """What a disentangling model swapped, with the sound that it should be; and what to call it.
-
-    Raises RavelError for a store without sound or without true renderings of swaps.
-    """
-    from core.data.store import FeatureStore
-    from core.dsae.latents import load
-    from core.dsae.samples import swapped
-    from core.vocoder.evaluate import Pairs, true_sound
-
-    store, model = FeatureStore.open(path), load(name)
-    if store.audio is None:
-        raise RavelError(f"{path} holds log-mels only: build it again with its audio.")
-    log_mels, rows = swapped(model.model, store, model.config.data.factor, count)
-    return Pairs(log_mels, true_sound(store, rows).waves), (
-        f"{store.path.name}, swapped by {model.name}"
-    )
-
-
-def export_run(folder: str | Path, out: str | Path, **options: Any) -> Checkpoint:
-    """A run's saved state as a checkpoint with its card: `title`, `state`, `notes`, `half`.
-
-    Raises RavelError when there is no such run or state.
-    """
-    from core.checkpoints import card as cards
-
-    run = Run.open(folder)
-    config = parse(run.config)
-    card = _card(config.system)
-    about, meanings = card.about(config, Path(out).name), meanings_of(config.system)
-    return cards.export_run(run, out, about=about, config=config, meanings=meanings, **options)
-
-
-def refresh_front(checkpoint: Checkpoint) -> None:
-    """Write a card's front matter anew. Raises RavelError when the config is damaged."""
-    from core.checkpoints import card as cards
-
-    config = parse(checkpoint.config)
-    cards.refresh_front(checkpoint, _card(config.system).about(config, checkpoint.name))
-
-
-def meanings_of(system: str) -> dict[str, str]:
-    """What the figures in a system's metrics.json are, in words."""
-    return dict(_card(system).MEANINGS)
-
-
-def maps_of(system: str) -> ModuleType:
-    """How a system's models lay out the clips of a store on a map: its `maps.py`, whose functions
-    are called alike. Separators have none."""
-    if system == "contrastive":
-        from core.contrastive import maps
-    else:
-        from core.dsae import maps
-    return maps
-
-
-def _card(system: str) -> ModuleType:
-    schema(system)
-    if system == "dsae":
-        from core.dsae import card
-    elif system == "separation":
-        from core.separation import card
-    elif system == "vocoder":
-        from core.vocoder import card
-    else:
-        from core.contrastive import card
-    return card
+    return f"{', '.join(first)} or {last}" if first else last

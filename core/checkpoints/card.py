@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from core import registry
 from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
 from core.files import replace
-from core.training.config import Settings
+from core.training.config import RunConfig
 from core.training.run import Run
 
 BEGIN, END = "<!-- scores: written by `python -m core evaluate` -->", "<!-- end of scores -->"
@@ -24,23 +25,22 @@ class About(NamedTuple):
 
 
 def export_run(
-    run: Run,
+    folder: str | Path,
     out: str | Path,
     *,
-    about: About,
-    config: Settings,
     title: str = "",
     state: str = "best",
     notes: str | None = None,
     half: bool = False,
-    meanings: Mapping[str, str],
 ) -> checkpoints.Checkpoint:
     """Write a run's saved state, and its snapshots beside it, as a checkpoint with its card.
 
-    `notes` is a file of Markdown about the data: how they were made, whose they are. `half` keeps
-    the weights in half precision. Raises RavelError when the run has no such state or the file is
-    not there; then nothing is written.
+    `notes` is a Markdown file about the data: how they were made, whose they are. `half` stores the
+    weights in half precision. Raises RavelError when there is no such run, state or file; then
+    nothing is written.
     """
+    run = Run.open(folder)
+    config = registry.parse(run.config)
     weights, _, progress = run.load(state)
     try:
         about_data = Path(notes).read_text(encoding="utf-8").strip() if notes else ""
@@ -49,14 +49,22 @@ def export_run(
     early = [step for step in run.snapshots if step != progress["step"]]
     snapshots = {step: run.load(f"step_{step}")[0] for step in early}
     checkpoint = checkpoints.write(out, config.model_dump(), weights, snapshots, half=half)
+    about = registry.get(config.system).card.about(config, checkpoint.name)
     text = _card(about, config, progress, title or checkpoint.name, about_data, checkpoint)
     replace(checkpoint.path / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
-    refresh_scores(checkpoint, meanings)
+    refresh_scores(checkpoint)
     return checkpoint
 
 
-def refresh_scores(checkpoint: checkpoints.Checkpoint, meanings: Mapping[str, str]) -> None:
-    """Put what metrics.json says into the card's table of scores, in words."""
+def record_scores(checkpoint: checkpoints.Checkpoint, where: str, scores: dict[str, Any]) -> None:
+    """Write scores into a checkpoint's metrics.json, under the corpus or task they were measured
+    on, and into its card. Raises RavelError for a copy of the Hub's."""
+    checkpoint.write_metrics({where: scores})
+    refresh_scores(checkpoint)
+
+
+def refresh_scores(checkpoint: checkpoints.Checkpoint) -> None:
+    """Write the scores of metrics.json into the card's table."""
     path = checkpoint.path / "README.md"
     if not path.exists():
         return
@@ -64,14 +72,17 @@ def refresh_scores(checkpoint: checkpoints.Checkpoint, meanings: Mapping[str, st
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if begin and end:
+        meanings = registry.get(checkpoint.system).meanings
         tables = [_table(where, scores, meanings) for where, scores in checkpoint.metrics.items()]
         table = "\n".join(tables) or "Not evaluated yet.\n"
         text = f"{head}{BEGIN}\n{table}{END}{tail}"
         replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def refresh_front(checkpoint: checkpoints.Checkpoint, about: About) -> None:
-    """Put the front matter that is written today over the one that a card begins with."""
+def refresh_front(checkpoint: checkpoints.Checkpoint) -> None:
+    """Replace a card's front matter by today's. Raises RavelError when the config is damaged."""
+    config = registry.parse(checkpoint.config)
+    about = registry.get(config.system).card.about(config, checkpoint.name)
     path = checkpoint.path / "README.md"
     text = path.read_text(encoding="utf-8")
     body = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
@@ -88,7 +99,7 @@ def address(checkpoint: checkpoints.Checkpoint, name: str, new: str) -> None:
     replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def train_command(config: Settings, run: str) -> str:
+def train_command(config: RunConfig, run: str) -> str:
     """The command that trains with this config: every setting that is not the default."""
     default, given = type(config)().model_dump(), config.model_dump()
     store = given["data"]["store"]
@@ -126,7 +137,7 @@ def spelt(value: Any) -> str:
 
 def _card(
     about: About,
-    config: Settings,
+    config: RunConfig,
     progress: dict[str, Any],
     title: str,
     about_data: str,

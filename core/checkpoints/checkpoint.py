@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from dataclasses import replace as replace_field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from core import registry
 from core.checkpoints import hub
 from core.errors import RavelError
 from core.files import replace, write_json
 
+if TYPE_CHECKING:
+    import torch
+
 Tensors = Mapping[str, Any]  # by name
-Module = TypeVar("Module")  # a torch.nn.Module
+Module = TypeVar("Module", bound="torch.nn.Module")
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
-USUAL = "ts-dsae-plus"  # which disentangles where none is named
+DEFAULT_CHECKPOINT = "ts-dsae-plus"  # the disentangling model that is used where none is named
 _SNAPSHOT = re.compile(r"@\d+$")
 
 
@@ -167,6 +171,12 @@ class Checkpoint:
                 f"own, python -m core hub pull {self.source} --out FOLDER."
             )
 
+    def check_system(self, system: str) -> None:
+        """Raise RavelError unless this is a checkpoint of `system`."""
+        if self.system != system:
+            purpose = registry.get(system).purpose
+            raise RavelError(f"The checkpoint {self.name} is for {self.system}, not for {purpose}.")
+
     def _json(self, name: str) -> dict[str, Any]:
         try:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
@@ -221,12 +231,10 @@ def check(folder: Path, called: str) -> Checkpoint:
 
     Raises RavelError otherwise. No tensor is made, so that a config cannot ask for memory.
     """
-    from core import registry as networks
-
     found = Checkpoint(folder, source=called)
     try:
-        config = networks.parse({"system": "none", **found.config})
-        expected = shapes_of(lambda: networks.network(config), "its config makes no model")
+        config = registry.parse({"system": "none", **found.config})
+        expected = shapes_of(lambda: registry.network(config), "its config makes no model")
         for step in (None, *found.snapshots):
             _check_weights(replace_field(found, snapshot=step), expected)
     except RavelError as error:
@@ -261,6 +269,17 @@ def find(name: str | Path) -> Checkpoint:
         f"There is no checkpoint called {str(name)!r}: give a folder, OWNER/NAME on the Hub, or "
         f"one of those that ship ({known})."
     )
+
+
+def load(name: str | Path, system: str) -> tuple[Any, Any, Checkpoint]:
+    """A system's checkpoint: the network with its weights, its config, and the checkpoint itself.
+
+    Raises RavelError when it is missing, damaged or of another system.
+    """
+    found = find(name)
+    found.check_system(system)
+    config = registry.get(system).config.parse(found.config)
+    return found.model(lambda: registry.network(config)), config, found
 
 
 def _is_folder(path: Path) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.checkpoints.checkpoint import USUAL
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
 from core.errors import RavelError
 from core.vocoder.play import ROUTES, default_route
 
@@ -22,7 +22,7 @@ def command(commands: Any, name: str, summary: str, example: str, run: Any) -> A
     return parser
 
 
-def add_checkpoint(parser: Any, default: str = USUAL) -> None:
+def add_checkpoint(parser: Any, default: str = DEFAULT_CHECKPOINT) -> None:
     parser.add_argument(
         "--checkpoint",
         default=default,

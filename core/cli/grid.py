@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from core import registry as systems
+from core import registry
 from core.cli.common import command, say
 from core.errors import RavelError
 from core.experiments import grid as grids
@@ -119,7 +119,7 @@ class _Job:
     def _is_of(self, run: Run) -> bool:
         """Whether it has these settings; one that is newer than the run has its default there."""
         try:
-            return systems.parse(run.config).model_dump() == self.values
+            return registry.parse(run.config).model_dump() == self.values
         except RavelError:
             return False
 
@@ -127,7 +127,7 @@ class _Job:
         from core.training.engine import train
 
         before, spent = time.process_time(), run.state().get("cpu_seconds", 0)
-        ended = train(systems.task(systems.parse(run.config)), run)
+        ended = train(registry.task(registry.parse(run.config)), run)
         run.write_state(cpu_seconds=spent + time.process_time() - before)
         return ended["state"] == "finished"
 
@@ -135,7 +135,9 @@ class _Job:
         from core.cli import main
 
         out = run.path / grids.CHECKPOINT
-        systems.export_run(run.path, out, title=self.name, state=self.state)
+        from core.checkpoints import card as cards
+
+        cards.export_run(run.path, out, title=self.name, state=self.state)
         if main(["evaluate", str(out), *self.evaluate]):
             raise RavelError(f"it could not be scored: see {run.path / 'log.txt'}")
 

@@ -90,7 +90,6 @@ def run_push_space(arguments: argparse.Namespace) -> None:
 
 def run_push_checkpoint(arguments: argparse.Namespace) -> None:
     """Check a checkpoint, address its card to where it goes, and upload both."""
-    from core import registry as systems
     from core.checkpoints import card as cards
 
     wanted = hub.required(arguments.to)
@@ -105,7 +104,7 @@ def run_push_checkpoint(arguments: argparse.Namespace) -> None:
         for file in [path for pattern in KEPT for path in found.path.glob(pattern)]:
             shutil.copyfile(file, folder / file.name)
         copy = checkpoints.Checkpoint(folder)
-        systems.refresh_front(copy)
+        cards.refresh_front(copy)
         cards.address(copy, found.name, wanted.repo)
         _push(
             {path.name: path for path in folder.iterdir()},

@@ -67,8 +67,9 @@ def run_remix(arguments: argparse.Namespace) -> None:
     """Separate, exchange, mix; write stems, remix and remix.json into a folder."""
     from core.audio.clip import read
 
-    model = _of(arguments.checkpoint, "dsae", "swapping")
-    separator = _of(arguments.separator, "separation", "separating")
+    model, separator = find(arguments.checkpoint), find(arguments.separator)
+    model.check_system("dsae")
+    separator.check_system("separation")
     check_new_folder(arguments.out)
     mixture = read(arguments.mixture, normalise=False)
     changes = parse(arguments, model, separator)  # mistakes are told before torch loads
@@ -84,14 +85,6 @@ def run_remix(arguments: argparse.Namespace) -> None:
     folder = save(made, arguments.out)
     say(summary(made))
     say(f"wrote {folder}: remix.wav, stem-N.wav, channel-N.wav, mixture.wav, remix.json")
-
-
-def _of(name: str, system: str, purpose: str) -> Checkpoint:
-    """A checkpoint of a system. Raises RavelError for another one's."""
-    found = find(name)
-    if found.system != system:
-        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for {purpose}.")
-    return found
 
 
 def parse(

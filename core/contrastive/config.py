@@ -15,7 +15,7 @@ from pydantic import (
 
 from core.audio.clip import SAMPLE_RATE
 from core.audio.scene_mel import FRONT_END
-from core.training.config import Settings, Size, TrainingConfig, listed
+from core.training.config import RunConfig, Settings, Size, TrainingConfig, listed
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
@@ -83,7 +83,7 @@ class DataConfig(Settings):
     factor: str = Field("label", description="label column of the probe; never trained on")
 
 
-class ContrastiveConfig(Settings):
+class ContrastiveConfig(RunConfig):
     """One training run of an encoder."""
 
     system: Literal["contrastive"] = "contrastive"

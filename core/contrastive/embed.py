@@ -18,7 +18,7 @@ from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.scene_mel import FRONT_END, FrontEnd, scene_frames, scene_log_mel
 from core.checkpoints import checkpoint as checkpoints
 from core.contrastive.config import ContrastiveConfig
-from core.contrastive.model import Cnn14, Contrastive, SmallEncoder
+from core.contrastive.model import Cnn14, SmallEncoder
 from core.contrastive.probe import starts_of
 from core.errors import RavelError
 from core.files import replace
@@ -118,11 +118,7 @@ def load(checkpoint: str | Path, device: str = "cpu") -> Embedder:
 
     Raises RavelError when it is missing or damaged, or was trained on another front end.
     """
-    found = checkpoints.find(checkpoint)
-    if found.system != "contrastive":
-        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for embeddings.")
-    config = ContrastiveConfig.parse(found.config)
-    model = found.model(lambda: Contrastive(config.model))
+    model, config, found = checkpoints.load(checkpoint, "contrastive")
     return Embedder(model.encoder.to(device), config, found)
 
 

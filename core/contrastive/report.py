@@ -1,6 +1,6 @@
 """Encoders and baselines scored on the same held-out clips, printed and kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.checkpoints.card import refresh_scores
+from core.checkpoints.card import record_scores
 from core.checkpoints.checkpoint import Checkpoint
-from core.contrastive import baselines, evaluate, views
+from core.contrastive import baselines, views
+from core.contrastive import evaluate as measures
 from core.contrastive.card import MEANINGS
 from core.contrastive.embed import Embedder, load
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.registry import EvaluationOptions, Say
 from core.training.distributed import pick_device
 
-Say = Callable[[str], None]
 ORDER = ("encoder", "supervised", "untrained", "log-mel statistics")
 TESTS = ("eval", "test", "validation")  # a part kept for tests goes before one to choose by
 COLUMNS = ("accuracy", "map", "qbe_map", "knn_accuracy", "three_shot", "folds_accuracy")
@@ -29,7 +30,7 @@ class Corpus(NamedTuple):
     name: str
     log_mels: Tensor
     frames: Tensor
-    labels: evaluate.Labels
+    labels: measures.Labels
     train: np.ndarray
     held_out: np.ndarray
     folds: np.ndarray | None
@@ -38,7 +39,7 @@ class Corpus(NamedTuple):
     def counts(self) -> dict[str, Any]:
         """What the figures are of, and what chance would give."""
         truth = self.labels.truth[self.held_out]
-        _, chance = evaluate.query_by_example(np.ones((len(truth), 1)), truth)
+        _, chance = measures.query_by_example(np.ones((len(truth), 1)), truth)
         counts = {
             "clips": len(self.held_out),
             "training_clips": len(self.train),
@@ -46,6 +47,13 @@ class Corpus(NamedTuple):
             "qbe_chance": round(float(chance.mean()), 4),
         }
         return counts if self.folds is None else {**counts, "folds": len(set(self.folds))}
+
+
+def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
+    """Score encoders as `options` says. Raises RavelError for what they cannot be scored on."""
+    if options.real or options.duets or not options.data:
+        raise RavelError(f"{names[0]} makes embeddings: score it on clips, with --data STORE.")
+    on_store(names, options.data, say, options.supervised, options.alone)
 
 
 def on_store(
@@ -94,16 +102,16 @@ def _row(model: Embedder) -> str:
     return "encoder" if step is None else f"step {step}"
 
 
-def _scores(embedded: evaluate.Embedded, corpus: Corpus) -> dict[str, Any]:
+def _scores(embedded: measures.Embedded, corpus: Corpus) -> dict[str, Any]:
     c = corpus
-    return evaluate.measure(embedded, c.labels, c.train, c.held_out, c.folds)
+    return measures.measure(embedded, c.labels, c.train, c.held_out, c.folds)
 
 
-def _by(encoder: torch.nn.Module, model: Embedder, corpus: Corpus) -> evaluate.Embedded:
+def _by(encoder: torch.nn.Module, model: Embedder, corpus: Corpus) -> measures.Embedded:
     return baselines.embedded(encoder, corpus.log_mels, corpus.frames, model.patch)
 
 
-def _statistics(corpus: Corpus) -> evaluate.Embedded:
+def _statistics(corpus: Corpus) -> measures.Embedded:
     log_mels, frames = corpus.log_mels.cpu().numpy(), corpus.frames.numpy()
     return baselines.log_mel_statistics(log_mels, frames, corpus.train)
 
@@ -144,8 +152,7 @@ def _keep(checkpoint: Checkpoint, corpus: Corpus, rows: dict[str, dict[str, Any]
     steps = sorted((row for row in rows if row not in ORDER), key=lambda row: -int(row.split()[1]))
     order = [ORDER[0], *steps, *ORDER[1:]]
     rows = {row: rows[row] for row in order if row in rows}
-    checkpoint.write_metrics({corpus.name: {**counts, **rows}})
-    refresh_scores(checkpoint, MEANINGS)
+    record_scores(checkpoint, corpus.name, {**counts, **rows})
 
 
 def _corpus(store: FeatureStore, factor: str, device: torch.device) -> Corpus:
@@ -156,7 +163,7 @@ def _corpus(store: FeatureStore, factor: str, device: torch.device) -> Corpus:
             f"{store.path} has {len(train)} training and {len(held_out)} held-out clips, but a few "
             "of both are needed: build it with a validation split."
         )
-    labels = evaluate.labels_of(store, factor)
+    labels = measures.labels_of(store, factor)
     log_mels = torch.from_numpy(np.array(views.mixtures(store)[:, 0])).to(device)
     folds = store.labels.get("fold")
     if folds is not None and (len(set(folds)) < 2 or "" in folds):

@@ -1,6 +1,7 @@
 """What the engine calls to train an encoder on separated scenes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,21 +15,26 @@ from core.errors import RavelError
 
 HELD_OUT = 256  # clips whose pairs the validation losses are of
 
-Separate = Callable[[FeatureStore, str, torch.device], np.ndarray]
-Untrained = Callable[[int, torch.device], sources.Process]
+LoadSeparator = Callable[[str, str], Any]
+UntrainedSeparator = Callable[[int, torch.device], sources.Process]
 
 
 class ContrastiveTask:
     """Similarity maximisation and coincidence prediction over views of a store's clips.
 
-    `channels` makes the log-mels of a store's clips through a named separator; `untrained` makes a
-    separator of random weights by its seed.
+    `load_separator` loads a separator by name and device; `untrained_separator` makes one of random
+    weights from a seed.
     """
 
-    def __init__(self, config: ContrastiveConfig, channels: Separate, untrained: Untrained) -> None:
+    def __init__(
+        self,
+        config: ContrastiveConfig,
+        load_separator: LoadSeparator,
+        untrained_separator: UntrainedSeparator,
+    ) -> None:
         self.config = config
         self.training = config.training
-        self.channels, self.untrained = channels, untrained
+        self.load_separator, self.untrained_separator = load_separator, untrained_separator
 
     def load(self, device: torch.device) -> int:
         """Make or find the views of all clips, bring them; the number of training clips."""
@@ -36,7 +42,11 @@ class ContrastiveTask:
         names = self.config.views.separators
         if self.config.views.pair == "mixture-mixture":
             names = ()
-        kept = {name: self.channels(store, name, device) for name in names if name not in RANDOM}
+        kept = {
+            name: views.channels(store, self.load_separator(name, str(device)))
+            for name in names
+            if name not in RANDOM
+        }
         mixtures, frames = views.mixtures(store), views.frames_of(store)
 
         def part(split: str) -> views.Views:
@@ -59,7 +69,7 @@ class ContrastiveTask:
         """A random processor of the kind that is named, numbered from this run's seed on."""
         first = self.training.seed * self.config.views.random_pool
         make: dict[str, sources.Make] = {
-            "random-separator": lambda seed: self.untrained(seed, device),
+            "random-separator": lambda seed: self.untrained_separator(seed, device),
             "random-filter": sources.random_filter,
             "random-equaliser": sources.random_equaliser,
         }

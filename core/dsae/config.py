@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from core.training.config import Settings, Size, TrainingConfig
+from core.training.config import RunConfig, Settings, Size, TrainingConfig
 
 Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae"]
 
@@ -67,7 +67,7 @@ class DataConfig(Settings):
     factor: str = Field("instrument", description="label column that v should carry")
 
 
-class DsaeConfig(Settings):
+class DsaeConfig(RunConfig):
     """One training run of a disentangled sequential autoencoder."""
 
     system: Literal["dsae"] = "dsae"

@@ -171,11 +171,7 @@ def _in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, context: int | N
 
 def load(checkpoint: str | Path, device: str = "cpu") -> Disentangler:
     """A checkpoint by name or folder. Raises RavelError when missing, damaged or not of dsae."""
-    found = checkpoints.find(checkpoint)
-    if found.system != "dsae":
-        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for swapping.")
-    config = DsaeConfig.parse(found.config)
-    model = found.model(lambda: Dsae(config.model))
+    model, config, found = checkpoints.load(checkpoint, "dsae")
     return Disentangler(model.to(device), config, found)
 
 

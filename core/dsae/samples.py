@@ -11,6 +11,7 @@ from core.audio.clip import write_wav
 from core.audio.invert import to_waveform
 from core.data.store import FeatureStore
 from core.dsae import trajectory as trail
+from core.dsae.latents import load
 from core.dsae.model import Dsae, masked_mean
 from core.errors import RavelError
 from core.statistics import spread_evenly
@@ -49,6 +50,21 @@ def write_latents(
     q_v, q_z = model.encode(x, lengths)
     v, z = q_v.mean, masked_mean(q_z.mean, lengths)
     trail.write(folder, v.float().cpu().numpy(), z.float().cpu().numpy(), labels)
+
+
+def rebuild_by_name(
+    name: str, store: FeatureStore, rows: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """The same by a checkpoint: what a vocoder is trained on beside true log-mels."""
+    return rebuilt(load(name, str(device)).model, store, rows)
+
+
+def swap_by_name(
+    name: str, store: FeatureStore, count: int
+) -> tuple[list[Tensor], np.ndarray, str]:
+    """As `swapped`, by a checkpoint, whose name comes last: what a vocoder is scored on."""
+    model = load(name)
+    return *swapped(model.model, store, model.config.data.factor, count), model.name
 
 
 @torch.no_grad()

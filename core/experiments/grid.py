@@ -36,11 +36,11 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from core import registry as systems
+from core import registry
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from core.files import replace
-from core.training.config import Settings, flat_fields, flat_values, merge
+from core.training.config import RunConfig, Settings, flat_fields, flat_values, merge
 from core.training.run import Run
 
 MOST = 10_000  # runs of a grid
@@ -93,16 +93,16 @@ class Grid(Settings):
     settings: dict[str, Any] = Field({})
     tables: list[Table] = Field(min_length=1)
 
-    def config(self, cell: Mapping[str, Any], seed: int) -> systems.Config:
+    def config(self, cell: Mapping[str, Any], seed: int) -> RunConfig:
         """The whole config of a run. Raises RavelError naming a mistaken setting."""
-        values = merge(systems.preset(self.system, self.preset), self.settings)
+        values = merge(registry.preset(self.system, self.preset), self.settings)
         values = merge(merge(values, cell), {"training.seed": seed, "system": self.system})
-        return systems.parse(values)
+        return registry.parse(values)
 
     def varied(self) -> list[str]:
         """The settings that are not the same in all cells, by their dotted names."""
         known = {name for table in self.tables for cell in table.cells() for name in cell}
-        order = [name for name in flat_fields(systems.schema(self.system)) if name in known]
+        order = [name for name in flat_fields(registry.get(self.system).config) if name in known]
         flat = [
             flat_values(self.config(cell, 0)) for table in self.tables for cell in table.cells()
         ]
@@ -128,7 +128,7 @@ class Planned(NamedTuple):
     """One run of a grid: its folder's name, its config, and the varied settings as text."""
 
     name: str
-    config: systems.Config
+    config: RunConfig
     settings: dict[str, str]
     seed: int
 

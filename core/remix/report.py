@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.checkpoints.card import compared, refresh_scores
+from core.checkpoints.card import compared, record_scores
 from core.dsae.card import MEANINGS
 from core.dsae.evaluation import recordings
 from core.dsae.evaluation.classifier import Classifier
@@ -51,8 +51,7 @@ def on_duets(
         predictors = {"own_encoder": own, "judge": judge}
         scores = evaluate.score(model, duets, predictors, partial(play, route=route))
         found[model.name] = {"separator": apart.name, "route": route, **scores}
-        model.checkpoint.write_metrics({"real duets": found[model.name]})
-        refresh_scores(model.checkpoint, MEANINGS)
+        record_scores(model.checkpoint, "real duets", found[model.name])
     say(f"\nreal duets of {', '.join(among)}\n{compared(found, MEANINGS)}")
 
 

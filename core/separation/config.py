@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from core.training.config import Settings, Size, TrainingConfig
+from core.training.config import RunConfig, Settings, Size, TrainingConfig
 
 
 class ModelConfig(Settings):
@@ -57,7 +57,7 @@ class DataConfig(Settings):
     factor: str = Field("label", description="label column that names the sources in samples")
 
 
-class SeparationConfig(Settings):
+class SeparationConfig(RunConfig):
     """One training run of a separator."""
 
     system: Literal["separation"] = "separation"

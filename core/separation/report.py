@@ -1,6 +1,6 @@
 """Separators and baselines scored on the same held-out mixtures, printed and kept."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,19 +9,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.audio.decode import decode
-from core.checkpoints.card import refresh_scores
+from core.checkpoints.card import record_scores
 from core.checkpoints.checkpoint import Checkpoint, find
 from core.data import layouts, mixtures
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.registry import EvaluationOptions, Say
 from core.separation import baselines
-from core.separation.card import MEANINGS
 from core.separation.config import DataConfig
 from core.separation.evaluate import Figures, figures, gained_over, joined, summary
 from core.separation.separate import SeparationModel, load
 from core.training.distributed import pick_device
 
-Say = Callable[[str], None]
 COUNTS = {2: 300, 3: 100, 4: 100, 1: 100}  # mixtures of so many sources
 SECONDS = 5.0
 SEED = 1  # other mixtures than those that training chose its best state by
@@ -49,6 +48,13 @@ class Corpus(NamedTuple):
     name: str
     count: int
     batches: Iterator[Mixed]
+
+
+def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
+    """Score separators as `options` says. Raises RavelError for what they cannot be scored on."""
+    if options.real or options.duets or not options.data:
+        raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
+    on_store(names, options.data, say)
 
 
 def on_store(names: Sequence[str], path: str, say: Say) -> None:
@@ -147,8 +153,7 @@ def _keep(
     steps = sorted((row for row in rows if row not in ORDER), key=lambda row: -int(row.split()[1]))
     order = [ORDER[0], *steps, *ORDER[1:]]
     rows = {row: rows[row] for row in order if row in rows}
-    checkpoint.write_metrics({where: {**counts, **rows}})
-    refresh_scores(checkpoint, MEANINGS)
+    record_scores(checkpoint, where, {**counts, **rows})
 
 
 def _corpus(path: Path, settings: DataConfig) -> Corpus:

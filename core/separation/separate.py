@@ -23,7 +23,7 @@ from core.audio.clip import SAMPLE_RATE, Clip
 from core.checkpoints import checkpoint as checkpoints
 from core.data.mixtures import LEVEL, rms
 from core.errors import RavelError
-from core.separation.config import ModelConfig, SeparationConfig
+from core.separation.config import PRESETS, ModelConfig, SeparationConfig
 from core.separation.model import Separator
 from core.separation.objective import si_snr
 
@@ -99,11 +99,7 @@ class SeparationModel:
 
 def load(checkpoint: str | Path, device: str = "cpu") -> SeparationModel:
     """A separator by name, NAME@STEP or folder. Raises RavelError when missing or damaged."""
-    found = checkpoints.find(checkpoint)
-    if found.system != "separation":
-        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for separating.")
-    config = SeparationConfig.parse(found.config)
-    model = found.model(lambda: Separator(config.model))
+    model, config, found = checkpoints.load(checkpoint, "separation")
     return SeparationModel(model.to(device), config, found)
 
 
@@ -115,6 +111,11 @@ def untrained(
         torch.manual_seed(seed)
         model = Separator(config).to(device).eval().requires_grad_(False)
     return torch.inference_mode()(partial(_apart, model))
+
+
+def untrained_small(seed: int, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The same with the sizes of the preset `small`."""
+    return untrained(SeparationConfig.parse(PRESETS["small"]).model, seed, device)
 
 
 def _apart(model: Separator, mixtures: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import difflib
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -43,6 +43,25 @@ class Settings(BaseModel):
             return cls.model_validate(merge(sections, values))
         except ValidationError as error:
             raise RavelError(_explain(cls, error)) from None
+
+
+class RunConfig(Settings):
+    """Base of every system's config: its name, `model`, `data` with at least a `store`, `training`,
+    each with the type and the default of that system."""
+
+    if TYPE_CHECKING:  # not here: pydantic would put these fields before the system's own
+        system: str
+        model: Any
+        data: Any
+        training: "TrainingConfig"
+
+    def stage(self, step: int) -> str:
+        """The name of the training stage that a step belongs to."""
+        raise NotImplementedError
+
+    def shortened(self, steps: int) -> dict[str, Any]:
+        """Changes, by dotted name, that leave every stage with so many steps."""
+        raise NotImplementedError
 
 
 def _explain(schema: type[BaseModel], error: ValidationError) -> str:

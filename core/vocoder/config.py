@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, model_validator
 
-from core.training.config import Settings, Size, TrainingConfig, listed
+from core.training.config import RunConfig, Settings, Size, TrainingConfig, listed
 
 ROUNDS = 10  # of Griffin-Lim after the network: they take what is left of the log-mel's error
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
@@ -73,7 +73,7 @@ class DataConfig(Settings):
         return [name for name, _, of in pairs if of == store]
 
 
-class VocoderConfig(Settings):
+class VocoderConfig(RunConfig):
     """One training run of a vocoder."""
 
     system: Literal["vocoder"] = "vocoder"

@@ -6,23 +6,60 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from core.audio.invert import to_waveform
-from core.checkpoints.card import refresh_scores, shown
+from core.checkpoints.card import record_scores, shown
 from core.data.store import FeatureStore
 from core.errors import RavelError
-from core.vocoder import evaluate
+from core.registry import EvaluationOptions, Say
+from core.vocoder import evaluate as measures
 from core.vocoder.card import MEANINGS
 from core.vocoder.evaluate import Pairs
 from core.vocoder.vocode import Vocoder, load
 
-Say = Callable[[str], None]
 ROW = "vocoder"
 GRIFFIN_LIM = {
     "griffin-lim": partial(to_waveform, route="live"),
     "griffin-lim, paper": partial(to_waveform, route="paper"),
 }
+
+
+SwappedClips = Callable[[str, FeatureStore, int], tuple[list[torch.Tensor], np.ndarray, str]]
+
+
+def evaluate(
+    names: Sequence[str], options: EvaluationOptions, say: Say, swapped_clips: SwappedClips
+) -> None:
+    """Score vocoders as `options` says. Raises RavelError for what they cannot be scored on.
+
+    `swapped_clips` gives, by a disentangling model's name, a store and a count: log-mels of swaps,
+    the rows of the store that hold their true sound, and what to call the model.
+    """
+    if options.real or options.duets or not options.data:
+        raise RavelError(f"{names[0]} is a vocoder: score it on clips with sound, by --data STORE.")
+    if not options.swapped:
+        return on_store(names, options.data, say, options.melodies)
+    pairs, where = swapped_pairs(
+        options.swapped, options.data, enough(options.melodies), swapped_clips
+    )
+    on_pairs(names, pairs, where, say)
+
+
+def swapped_pairs(
+    name: str, path: str, count: int, swapped_clips: SwappedClips
+) -> tuple[Pairs, str]:
+    """Log-mels that a disentangling model swapped, with their true sound; and what to call them.
+
+    Raises RavelError for a store without sound or without true renderings of swaps.
+    """
+    store = FeatureStore.open(path)
+    if store.audio is None:
+        raise RavelError(f"{path} holds log-mels only: build it again with its audio.")
+    log_mels, rows, model = swapped_clips(name, store, count)
+    waves = measures.true_sound(store, rows).waves
+    return Pairs(log_mels, waves), f"{store.path.name}, swapped by {model}"
 
 
 def on_store(names: Sequence[str], path: str, say: Say, clips: int = 100) -> None:
@@ -34,7 +71,7 @@ def on_store(names: Sequence[str], path: str, say: Say, clips: int = 100) -> Non
     store = FeatureStore.open(path)
     if store.audio is None:
         raise RavelError(f"{path} holds log-mels only: score vocoders on a store with its audio.")
-    pairs = evaluate.held_out(store, enough(clips))
+    pairs = measures.held_out(store, enough(clips))
     on_pairs(names, pairs, store.path.name, say)
 
 
@@ -47,9 +84,9 @@ def on_pairs(names: Sequence[str], pairs: Pairs, where: str, say: Say) -> None:
         raise RavelError(f"{where} has {len(pairs.waves)} clips to play: two or more are needed.")
     torch.set_num_threads(1)  # what is timed is timed alike everywhere
     vocoders = [load(name) for name in dict.fromkeys(names)]
-    known = evaluate.compare(pairs, GRIFFIN_LIM)
+    known = measures.compare(pairs, GRIFFIN_LIM)
     for vocoder in vocoders:
-        rows = evaluate.compare(pairs, {ROW: vocoder.to_waveform}) | known
+        rows = measures.compare(pairs, {ROW: vocoder.to_waveform}) | known
         _keep(vocoder, where, {"clips": len(pairs.waves)} | rows)
         say(f"\n{vocoder.name} on {where}: {len(pairs.waves)} clips, value [95 % interval]")
         say(table(rows))
@@ -74,5 +111,4 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def _keep(vocoder: Vocoder, where: str, scores: dict[str, Any]) -> None:
-    vocoder.checkpoint.write_metrics({where: scores})
-    refresh_scores(vocoder.checkpoint, MEANINGS)
+    record_scores(vocoder.checkpoint, where, scores)

@@ -16,6 +16,7 @@ from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
 from core.vocoder.model import VocoderNetwork, synthesise
 from core.vocoder.sounds import Batch, Sounds
+from core.vocoder.vocode import network
 
 HELD_OUT = 16  # validation clips of each store
 AT_ONCE = 8
@@ -55,7 +56,7 @@ class VocoderTask:
 
     def build(self) -> VocoderNetwork:
         """A freshly initialised network."""
-        return VocoderNetwork(**self.config.model.model_dump())
+        return network(self.config.model)
 
     def stage(self, step: int) -> str:
         """`spectra`, then `noise`."""

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from core.audio.invert import LOUDEST, check, refine
 from core.checkpoints import checkpoint as checkpoints
-from core.errors import RavelError
-from core.vocoder.config import ROUNDS, VocoderConfig
+from core.vocoder.config import ROUNDS, ModelConfig, VocoderConfig
 from core.vocoder.model import VocoderNetwork
 
 
@@ -62,9 +61,10 @@ def _has_bfloat16() -> bool:
 
 def load(checkpoint: str | Path, device: str | torch.device = "cpu") -> Vocoder:
     """A vocoder by name or folder. Raises RavelError when missing, damaged or another system's."""
-    found = checkpoints.find(checkpoint)
-    if found.system != "vocoder":
-        raise RavelError(f"The checkpoint {found.name} is for {found.system}, not for playing.")
-    config = VocoderConfig.parse(found.config)
-    model = found.model(lambda: VocoderNetwork(**config.model.model_dump()))
+    model, config, found = checkpoints.load(checkpoint, "vocoder")
     return Vocoder(model.to(device), config, found)
+
+
+def network(config: ModelConfig) -> VocoderNetwork:
+    """A freshly initialised network."""
+    return VocoderNetwork(**config.model_dump())

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from core import registry
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
-from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, list_checkpoints
 from core.errors import RavelError
 from core.vocoder.play import check_route, default_route, play
 from lab.demo.style import picture, thumbnail
@@ -36,7 +37,7 @@ DEVICE = "cuda" if os.environ.get("SPACES_ZERO_GPU") else "cpu"
 SECONDS = {"swap": CLIP_SECONDS, "separate": 30.0, "similar": 30.0}  # taken of a recording
 HEADROOM = 0.5  # of all that is played: rebuilt sound may peak above the recordings
 TICKS_HZ = (500, 1000, 2000, 4000)
-SWAP, COLLAPSED = USUAL, "dsae-dmelodies"
+SWAP, COLLAPSED = DEFAULT_CHECKPOINT, "dsae-dmelodies"
 SEPARATOR, ENCODER = "separator-scenes", "scenes-encoder"
 PARTS = ("source", "target", "swapped", "counterpart")
 REBUILT = ("source_reconstruction", "target_reconstruction")
@@ -184,10 +185,4 @@ def _load(system: str, name: str) -> Any:
     import torch
 
     torch.set_num_threads(1)  # visitors side by side share the cores; more threads only spin
-    if system == "dsae":
-        from core.dsae.latents import load
-    elif system == "separation":
-        from core.separation.separate import load
-    else:
-        from core.contrastive.embed import load
-    return load(chosen(system, name).path, DEVICE)
+    return registry.get(system).load(chosen(system, name).path, DEVICE)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.checkpoints.checkpoint import USUAL, Checkpoint
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
 from lab import bundled
 from lab.explore import dials, draw, morph
 from lab.explore import local_latents as track
@@ -43,7 +43,7 @@ def choose() -> tuple[str, Checkpoint | None]:
                 bind="query-params",
                 width="content",
             )
-            chosen = checkpoint_box.choose("Model", "dsae", USUAL, "model", width=200)
+            chosen = checkpoint_box.choose("Model", "dsae", DEFAULT_CHECKPOINT, "model", width=200)
             played.choose()
     return section, chosen
 

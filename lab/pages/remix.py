@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.checkpoints.checkpoint import USUAL
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
 from core.errors import RavelError
 from lab import bundled
 from lab.bundled import READY, is_scene
@@ -29,7 +29,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.title("Remix", anchor=False, width="content", help=ABOUT)
     with st.container(horizontal=True, gap="medium", width="content"):
         separator = checkpoint_box.choose("Separator", "separation", SEPARATOR, "separator")
-        model = checkpoint_box.choose("Model", "dsae", USUAL, "model")
+        model = checkpoint_box.choose("Model", "dsae", DEFAULT_CHECKPOINT, "model")
         played.choose()
 
 asked = mixture_view.ask(DUETS, TAKING, instruments=True)

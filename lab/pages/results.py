@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core import registry
 from core.errors import RavelError
 from core.experiments import results as found
 from core.experiments.grid import Table
@@ -46,7 +47,7 @@ def table(path: Path, whole: Results, one: Table, known: list[Published]) -> Non
     st.subheader(title, anchor=False)
     if one.note:
         st.caption(one.note)
-    there = whole.scores() or [s for s in words.USUAL.get(system, ()) if s in meanings]
+    there = whole.scores() or [s for s in registry.get(system).default_scores if s in meanings]
     figure, scores = choose_figure(system, one, there, key)
     chosen = st.multiselect(
         "Scores",

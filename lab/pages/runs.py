@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import registry as systems
+from core import registry
 from core.errors import RavelError
 from lab.training import charts as signals
 from lab.training import promote, runs, scores
@@ -163,7 +163,7 @@ def overlay(picked: list[str]) -> None:
 def whole(config: dict[str, Any]) -> dict[str, Any]:
     """A config with the defaults of settings that it is older than."""
     try:
-        return systems.parse(config).model_dump()
+        return registry.parse(config).model_dump()
     except RavelError:
         return config
 

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.audio.clip import CLIP_SECONDS, Clip
-from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, list_checkpoints
 from core.errors import RavelError
 from lab import bundled
 from lab.swap import data as live
@@ -151,7 +151,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         chosen = st.selectbox(
             "Model",
             names,
-            index=names.index(USUAL) if USUAL in names else 0,
+            index=names.index(DEFAULT_CHECKPOINT) if DEFAULT_CHECKPOINT in names else 0,
             key="model",
             bind="query-params",
             width=200,

@@ -1,17 +1,15 @@
 """Train: a run started from the browser, and watched."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from core import registry as systems
+from core import registry
 from core.checkpoints.card import train_command
 from core.errors import RavelError
-from core.registry import Config
 from core.training import launcher
-from core.training.config import merge
+from core.training.config import RunConfig, merge
 from core.training.devices import places, resolve
 from core.training.estimate import PROBE_STEPS, Pace, from_runs, measure
 from core.training.run import Run
@@ -31,19 +29,17 @@ def pick_system() -> str:
     """What kind of model."""
     return st.selectbox(
         "System",
-        list(systems.TITLES),
-        format_func=systems.TITLES.get,
+        list(registry.systems()),
+        format_func=lambda name: registry.get(name).title,
         key="system",
         bind="query-params",
-        help="**TS-DSAE** learns one global latent and a sequence of local latents of a sound. "
-        "**MixIT** learns to take mixtures apart from mixtures alone. The **encoder** learns what "
-        "sounds mean from separated scenes, the **vocoder** to turn log-mels into sound.",
+        help=" ".join(system.summary for system in registry.systems().values()),
     )
 
 
 def starting_points(system: str) -> dict[str, dict[str, Any]]:
     """What a new run may start from: the presets, and every run of the system."""
-    presets = systems.PRESETS[system]
+    presets = registry.get(system).presets
     points = {f"preset {name}": {**presets[name], "system": system} for name in preferred(presets)}
     for about in runs.summaries():
         if about.system == system:
@@ -56,7 +52,7 @@ def preferred(presets: dict[str, Any]) -> list[str]:
     return sorted(presets, key=lambda name: presets[name].get("training", {}).get("steps", 1e9))
 
 
-def pick_corpus(base: Config) -> str:
+def pick_corpus(base: RunConfig) -> str:
     """A feature store: one found under data/, or any path."""
     found = runs.stores()
     options = list(dict.fromkeys([*found, base.data.store]))
@@ -73,7 +69,7 @@ def pick_corpus(base: Config) -> str:
     )
 
 
-def pick_place(base: Config) -> tuple[str, int]:
+def pick_place(base: RunConfig) -> tuple[str, int]:
     """Where it is trained: the CPU, one of the GPUs or all, with so many processes."""
     there = places()
     wanted = resolve(base.training.device), base.training.processes
@@ -90,7 +86,7 @@ def pick_place(base: Config) -> tuple[str, int]:
     )
 
 
-def estimate(config: Config) -> None:
+def estimate(config: RunConfig) -> None:
     """How long it will take, and where that is known from."""
     values = config.model_dump()
     key = json.dumps(values, sort_keys=True)
@@ -129,7 +125,7 @@ def like(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | No
     return from_runs(json.loads(key), [Run(runs.path(name)) for name in names], set(stages))
 
 
-def start(config: Config, name: str) -> str:
+def start(config: RunConfig, name: str) -> str:
     """Make the run and its process, and return its name. Raises RavelError."""
     check_store(config.data.store)
     if name:
@@ -147,19 +143,11 @@ def check_store(store: str) -> None:
     FeatureStore.open(store)
 
 
-KINDS: dict[str, Callable[[Any], str]] = {
-    "dsae": lambda config: config.objective.variant,
-    "separation": lambda config: config.objective.method,
-    "contrastive": lambda config: "encoder",
-    "vocoder": lambda config: "vocoder",
-}
-
-
-def suggested(config: Config) -> str:
+def suggested(config: RunConfig) -> str:
     """What a run is called that nobody names."""
     corpus = config.data.store.rstrip("/").rsplit("/", 1)[-1] or "run"
     kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in corpus).strip("-")
-    return f"{KINDS[config.system](config)}-{kept or 'run'}"
+    return f"{registry.get(config.system).variant_of(config.model_dump())}-{kept or 'run'}"
 
 
 def new_run() -> None:
@@ -178,7 +166,7 @@ def new_run() -> None:
             "training; **quick**, **small** and **tiny** are for a CPU.",
         )
     try:
-        base = systems.parse(points[origin])
+        base = registry.parse(points[origin])
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -202,7 +190,7 @@ def new_run() -> None:
     values = merge(values, {"data.store": store or "", "training.device": device})
     values = merge(values, {"training.processes": processes})
     try:
-        config = systems.parse(values)
+        config = registry.parse(values)
         if name:
             launcher.check_name(name)
     except RavelError as error:

@@ -79,9 +79,9 @@ def command(path: Path, *options: str) -> str:
 
 def ask_meanings(system: str) -> Mapping[str, str]:
     """What a system's scores are, in words."""
-    from core import registry as systems
+    from core import registry
 
     try:
-        return systems.meanings_of(system)
+        return registry.get(system).meanings
     except RavelError:
         return {}

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core import registry
 from core.experiments.grid import spelt
 from core.experiments.results import Spread
 
@@ -91,7 +92,6 @@ HELP = {
     "model.decorrelate": "Whether what v tells of the mean of z over a clip, by a linear "
     "regression, is taken off z.",
 }
-USUAL = {"contrastive": ("map", "qbe_map"), "dsae": ("f1_pre", "f1_global", "f1_local")}
 FIGURES = {  # the scores that a figure of the first paper draws, by how their names begin
     "Figure 3": ("f1_pre", "f1_global", "f1_local"),
     "Figure 4": ("fad_vggish", "fad_crepe", "fad_resynthesised"),
@@ -155,7 +155,8 @@ def wrapped(text: str, width: int = 36) -> str:
 
 def default_scores(system: str, there: Sequence[str]) -> list[str]:
     """The scores that a paper tells, as far as they were measured."""
-    return [name for name in USUAL.get(system, ()) if name in there] or list(there[:2])
+    usual = registry.get(system).default_scores
+    return [name for name in usual if name in there] or list(there[:2])
 
 
 def first(there: Sequence[str], start: str) -> str:

@@ -4,16 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import registry
 from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
 from core.training import evaluation
 from core.training.launcher import check_name
 from lab.training import runs, scores
 
-LISTENS = {  # the page on which a checkpoint of a system is heard
-    "dsae": ("swap", "Hear it on Swap", ":material/swap_horiz:"),
-    "separation": ("separate", "Hear it on Separate", ":material/call_split:"),
-}
 PAGES = Path(__file__).parents[1] / "pages"
 
 
@@ -55,13 +52,12 @@ def form(name: str) -> None:
 
 def export(name: str, folder: Path, title: str, state: str) -> bool:
     """Write the checkpoint; whether the run had been scored, and the scores came along."""
-    from core import registry as systems
     from core.checkpoints import card as cards  # torch comes in here, when it is needed
 
-    made = systems.export_run(runs.path(name), folder, title=title, state=state)
+    made = cards.export_run(runs.path(name), folder, title=title, state=state)
     if not evaluation.carry_over(scores.folder(name) / "checkpoint", made):
         return False
-    cards.refresh_scores(made, systems.meanings_of(made.system))
+    cards.refresh_scores(made)
     return True
 
 
@@ -69,11 +65,14 @@ def _made(name: str, out: str, scored: bool) -> None:
     about = runs.summary(name)
     along = " The scores of the run came along." if scored else ""
     st.success(f"The checkpoint {out} is made.{along}", icon=":material/check:")
-    page, label, icon = LISTENS.get(about.system, ("", "", ""))
+    page = registry.get(about.system).page
     with st.container(horizontal=True, vertical_alignment="center"):
-        if (PAGES / f"{page}.py").exists():
+        if page and (PAGES / f"{page.name}.py").exists():
             st.page_link(
-                f"lab/pages/{page}.py", label=label, icon=icon, query_params={"model": out}
+                f"lab/pages/{page.name}.py",
+                label=page.label,
+                icon=page.icon,
+                query_params={page.parameter: out},
             )
         if not scored and st.button(
             "Score it",

@@ -60,13 +60,13 @@ def form(name: str) -> None:
 
 def begin(name: str, state: str, store: str) -> None:
     """Score a run's saved state, which is written as a checkpoint first. Raises RavelError."""
-    from core import registry as systems
+    from core.checkpoints import card as cards  # which needs torch
 
     made = folder(name) / "checkpoint"
     standing = evaluation.look(folder(name))
     if standing is None or standing.state != "running":
         before = Checkpoint(made).digest
-        now = systems.export_run(runs.path(name), made, title=name, state=state)
+        now = cards.export_run(runs.path(name), made, title=name, state=state)
         if now.digest != before:  # its scores are of other weights
             (made / "metrics.json").unlink(missing_ok=True)
     evaluation.start(folder(name), made, store)
@@ -121,11 +121,11 @@ def _failed(name: str, one: Evaluation) -> None:
 def table(done: dict[str, Evaluation]) -> pd.DataFrame:
     """A line for each figure, a column for each run; and, where baselines were scored beside it,
     for each of those."""
-    from core import registry as systems
+    from core import registry
 
     columns: dict[str, dict[str, str]] = {}
     for name, one in done.items():
-        meanings = systems.meanings_of(Checkpoint(one.checkpoint).system)
+        meanings = registry.get(Checkpoint(one.checkpoint).system).meanings
         column = f"{name} on {Path(one.store).name}"
         for figure, value in one.scores.items():
             nested = isinstance(value, dict) and "value" not in value

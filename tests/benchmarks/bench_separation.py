@@ -14,7 +14,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from core import registry as systems
+from core import registry
 from core.checkpoints import checkpoint as checkpoints
 from core.separation import model as networks
 from core.separation import objective
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def splitter(preset: str) -> SeparationModel:
-    config = SeparationConfig.parse(systems.preset("separation", preset))
+    config = SeparationConfig.parse(registry.preset("separation", preset))
     return SeparationModel(Separator(config.model), config, checkpoints.Checkpoint(None))
 
 
@@ -70,7 +70,7 @@ def memory() -> None:
 def step() -> None:
     print("a training step of 4 x 2.5 s, the small preset; the ratio is to the plain norm")
     references = 0.1 * torch.randn(4, 2, 40_000)
-    config = SeparationConfig.parse(systems.preset("separation", "small")).model
+    config = SeparationConfig.parse(registry.preset("separation", "small")).model
 
     def training_step(norm: type[nn.Module]) -> float:
         fused, networks.FeatureNorm = networks.FeatureNorm, norm

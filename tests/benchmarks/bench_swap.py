@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from core.audio.clip import read
-from core.checkpoints.checkpoint import USUAL
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
 from core.dsae import latents
 from core.vocoder.play import default_route, play
 from lab.bundled import EXAMPLES, instruments
@@ -116,7 +116,7 @@ def _shares(chosen: list[tuple[str, tuple[str, str]]]) -> dict[str, list[float]]
     import torch
 
     torch.set_num_threads(1)
-    model = latents.load(USUAL)
+    model = latents.load(DEFAULT_CHECKPOINT)
     clips = {t: read(EXAMPLES / row["file"]) for t, row in instruments().items()}
     encoded = {title: model.encode(clip) for title, clip in clips.items()}
     play(model.decode(*[getattr(encoded[next(iter(clips))], part) for part in "vz"]))

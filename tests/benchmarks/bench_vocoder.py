@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from core import registry as systems
+from core import registry
 from core.audio import clip
 from core.audio.invert import to_waveform
 from core.audio.mel import log_mel
@@ -73,7 +73,7 @@ def sounds(vocoder: Vocoder, mel: torch.Tensor) -> dict[str, Callable]:
 
 def step() -> None:
     print("a training step of 8 x 1 s, the small preset, and what the phases of 4 s cost beside it")
-    config = VocoderConfig.parse(systems.preset("vocoder", "small"))
+    config = VocoderConfig.parse(registry.preset("vocoder", "small"))
     task, model = VocoderTask(config, None), VocoderNetwork(**config.model.model_dump())
     batch = Batch(torch.randn(8, 64, 80), 0.1 * torch.randn(8, 64 * 256 + 1024))
     spectrum = torch.rand(1, 251, 513)

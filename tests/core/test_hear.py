@@ -13,11 +13,11 @@ from core.errors import RavelError
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """An encoder of random weights."""
-    from core import registry as systems
+    from core import registry
     from core.checkpoints import checkpoint as checkpoints
     from core.contrastive.model import Contrastive
 
-    config = systems.parse(
+    config = registry.parse(
         {"system": "contrastive", "model": {"encoder": "small", "width": 4, "embedding": 12}}
     )
     torch.manual_seed(0)

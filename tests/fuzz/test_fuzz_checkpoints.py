@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core import registry as systems
+from core import registry
 from core.checkpoints import checkpoint as checkpoints
 from core.checkpoints.checkpoint import Checkpoint
 from core.contrastive import embed
@@ -38,11 +38,11 @@ GROWTH = 512  # MiB that a checkpoint of some kilobytes may make the process gro
 @pytest.fixture(scope="module", params=TINY)
 def good(request, tmp_path_factory) -> Checkpoint:
     system = request.param
-    config = systems.parse(merge({"system": system}, {"model": TINY[system]}))
+    config = registry.parse(merge({"system": system}, {"model": TINY[system]}))
     made = checkpoints.write(
         tmp_path_factory.mktemp("good") / system,
         config.model_dump(),
-        systems.network(config).state_dict(),
+        registry.network(config).state_dict(),
     )
     made.write_metrics({"data": {"clips": 3, "map": {"value": 0.5, "low": 0.4, "high": 0.6}}})
     (made.path / "README.md").write_text("# A model\n")
@@ -58,7 +58,7 @@ def used(folder: Path) -> None:
         assert isinstance(scores, dict)
     system = found.system
     if system not in LOAD:
-        systems.parse({"system": "none", **found.config})
+        registry.parse({"system": "none", **found.config})
         raise AssertionError("an unknown system was parsed")
     model, wave = LOAD[system](folder), torch.sin(torch.arange(8_000) / 9)
     if system == "dsae":
@@ -169,10 +169,11 @@ def test_scores_of_any_shape_are_shown_or_refused(tmp_path_factory, scores):
 
     folder = tmp_path_factory.getbasetemp() / "scored"
     folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text('{"system": "dsae"}')
     (folder / "metrics.json").write_text(json.dumps(scores))
     (folder / "README.md").write_text(f"# Scored\n{cards.BEGIN}\n{cards.END}\n")
     try:
-        cards.refresh_scores(Checkpoint(folder), {})
+        cards.refresh_scores(Checkpoint(folder))
     except RavelError as error:
         assert "damaged metrics.json" in str(error)
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core import registry as systems
+from core import registry
 from core.errors import RavelError
 from core.experiments import grid as grids
 from core.training.config import flat_fields, merge
 from tests.fuzz.mutate import as_json, examples, mutated, values
 
 NAMES = sorted(
-    {part for schema in systems.SCHEMAS.values() for name in flat_fields(schema) for part in
-     (name, *name.split("."))} | {"model", "objective", "data", "training", "views"}
+    {part for system in registry.systems().values() for name in flat_fields(system.config)
+     for part in (name, *name.split("."))} | {"model", "objective", "data", "training", "views"}
 )  # fmt: skip
 GRID = b"""
 title = "Fuzz"
@@ -41,11 +41,11 @@ def said(error: RavelError) -> None:
 def parsed(given: object) -> None:
     """Check that settings are refused in words, or make a config that can be used and kept."""
     try:
-        config = systems.parse(given)
+        config = registry.parse(given)
     except RavelError as error:
         return said(error)
     config.stage(0)
-    again = systems.parse(json.loads(json.dumps(config.model_dump(), allow_nan=False)))
+    again = registry.parse(json.loads(json.dumps(config.model_dump(), allow_nan=False)))
     assert again == config
     return None
 
@@ -64,7 +64,7 @@ def test_any_json_is_a_config_or_refused(given):
 
 @examples(500)
 @given(
-    st.sampled_from(sorted(systems.SCHEMAS)),
+    st.sampled_from(sorted(registry.systems())),
     st.dictionaries(st.sampled_from([n for n in NAMES if "." in n]), values(NAMES), max_size=3),
 )
 def test_any_values_of_known_settings_make_a_config_or_are_refused(system, changes):
@@ -81,7 +81,7 @@ def test_settings_within_settings_without_end_are_refused():
         for _ in range(400):
             inner = {"model": inner} if isinstance(deep, dict) else [inner]
         with pytest.raises(RavelError):
-            systems.parse({"model": inner})
+            registry.parse({"model": inner})
 
 
 @examples(250)

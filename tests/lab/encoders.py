@@ -9,11 +9,11 @@ def build(folder: Path, name: str = "scenes-encoder") -> Path:
     """A folder with a small encoder in it; returns it."""
     import torch
 
-    from core import registry as systems
+    from core import registry
     from core.contrastive.config import ContrastiveConfig
     from core.contrastive.model import Contrastive
 
-    values = systems.preset("contrastive", "tiny")
+    values = registry.preset("contrastive", "tiny")
     model = {**values.get("model", {}), "encoder": "small", "width": 8, "embedding": 16}
     config = ContrastiveConfig.parse({**values, "model": {**model, "head": 16}})
     torch.manual_seed(0)

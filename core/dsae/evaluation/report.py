@@ -1,6 +1,6 @@
 """Scores of checkpoints on a feature store and on real recordings, printed and kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,20 +11,20 @@ import torch
 from core.audio import pitch, vggish
 from core.audio.clip import Clip
 from core.audio.mel import log_mel
-from core.checkpoints.card import compared, refresh_scores, shown
+from core.checkpoints.card import compared, record_scores, shown
 from core.data import folder
 from core.data.store import FeatureStore
 from core.dsae.card import MEANINGS
 from core.dsae.evaluation import recordings
-from core.dsae.evaluation import scores as evaluate
+from core.dsae.evaluation import scores as measures
 from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.pitch_accuracy import Listener, Originals
 from core.dsae.latents import load
 from core.errors import RavelError
+from core.registry import EvaluationOptions, Say
 from core.training.distributed import pick_device
 from core.vocoder.play import PAPER, check_route, play
 
-Say = Callable[[str], None]
 LABELS = ("violin", "trumpet")
 WIDTH = max(map(len, MEANINGS.values()))
 MOST = 200  # clips of each instrument and kind that the judges take from a store
@@ -43,6 +43,22 @@ class Hearing(NamedTuple):
     weights: str | None = None
 
 
+def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
+    """Score disentangling models on a store, on real recordings, or on both, as `options` says."""
+    if options.data:
+        hearing = Hearing(
+            options.melodies,
+            options.draws,
+            options.crepe,
+            options.route or PAPER,
+            options.fad == "vggish" or bool(options.vggish),
+            options.vggish,
+        )
+        on_store(names, options.data, say, hearing)
+    if options.real:
+        on_recordings(names, options.real, options.judge, options.most, say, options.route)
+
+
 def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None = None) -> None:
     """Score checkpoints on a store's validation split; write each one's metrics.json and card.
 
@@ -52,12 +68,12 @@ def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None 
     device, hearing = pick_device("auto"), hearing or Hearing()
     store, models = FeatureStore.open(path), [load(name, str(device)) for name in names]
     for model in models:
-        evaluate.check(store, model.config.data.factor)
+        measures.check(store, model.config.data.factor)
     originals = listen(store, hearing, device, say)
     for model in models:
         clips, factor = len(store.indices("validation")), model.config.data.factor
         say(f"scoring {model.name} on {clips:,} validation clips of {store.path.name}")
-        scores = evaluate.score(
+        scores = measures.score(
             model.model,
             store,
             factor,
@@ -66,8 +82,7 @@ def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None 
             draws=hearing.draws,
             device=device,
         )
-        model.checkpoint.write_metrics({store.path.name: scores})
-        refresh_scores(model.checkpoint, MEANINGS)
+        record_scores(model.checkpoint, store.path.name, scores)
         say(f"\n{model.name} on {store.path.name}")
         for name, value in scores.items():
             say(f"  {MEANINGS.get(name, name):<{WIDTH}} {shown(value)}")
@@ -105,8 +120,8 @@ class _Stamped(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _judges(stamped: _Stamped, factor: str) -> evaluate.Judges:
-    return evaluate.make_judges(FeatureStore.open(stamped.path), factor)
+def _judges(stamped: _Stamped, factor: str) -> measures.Judges:
+    return measures.make_judges(FeatureStore.open(stamped.path), factor)
 
 
 @lru_cache(maxsize=1)
@@ -152,8 +167,7 @@ def on_recordings(
         to_waveform = partial(play, route=route)
         scores = recordings.score_model(model, originals, own | predictors, to_waveform)
         found[model.name] = {"pairs": len(originals.pairs), "route": route, **scores}
-        model.checkpoint.write_metrics({"real recordings": found[model.name]})
-        refresh_scores(model.checkpoint, MEANINGS)
+        record_scores(model.checkpoint, "real recordings", found[model.name])
     say(f"\nreal recordings\n{compared(found, MEANINGS)}")
 
 

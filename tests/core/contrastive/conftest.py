@@ -8,12 +8,12 @@ def separator(tmp_path_factory):
     """The folder of an untrained separator of two channels, and other weights as its step 7."""
     import torch
 
-    from core import registry as systems
+    from core import registry
     from core.checkpoints import checkpoint as checkpoints
     from core.separation.config import SeparationConfig
     from core.separation.model import Separator
 
-    config = SeparationConfig.parse({"model": systems.preset("separation", "tiny")["model"]})
+    config = SeparationConfig.parse({"model": registry.preset("separation", "tiny")["model"]})
     torch.manual_seed(0)
     weights, other = (Separator(config.model).state_dict() for _ in range(2))
     folder = tmp_path_factory.mktemp("checkpoints") / "random"
@@ -23,7 +23,7 @@ def separator(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny(scenes, separator):
     """Makes configs of an encoder that is small enough for tests: `tiny(**changes)`."""
-    from core import registry as systems
+    from core import registry
     from core.training.config import merge
 
     def made(**changes):
@@ -38,8 +38,8 @@ def tiny(scenes, separator):
             "training.validate_every": 30,
             "training.checkpoint_every": 30,
         }
-        values = merge(merge(systems.preset("contrastive", "tiny"), values), changes)
-        return systems.parse({**values, "system": "contrastive"})
+        values = merge(merge(registry.preset("contrastive", "tiny"), values), changes)
+        return registry.parse({**values, "system": "contrastive"})
 
     return made
 
@@ -47,19 +47,19 @@ def tiny(scenes, separator):
 @pytest.fixture(scope="session")
 def trained(tiny, tmp_path_factory):
     """Its run."""
-    from core import registry as systems
+    from core import registry
     from core.training.engine import train
     from core.training.run import Run
 
     run = Run.create(tmp_path_factory.mktemp("runs") / "encoder", tiny().model_dump())
-    train(systems.task(tiny()), run, progress=False)
+    train(registry.task(tiny()), run, progress=False)
     return run
 
 
 @pytest.fixture(scope="session")
 def encoder(trained, tmp_path_factory):
     """The checkpoint of that run."""
-    from core import registry as systems
+    from core.checkpoints import card as cards
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny-encoder"
-    return systems.export_run(trained.path, out, title="Tiny", state="last", half=True).path
+    return cards.export_run(trained.path, out, title="Tiny", state="last", half=True).path

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from core import registry as systems
+from core import registry
 from core.checkpoints import checkpoint as checkpoints
 from core.contrastive import index, maps
 from core.data.store import FeatureStore
@@ -67,7 +67,16 @@ def test_an_empty_split_and_a_store_without_its_sound_are_refused(store, checkpo
 
 
 def test_both_systems_maps_are_asked_alike():
-    ours, theirs = (systems.maps_of(name) for name in ("contrastive", "dsae"))
-    for name in ("SPACES", "SOON", "figures", "folder_of", "is_there", "start", "progress"):
+    ours, theirs = (registry.get(name).maps for name in ("contrastive", "dsae"))
+    for name in (
+        "SPACES",
+        "SOON",
+        "WHOLE_STORE",
+        "figures",
+        "folder_of",
+        "is_there",
+        "start",
+        "progress",
+    ):
         assert hasattr(ours, name) and hasattr(theirs, name)
     assert not set(ours.SPACES.values()) & set(theirs.SPACES.values())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import registry as systems
+from core import registry
 from core.contrastive.config import HEARD, ContrastiveConfig
 from core.errors import RavelError
 from core.training.config import merge
@@ -35,9 +35,9 @@ def test_both_losses_fall_without_labels(trained):
 def test_a_stopped_run_resumes_to_the_same_weights(tiny, tmp_path):
     config = tiny(**{"training.steps": 8, "training.snapshots": "3 8"})
     whole = Run.create(tmp_path / "whole", config.model_dump())
-    train(systems.task(config), whole, progress=False)
+    train(registry.task(config), whole, progress=False)
     parted = Run.create(tmp_path / "parted", config.model_dump())
-    task = systems.task(config)
+    task = registry.task(config)
     batches = iter(range(4))
 
     def stopping(indices, draw=task.batch):
@@ -47,7 +47,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(tiny, tmp_path):
 
     task.batch = stopping
     assert train(task, parted, progress=False)["state"] == "stopped"
-    assert train(systems.task(config), parted, progress=False)["state"] == "finished"
+    assert train(registry.task(config), parted, progress=False)["state"] == "finished"
     for state in ("step_3", "step_8", "last"):
         one, other = whole.load(state)[0], parted.load(state)[0]
         assert all(torch.equal(one[name], other[name]) for name in one)
@@ -59,7 +59,7 @@ def test_the_head_of_an_objective_that_does_not_weigh_is_left_alone(tiny, tmp_pa
     head = {"similarity": "projection", "coincidence": "coincidence"}
     config = tiny(**{"training.steps": 2, f"objective.{other}": 0, "training.snapshots": "0"})
     run = Run.create(tmp_path / weight, config.model_dump())
-    train(systems.task(config), run, progress=False)
+    train(registry.task(config), run, progress=False)
     before, after = run.load("step_0")[0], run.load("last")[0]
     for name in before:
         if name.endswith("weight") and "bn" not in name:
@@ -74,13 +74,13 @@ def test_other_pairs_train_too_and_half_the_precision(tiny, tmp_path, pair):
         changes |= {"views.separators": ""}
     config = tiny(**changes)
     run = Run.create(tmp_path / pair, config.model_dump())
-    assert train(systems.task(config), run, progress=False)["state"] == "finished"
+    assert train(registry.task(config), run, progress=False)["state"] == "finished"
 
 
 def test_two_processes_train_one_objective_and_one_of_them_validates(tiny, tmp_path):
     changes = {"training.steps": 4, "objective.coincidence": 0, "training.validate_every": 2}
     config = tiny(**changes, **{"training.batch_size": 7, "training.device": "cpu"})
-    systems.task(config).load(torch.device("cpu"))  # the views, which both will find
+    registry.task(config).load(torch.device("cpu"))  # the views, which both will find
     run = Run.create(tmp_path / "run", config.model_dump())
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     result = subprocess.run(
@@ -101,7 +101,7 @@ def test_labels_are_for_the_probe_alone(tiny, scenes, tmp_path):
     for factor in ("label", "nothing"):
         config = tiny(**{"training.steps": 2, "data.factor": factor})
         run = Run.create(tmp_path / factor, config.model_dump())
-        train(systems.task(config), run, progress=False)
+        train(registry.task(config), run, progress=False)
         found.append(run)
     one, other = (run.load("last")[0] for run in found)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -126,7 +126,7 @@ def test_settings_that_cannot_be_are_named(tiny):
     with pytest.raises(RavelError, match=r"views\.frames"):
         tiny(**{"views.frames": 16})
     with pytest.raises(RavelError, match="no checkpoint called 'nothing'"):
-        systems.task(tiny(**{"views.separators": "nothing"})).load(torch.device("cpu"))
+        registry.task(tiny(**{"views.separators": "nothing"})).load(torch.device("cpu"))
 
 
 def test_separators_are_listed_as_they_are_typed(tiny):

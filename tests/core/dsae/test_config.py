@@ -37,9 +37,7 @@ def test_ts_dsae_plus_is_ts_dsae_with_our_parts():
 
 def test_the_labs_own_model_is_that_of_its_preset():
     made = DsaeConfig.parse(preset("instruments-plus"))
-    ships = DsaeConfig.parse(
-        json.loads((checkpoints.SHIPPED / checkpoints.USUAL / "config.json").read_text())
-    )
+    ships = DsaeConfig.parse(checkpoints.find(checkpoints.DEFAULT_CHECKPOINT).config)
     assert (made.model, made.objective) == (ships.model, ships.objective)
     assert made.training.steps == ships.training.steps
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
+from core.checkpoints.card import export_run
 from core.data.store import FeatureStore
 from core.dsae.config import DsaeConfig, preset
 from core.dsae.decorrelation import Regression
 from core.dsae.evaluation.swap_f1 import read_split
 from core.dsae.latents import load
 from core.dsae.task import DsaeTask
-from core.registry import export_run
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run

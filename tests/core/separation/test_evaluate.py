@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import registry as systems
-from core import statistics
+from core import registry, statistics
 from core.audio.clip import read
 from core.audio.mel import log_mel
 from core.checkpoints import checkpoint as checkpoints
@@ -199,7 +198,7 @@ def store(tmp_path_factory, examples) -> FeatureStore:
 @pytest.fixture
 def checkpoint(tmp_path):
     """An untrained separator with a snapshot, and a card that waits for scores."""
-    config = SeparationConfig.parse({"model": {**systems.preset("separation", "tiny")["model"]}})
+    config = SeparationConfig.parse({"model": {**registry.preset("separation", "tiny")["model"]}})
     torch.manual_seed(0)
     weights, early = (Separator(config.model).state_dict() for _ in range(2))
     made = checkpoints.write(tmp_path / "fresh", config.model_dump(), weights, {0: early, 7: early})

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from core import registry as systems
+from core import registry
 from core.errors import RavelError
 from core.separation.config import ModelConfig, SeparationConfig
 from core.separation.model import SCALE_DECAY, FeatureNorm, Separator
 
-TINY = ModelConfig(**systems.preset("separation", "tiny")["model"])
+TINY = ModelConfig(**registry.preset("separation", "tiny")["model"])
 
 
 def size(model):
@@ -21,7 +21,7 @@ def test_the_papers_separator_has_the_papers_size():
 
 
 def test_the_small_preset_is_the_one_measured():
-    small = SeparationConfig.parse(systems.preset("separation", "small"))
+    small = SeparationConfig.parse(registry.preset("separation", "small"))
     assert size(Separator(small.model)) == 666_082
 
 

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from core import registry as systems
+from core import registry
 from core.errors import RavelError
 from core.training.config import merge
 from core.training.engine import train
@@ -13,8 +13,8 @@ from core.training.run import Run
 
 
 def tiny(store, **changes):
-    values = merge(systems.preset("separation", "tiny"), {"data.store": str(store)})
-    return systems.parse({**merge(values, changes), "system": "separation"})
+    values = merge(registry.preset("separation", "tiny"), {"data.store": str(store)})
+    return registry.parse({**merge(values, changes), "system": "separation"})
 
 
 def test_mixit_learns_to_separate_without_labels(trained):
@@ -44,9 +44,9 @@ def test_a_mixture_and_its_channels_can_be_heard_along_the_way(trained):
 def test_a_stopped_run_resumes_to_the_same_weights(scenes, tmp_path):
     config = tiny(scenes, **{"training.steps": 12, "training.snapshots": "4 12"})
     whole = Run.create(tmp_path / "whole", config.model_dump())
-    train(systems.task(config), whole, progress=False)
+    train(registry.task(config), whole, progress=False)
     parted = Run.create(tmp_path / "parted", config.model_dump())
-    task = systems.task(config)
+    task = registry.task(config)
     batches = iter(range(5))
 
     def stopping(indices, draw=task.batch):
@@ -56,7 +56,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(scenes, tmp_path):
 
     task.batch = stopping
     assert train(task, parted, progress=False)["state"] == "stopped"
-    assert train(systems.task(config), parted, progress=False)["state"] == "finished"
+    assert train(registry.task(config), parted, progress=False)["state"] == "finished"
     for state in ("step_4", "step_12", "last"):
         one, other = whole.load(state)[0], parted.load(state)[0]
         assert all(torch.equal(one[name], other[name]) for name in one)
@@ -65,7 +65,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(scenes, tmp_path):
 def test_supervised_training_by_pit_is_there_for_comparison(scenes, tmp_path):
     config = tiny(scenes, **{"training.steps": 3, "objective.method": "pit"})
     run = Run.create(tmp_path / "pit", config.model_dump())
-    train(systems.task(config), run, progress=False)
+    train(registry.task(config), run, progress=False)
     assert [r["stage"] for r in run.metrics("validation")][-1] == "pit"
 
 
@@ -77,4 +77,4 @@ def test_one_clip_is_not_enough(scenes, tmp_path):
     soundfile.write(home / "a.wav", np.sin(np.arange(32_000) / 9), 16_000)
     store = folder.build(home, tmp_path / "store", validation=0.0, workers=1, progress=False)
     with pytest.raises(RavelError, match="fewer than two"):
-        systems.task(tiny(store.path)).load(torch.device("cpu"))
+        registry.task(tiny(store.path)).load(torch.device("cpu"))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from core import registry as systems
 from core.audio import invert, pitch
 from core.audio.mel import log_mel
 from core.checkpoints.checkpoint import Checkpoint
 from core.cli import main
 from core.data import dmelodies
 from core.data.store import FeatureStore
-from core.vocoder import evaluate
+from core.dsae.samples import swap_by_name
+from core.vocoder import evaluate, report
 from core.vocoder.objective import stft_distance
 
 FIGURES = {
@@ -88,7 +88,7 @@ def test_whoever_gives_the_true_sound_back_is_at_no_distance(instruments):
 
 
 def test_what_a_model_swapped_is_compared_with_the_true_rendering(mine, rendered, untrained):
-    pairs, where = systems.swapped_sounds(str(untrained), str(rendered), 4)
+    pairs, where = report.swapped_pairs(str(untrained), str(rendered), 4, swap_by_name)
     assert where == "rendered, swapped by untrained"
     store = FeatureStore.open(rendered)
     truth = store.indices("counterfactual")

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from core import registry as systems
+from core import registry
 from core.audio import invert
 from core.audio.mel import log_mel
 from core.data.store import FeatureStore
@@ -130,7 +130,7 @@ def test_a_checkpoint_in_half_precision_plays_as_the_run_does(checkpoint, traine
     store = FeatureStore.open(instruments)
     mel = torch.tensor(store.log_mel[store.indices("validation")[0]]).float()
     vocoder = load(checkpoint.path)
-    network = systems.network(VocoderConfig.parse(trained.config))
+    network = registry.network(VocoderConfig.parse(trained.config))
     network.load_state_dict(trained.load("best")[0])
     vocoder.model, halved = network.eval().requires_grad_(False), vocoder.to_waveform(mel)
     whole = vocoder.to_waveform(mel)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import registry as systems
+from core import registry
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig
 from core.training import evaluation
@@ -134,7 +134,9 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     page.run()
     assert not page.exception and not page.error
     told = page.table[-1].value["good on melodies"]
-    assert told["validation clips"] == "6" and "[" in told[systems.meanings_of("dsae")["f1_global"]]
+    assert (
+        told["validation clips"] == "6" and "[" in told[registry.get("dsae").meanings["f1_global"]]
+    )
 
     dialog = ask_for_checkpoint("good")
     dialog.button(key="promote_yes").click().run()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from core.jobs import Progress
 
 SPACES = {"Embedding h": "h"}
-WHOLE_STORE = True  # the index is of all splits, whichever a map shows
 FORMAT = 1
 SOON = 128  # clips that are embedded while one waits: starting a process takes as long
 

@@ -33,7 +33,6 @@ SPACES: dict[str, Space] = {
     "Local z, mean": "z",
     "Local z, frames": "frames",
 }
-WHOLE_STORE = False
 FORMAT = 1
 SOON = 1000  # clips that are encoded while one waits: starting a process takes as long
 MAX_FRAMES = 24  # kept of each clip

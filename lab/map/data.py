@@ -141,7 +141,8 @@ def _open(path: str, changed: int) -> FeatureStore:
 
 def models() -> dict[str, Checkpoint]:
     """The checkpoints that can be mapped, by name."""
-    every = [*list_checkpoints("dsae"), *list_checkpoints("contrastive")]
+    with_maps = [name for name, system in registry.systems().items() if system.has_maps]
+    every = [found for name in with_maps for found in list_checkpoints(name)]
     return {checkpoint.name: checkpoint for checkpoint in every}
 
 

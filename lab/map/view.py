@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.checkpoints.checkpoint import USUAL, Checkpoint
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
 from core.maps.projection import Settings
 from core.service import corpora, maps
 from core.service.corpora import EVERYTHING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.maps.projection import Metric, Projection
 
 NONE = "None"
-STORE, MODELS = "dmelodies", ("ts-dsae-dmelodies", USUAL)  # shown first
+STORE, MODELS = "dmelodies", ("ts-dsae-dmelodies", DEFAULT_CHECKPOINT)  # shown first
 ENCODER = "scenes-encoder"  # shown first of a corpus without instruments
 SMALL = 40  # a corpus with a smaller validation split is shown whole
 LATENTS = (

@@ -71,7 +71,6 @@ def test_both_systems_maps_are_asked_alike():
     for name in (
         "SPACES",
         "SOON",
-        "WHOLE_STORE",
         "figures",
         "folder_of",
         "is_there",

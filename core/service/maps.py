@@ -59,7 +59,8 @@ class MapSpec(NamedTuple):
 
 def mappable() -> dict[str, Checkpoint]:
     """The checkpoints that have maps, by name."""
-    every = [*list_checkpoints("dsae"), *list_checkpoints("contrastive")]
+    with_maps = [name for name, system in registry.systems().items() if system.has_maps]
+    every = [found for name in with_maps for found in list_checkpoints(name)]
     return {checkpoint.name: checkpoint for checkpoint in every}
 
 
@@ -139,4 +140,4 @@ def projection_progress(spec: MapSpec, settings: Settings) -> Progress:
 
 
 def _maps(checkpoint: Checkpoint) -> Any:
-    return registry.maps_of(checkpoint.system)
+    return registry.get(checkpoint.system).maps

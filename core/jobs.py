@@ -1,75 +1,228 @@
-"""Work for a process of its own, which outlives the page that asked for it."""
+"""Work in a process of its own, which outlives the page that started it.
+
+All that passes between the two is files in a folder. The child inherits a locked file, so the lock
+is held exactly as long as it lives, however it ends; what it prints goes to a log; a third file
+says how far it is, and is there only until the work has succeeded. Processes start here only.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import json
+import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal, NamedTuple
 
 from core.errors import RavelError
-from core.files import is_locked
+from core.files import is_locked, write_json
 
 ROOT = Path(__file__).parent.parent
+REPORT = "RAVEL_JOB_REPORT"  # the variable that tells a child where to write its progress
+LOCK_TRIES, LOCK_PAUSE = 5, 0.02  # `is_locked` itself holds a lock for an instant
+
+Process = subprocess.Popen  # for annotations elsewhere
+Report = Callable[[float, str], None]  # takes the part that is done, from 0 to 1, and a text
+
+
+class Progress(NamedTuple):
+    """How far a job is: `part` from 0 to 1; `text` says what it does, or why it failed."""
+
+    state: Literal["missing", "running", "failed", "done"]
+    part: float = 0.0
+    text: str = ""
+
+
+class Files(NamedTuple):
+    """The names of a job's files in its folder."""
+
+    lock: str = "process.lock"
+    log: str = "process.log"
+    report: str | None = "process.json"  # None where the child does not end by `main`
+
+
+PROCESS_FILES = Files()
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far it is: 'missing', 'running', 'failed' or 'done'; `part` from 0 to 1."""
+class Job:
+    """`python -m module arguments`, one process at a time for a folder and its `files`."""
 
-    state: str
-    part: float = 0.0
-    says: str = ""
+    folder: Path
+    module: str
+    arguments: Sequence[str] = ()
+    files: Files = PROCESS_FILES
+
+    def start(self, text: str = "", prepare: Callable[[], Any] | None = None) -> int | None:
+        """Start the process and return its id, or None where one is at work already.
+
+        `text` is its progress until it reports some; `prepare` writes what it needs, while the lock
+        is held. Raises RavelError where nothing can be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(self._lock, "a+") as lock:
+                if not _take(lock):
+                    return None
+                if prepare:
+                    prepare()
+                env = dict(os.environ)
+                if self._report:
+                    write_json(self._report, {"part": 0.0, "text": text})
+                    env[REPORT] = str(self._report.resolve())
+                fds = (lock.fileno(),)
+                with open(self._log, "wb") as log:
+                    process = spawn(self.module, self.arguments, log=log, pass_fds=fds, env=env)
+                lock.truncate(0)
+                lock.write(str(process.pid))
+                return process.pid
+        except OSError as error:
+            raise RavelError(f"{self.folder} cannot be written ({error.strerror}).") from None
+
+    def stop(self) -> None:
+        """Ask the process to end, if there is one."""
+        try:
+            if self.is_running:
+                os.killpg(int(self._lock.read_text()), signal.SIGTERM)
+        except (ValueError, ProcessLookupError, PermissionError):
+            return  # it is being started, has ended meanwhile, or is another user's
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return is_locked(self._lock)
+
+    def progress(self, is_done: Callable[[], bool]) -> Progress:
+        """How far the job is; `is_done` looks for its result."""
+        running = self.is_running  # looked at first: it may end while the files are read
+        if is_done():
+            return Progress("done", 1.0)
+        report = self._read_report()
+        if running:
+            report = report or {}  # it is just being started
+            return Progress("running", float(report.get("part", 0.0)), str(report.get("text", "")))
+        if report is None:
+            return Progress("missing")
+        return Progress("failed", 0.0, self.last_line or "its process was ended")
+
+    @property
+    def log(self) -> str:
+        """What the process printed."""
+        try:
+            return self._log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    @property
+    def last_line(self) -> str:
+        """The last line that the process printed, which says why it failed; '' if there is none."""
+        return self.log.strip().rsplit("\n", 1)[-1].removeprefix("python -m core: ")
+
+    def _read_report(self) -> dict[str, Any] | None:
+        if self._report is None:
+            return None
+        try:
+            return dict(json.loads(self._report.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / self.files.lock
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / self.files.log
+
+    @property
+    def _report(self) -> Path | None:
+        return None if self.files.report is None else self.folder / self.files.report
 
 
-def start(folder: Path, module: str, arguments: Sequence[str]) -> None:
-    """Run `python -m module arguments`, unless a process is at work in `folder`.
+def main(work: Callable[[list[str], Report], Any]) -> int:
+    """The child's side: do the work with the command line's arguments, and return the exit status.
 
-    What it prints is kept in process.log. Raises RavelError where nothing can be written.
+    A RavelError is printed as one sentence, which `Progress` repeats; the status is 2 then.
     """
+    os.nice(10)  # the lab, and the sound that it plays, come first
+    path = os.environ.pop(REPORT, None)  # not for processes that this one starts
+
+    def report(part: float, text: str) -> None:
+        if path:
+            write_json(Path(path), {"part": part, "text": text})
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "process.lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with open(folder / "process.log", "w") as log:
-                spawn(module, arguments, log, lock)
-    except BlockingIOError:
-        return
-    except OSError as error:
-        raise RavelError(f"{folder} cannot be written ({error.strerror}).") from None
+        work(sys.argv[1:], report)
+    except RavelError as error:
+        print(error)
+        return 2
+    if path:
+        Path(path).unlink(missing_ok=True)
+    return 0
 
 
-def spawn(module: str, arguments: Sequence[str], log: IO, lock: IO) -> subprocess.Popen:
-    """Run `python -m module arguments`, which prints into the open file `log`.
+def counting(report: Report, verb: str) -> Callable[[int, int], None]:
+    """`report` as a callback that takes how many clips are done, and how many there are."""
 
-    It inherits the open file `lock`: what is locked by it is held as long as the process lives.
+    def on_progress(done: int, of: int) -> None:
+        if done:
+            report(done / of, f"{done:,} of {of:,} clips {verb}")
+
+    return on_progress
+
+
+def spawn(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    log: IO[Any] | None = None,
+    pass_fds: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
+) -> Process:
+    """Start `python -m module arguments`, which inherits the open files `pass_fds`.
+
+    With `log`, which takes what it prints, it is a process of its own: in a session of its own, it
+    outlives this one, and a Ctrl-C in the terminal does not reach it. Without, it belongs to this
+    one: it prints where this one prints, and relative paths mean the same to both.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
+        cwd=None if log is None else ROOT,
         stdin=subprocess.DEVNULL,
         stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        pass_fds=(lock.fileno(),),
+        stderr=None if log is None else subprocess.STDOUT,
+        start_new_session=log is not None,
+        pass_fds=tuple(pass_fds),
+        env=None if env is None else dict(env),
     )
-    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie
+    if log is not None:  # somebody has to wait for it, or it is a zombie once it has ended
+        threading.Thread(target=process.wait, daemon=True).start()
     return process
 
 
-def is_running(folder: Path) -> bool:
-    """Whether the process that was started for `folder` lives."""
-    return is_locked(folder / "process.lock")
-
-
-def last_words(folder: Path) -> str | None:
-    """The last line that the process printed; None when there was no process."""
+def run(
+    module: str, arguments: Sequence[str], *, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m module arguments` to its end. Raises TimeoutError after so many seconds."""
+    command = [sys.executable, "-m", module, *arguments]
     try:
-        said = (folder / "process.log").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
-    return said.rsplit("\n", 1)[-1] or "its process was ended"
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{module} took more than {seconds:g} s.") from None
+
+
+def _take(lock: IO[Any]) -> bool:
+    """Lock an open file; False if a process holds it for longer than a look takes."""
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+    return False

@@ -142,11 +142,6 @@ def build(
     return Index(np.load(folder / FILE, mmap_mode="r"))
 
 
-def done(folder: Path) -> int:
-    """How many clips an unfinished build has behind it; the last chunk may have fewer."""
-    return CHUNK * sum(1 for _ in folder.glob("chunk-*.npy"))
-
-
 def wave(store: FeatureStore, row: int) -> np.ndarray:
     """A clip's sound [S], without what pads it to the longest of its store."""
     ends = (int(store.lengths[row]) - 1) * HOP

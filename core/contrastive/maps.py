@@ -89,7 +89,7 @@ def progress(
     """How far that process is."""
     from core.contrastive import indexing
 
-    return indexing.progress(index.folder_of(store, checkpoint), len(store))
+    return indexing.progress(store, checkpoint)
 
 
 def encode_store(

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core import jobs as background
 from core.audio.clip import HOP_SECONDS
 from core.errors import RavelError
 from core.files import write_npz
-from core.jobs import Progress
+from core.jobs import Job, Progress
 from core.maps import points as maps
 from core.maps.points import MAX_POINTS, sample_rows
 
@@ -138,26 +137,21 @@ def start(store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str |
 
     Raises RavelError where nothing can be written.
     """
-    folder = folder_of(store, checkpoint, cache, split)
-    paths = [str(path.resolve()) for path in (store.path, checkpoint.path, cache)]
-    background.start(folder, "core.dsae.encoding", [*paths, *([split] if split else [])])
+    _job(store, checkpoint, cache, split).start("Loading the model")
 
 
 def progress(
     store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None
 ) -> Progress:
-    """How far that process is, told by its files."""
-    folder = folder_of(store, checkpoint, cache, split)
-    held = background.is_running(folder)  # looked at first: it may end while we read on
-    if (folder / "latents.npz").exists():
-        return Progress("done", 1.0)
-    clips = min(len(store.indices(split)), MAX_POINTS)
-    done = min(CHUNK * sum(1 for _ in folder.glob("chunk-*.npz")), clips)
-    if held:
-        says = f"{done:,} of {clips:,} clips encoded" if done else "Loading the model"
-        return Progress("running", done / max(1, clips), says)
-    said = background.last_words(folder)
-    return Progress("missing") if said is None else Progress("failed", 0.0, said)
+    """How far that process is."""
+    job = _job(store, checkpoint, cache, split)
+    return job.progress((job.folder / "latents.npz").exists)
+
+
+def _job(store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None) -> Job:
+    paths = [str(path.resolve()) for path in (store.path, checkpoint.path, cache)]
+    arguments = [*paths, *([split] if split else [])]
+    return Job(folder_of(store, checkpoint, cache, split), "core.dsae.encoding", arguments)
 
 
 def encode_store(

@@ -9,13 +9,11 @@ Letters: P points of D dimensions, Q queries that are not among them.
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import hashlib
 import json
-import os
 import re
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,9 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core import jobs
 from core.errors import RavelError
-from core.files import is_locked, replace, write_json, write_npz
-from core.jobs import Progress, spawn
+from core.files import replace, write_npz
+from core.jobs import Files, Job, Progress
 
 JUDGED = 2000  # points on which trust is measured: it takes the square of their number
 LEAST = 4  # points that make a map
@@ -192,59 +191,37 @@ def read(folder: Path, space: str, settings: Settings) -> Projection | None:
 
 
 def start(folder: Path, space: str, x: np.ndarray, settings: Settings) -> None:
-    """Project the points x [P, D] in a process of its own, which outlives the caller; one at a time
-    each. Raises RavelError where nothing can be written."""
-    _make(folder)
-    path = _path(folder, space, settings)
-    with open(path.with_suffix(".lock"), "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # somebody else's is at work on it
-        if read(folder, space, settings):
-            return
-        write_json(path.with_suffix(".json"), {"part": 0.0, "says": "Loading UMAP"})
-        replace(path.with_suffix(".npy"), lambda temporary: _save(temporary, x))
-        arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
-        with open(path.with_suffix(".log"), "w") as log:
-            spawn("core.maps.projection", arguments, log, lock)
+    """Project the points x [P, D] in a process of its own, which outlives the caller, unless one
+    is at work on them. Raises RavelError where nothing can be written."""
+    if read(folder, space, settings):
+        return
+    points = _path(folder, space, settings).with_suffix(".npy")
+    _job(folder, space, settings).start(
+        "Compiling UMAP, which takes a while the first time",
+        prepare=lambda: replace(points, lambda temporary: _save(temporary, x)),
+    )
 
 
 def progress(folder: Path, space: str, settings: Settings) -> Progress:
-    """How far it is, told by the files: a process that was killed has failed."""
-    path = _path(folder, space, settings)
-    held = is_locked(path.with_suffix(".lock"))
-    if read(folder, space, settings):
-        return Progress("done", 1.0)
-    try:
-        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return Progress("missing")
-    if held:
-        return Progress("running", told["part"], told["says"])
-    return Progress("failed", told["part"], told.get("error", "its process was stopped"))
+    """How far it is; a process that was killed has failed."""
+    job = _job(folder, space, settings)
+    return job.progress(lambda: read(folder, space, settings) is not None)
 
 
-def main(arguments: list[str]) -> int:
-    """Make one projection, telling its progress in a file beside it."""
+def _job(folder: Path, space: str, settings: Settings) -> Job:
+    name = _path(folder, space, settings).stem
+    arguments = [str(folder.resolve()), space, json.dumps(asdict(settings))]
+    files = Files(f"{name}.lock", f"{name}.log", f"{name}.json")
+    return Job(folder, "core.maps.projection", arguments, files)
+
+
+def _project(arguments: list[str], report: jobs.Report) -> None:
+    """The process's work: one projection of the points that `start` has left beside it."""
     folder, space, settings = Path(arguments[0]), arguments[1], Settings(**json.loads(arguments[2]))
-    path, last = _path(folder, space, settings).with_suffix(".json"), [0.0]
-
-    def told(part: float) -> None:
-        if time.monotonic() - last[0] > 0.5:
-            last[0] = time.monotonic()
-            write_json(path, {"part": part, "says": "Laying out the points"})
-
-    write_json(path, {"part": 0.0, "says": "Compiling UMAP, which takes a while the first time"})
-    try:
-        project(folder, space, _points(path.with_suffix(".npy")), settings, told)
-    except Exception as error:  # whatever it is, the page has to say it
-        says = str(error) if isinstance(error, RavelError) else f"{type(error).__name__}: {error}"
-        write_json(path, {"part": 0.0, "says": "", "error": says})
-        return 1
-    for done in (path, path.with_suffix(".npy")):
-        done.unlink(missing_ok=True)
-    return 0
+    points = _path(folder, space, settings).with_suffix(".npy")
+    on_progress = functools.partial(report, text="Laying out the points")
+    project(folder, space, _load(points), settings, on_progress)
+    points.unlink(missing_ok=True)
 
 
 class _Meter:
@@ -262,7 +239,7 @@ class _Meter:
         """Nothing is held back."""
 
 
-def _points(path: Path) -> np.ndarray:
+def _load(path: Path) -> np.ndarray:
     try:
         return np.load(path)
     except (OSError, ValueError, EOFError) as error:
@@ -293,5 +270,4 @@ def _versions(method: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # whoever listens to the lab comes first
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(jobs.main(_project))

@@ -2,17 +2,15 @@
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from core import jobs
 from core.errors import RavelError
 from core.training.config import merge
 from core.training.devices import resolve
-from core.training.launcher import ROOT
 from core.training.run import Run
 
 PROBE_STEPS = 6  # of each stage; the first, which warms up, is not counted
@@ -77,12 +75,10 @@ def measure(config: Config, changes: Mapping[str, Any]) -> Pace:
     changes = {**{f"training.{k}": v for k, v in quick.items()}, **changes}
     with tempfile.TemporaryDirectory(prefix="ravel-") as folder:
         run = Run.create(Path(folder) / "estimate", merge(config, changes))
-        command = [sys.executable, "-m", "core", "train", "--resume", str(run.path)]
+        arguments = ["train", "--resume", str(run.path)]
         try:
-            done = subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-            )
-        except subprocess.TimeoutExpired:
+            done = jobs.run("core", arguments, seconds=PATIENCE_SECONDS)
+        except TimeoutError:
             raise RavelError(
                 f"A few steps took more than {PATIENCE_SECONDS // 60} minutes: choose a faster "
                 "device, a smaller model or smaller batches."

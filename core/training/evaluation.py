@@ -1,13 +1,9 @@
 """A checkpoint scored by a process of its own, `python -m core evaluate`, which outlives the lab.
 
-All that passes between the two is a folder: job.json says what is scored, log.txt what the process
-printed, and the lock is held by it for as long as it lives.
+Beside the files of every job, the folder holds a job.json, which names what is scored.
 """
 
-import fcntl
 import json
-import os
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +11,11 @@ from typing import Any, NamedTuple
 
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
-from core.files import is_locked, write_json
-from core.jobs import spawn
+from core.files import write_json
+from core.jobs import Files, Job
 
 TAIL = 2000  # characters of the log
+FILES = Files("lock", "log.txt", report=None)
 
 
 class Evaluation(NamedTuple):
@@ -39,46 +36,29 @@ def start(folder: Path, checkpoint: Path, store: str, options: Sequence[str] = (
 
     Raises RavelError while `folder` is used.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RavelError(
-                "It is being scored already: wait until that is done, or stop it."
-            ) from None
-        arguments = ["evaluate", str(checkpoint.resolve()), "--data", store, *options]
-        with open(folder / "log.txt", "wb") as log:
-            process = spawn("core", arguments, log, lock)
-        job = {"checkpoint": str(checkpoint.resolve()), "store": store, "pid": process.pid}
-        write_json(folder / "job.json", job | {"started": time.time()})
+    path = str(checkpoint.resolve())
+    job = Job(folder, "core", ["evaluate", path, "--data", store, *options], FILES)
+    about = {"checkpoint": path, "store": store, "started": time.time()}
+    if job.start(prepare=lambda: write_json(folder / "job.json", about)) is None:
+        raise RavelError("It is being scored already: wait until that is done, or stop it.")
 
 
 def stop(folder: Path) -> None:
-    """End it, if it goes on."""
-    job = _job(folder)
-    if job and is_locked(folder / "lock"):
-        try:
-            os.killpg(int(job["pid"]), signal.SIGTERM)
-        except (ProcessLookupError, PermissionError):  # it ended meanwhile, or is somebody else's
-            return
+    """Stop the evaluation, if it is still running."""
+    Job(folder, "core", files=FILES).stop()
 
 
 def look(folder: Path) -> Evaluation | None:
-    """How the last evaluation in a folder stands, or None when there was none."""
-    locked = is_locked(folder / "lock")  # looked at first: it may end while we read on
-    job = _job(folder)
-    if job is None:
-        return None
-    log = _log(folder / "log.txt")
-    found = Evaluation("running", Path(job["checkpoint"]), job["store"], job["started"], log)
-    if locked:
+    """The last evaluation in a folder, or None when there was none."""
+    job = Job(folder, "core", files=FILES)
+    running = job.is_running  # looked at first: it may end while the files are read
+    found = _read(folder, job.log)
+    if found is None or running:
         return found
     scores = _scores(found)
     if scores:
         return found._replace(state="done", scores=scores)
-    last = log.strip().rsplit("\n", 1)[-1].removeprefix("python -m core: ")
-    return found._replace(state="failed", message=last or "its process was ended")
+    return found._replace(state="failed", message=job.last_line or "its process was ended")
 
 
 def carry_over(scored: Path, made: Checkpoint) -> bool:
@@ -100,21 +80,17 @@ def _scores(job: Evaluation) -> dict[str, Any] | None:
     return scores if changed >= job.started - 1 and isinstance(scores, dict) else None
 
 
-def _job(folder: Path) -> dict[str, Any] | None:
+def _read(folder: Path, log: str) -> Evaluation | None:
+    """An evaluation that is running, by its job.json."""
     try:
-        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        return {"checkpoint": job["checkpoint"], "store": job["store"]} | {
-            "started": float(job["started"]),
-            "pid": int(job["pid"]),
-        }
+        about = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        of = Path(about["checkpoint"]), str(about["store"]), float(about["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return Evaluation("running", *of, _tail(log))
 
 
-def _log(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    lines = [line.rsplit("\r", 1)[-1] for line in text[-TAIL:].split("\n")]
+def _tail(log: str) -> str:
+    """The end of a log; of a progress bar, which redraws its line, the last state only."""
+    lines = [line.rsplit("\r", 1)[-1] for line in log[-TAIL:].split("\n")]
     return "\n".join(lines).strip("\n")

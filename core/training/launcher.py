@@ -9,18 +9,15 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core import jobs
 from core.errors import RavelError
 from core.training.run import Run
 
-ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 4.0  # between asking a process to end and ending it
 
 
@@ -116,24 +113,14 @@ def _spawn(run: Run) -> None:
         run.write_state(state="queued", message="", reason="", pid=None, host=None)
         lent = run.lend()
         lent["env"].setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as devices.py numbers GPUs
-        command = [sys.executable, "-m", "core", "train", "--resume", str(run.path.resolve())]
         with open(run.path / "log.txt", "ab") as log:
-            process = subprocess.Popen(
-                [*command, "--queue"],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **lent,
-            )
+            arguments = ["train", "--resume", str(run.path.resolve()), "--queue"]
+            jobs.spawn("core", arguments, log=log, **lent)
     except OSError as error:
         run.write_state(state="failed", message=f"it could not be started: {error.strerror}")
         raise RavelError(f"{run.path.name} could not be started: {error.strerror}.") from None
     finally:
         run.release()
-    # So that a worker that ends while the lab runs leaves no zombie.
-    threading.Thread(target=process.wait, daemon=True).start()
 
 
 def _signal(pid: int, how: int) -> None:

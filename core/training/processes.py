@@ -7,15 +7,15 @@ starts, by which everybody knows whether any of them lives, and they outlive it 
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from core import jobs
 from core.errors import RavelError
+from core.jobs import Process
 from core.training.run import Run
 
 TETHER = "RAVEL_TETHER"  # the variable that tells a worker which pipe ends with its parent
@@ -67,22 +67,22 @@ def tie(run: Run) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _start(run: Run, rank: int, count: int, port: int, tied: int) -> subprocess.Popen:
+def _start(run: Run, rank: int, count: int, port: int, tied: int) -> Process:
     lent = run.lend()
     # Only the first writes the run; the others hold its lock without knowing.
     environment = dict(os.environ) if rank else lent["env"]
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, TETHER: tied}
     place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return subprocess.Popen(
-        [sys.executable, "-m", "core", "train", "--resume", str(run.path.resolve())],
-        stdin=subprocess.DEVNULL,
+    return jobs.spawn(
+        "core",
+        ["train", "--resume", str(run.path.resolve())],
         pass_fds=(*lent["pass_fds"], tied),
         env={"OMP_NUM_THREADS": "1"} | environment | {k: str(v) for k, v in place.items()},
     )
 
 
 @contextmanager
-def _passing_on(workers: list[subprocess.Popen]) -> Iterator[None]:
+def _passing_on(workers: list[Process]) -> Iterator[None]:
     """Hand SIGTERM and SIGINT on to the workers, who save and leave together."""
 
     def hand_on(*_: Any) -> None:
@@ -98,7 +98,7 @@ def _passing_on(workers: list[subprocess.Popen]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _wait(workers: list[subprocess.Popen]) -> dict[int, int]:
+def _wait(workers: list[Process]) -> dict[int, int]:
     """Until all have ended. The exit status of those that failed first, by their number."""
     failed: dict[int, int] = {}
     deadline = float("inf")
@@ -113,7 +113,7 @@ def _wait(workers: list[subprocess.Popen]) -> dict[int, int]:
     return failed or _failed(workers)
 
 
-def _failed(workers: list[subprocess.Popen]) -> dict[int, int]:
+def _failed(workers: list[Process]) -> dict[int, int]:
     return {rank: worker.poll() for rank, worker in enumerate(workers) if worker.poll()}
 
 

@@ -165,14 +165,14 @@ def wait_for_index(store: Path, encoder: Checkpoint) -> None:
     """Watch the process that embeds a store."""
     progress = stores.indexing_progress(store, encoder)
     if progress.state == "failed":
-        st.error(f"{store.name} could not be embedded: {progress.says}", icon=":material/error:")
+        st.error(f"{store.name} could not be embedded: {progress.text}", icon=":material/error:")
         st.button(
             "Try again", key="find_again", on_click=stores.start_indexing, args=(store, encoder)
         )
     elif progress.state == "done":
         st.rerun()
     else:
-        says = f"{plain(store.name)}: {progress.says or 'starting'}"
+        says = f"{plain(store.name)}: {progress.text or 'starting'}"
         st.progress(progress.part, f"{says}. This happens once; you can close this page meanwhile.")
 
 

@@ -171,10 +171,10 @@ def wait_for_latents(specs: list[MapSpec]) -> None:
     for spec, one in zip(specs, progress, strict=True):
         name = spec.checkpoint.name
         if one.state == "failed":
-            st.error(f"{name} could not encode the clips: {one.says}", icon=":material/error:")
+            st.error(f"{name} could not encode the clips: {one.text}", icon=":material/error:")
             st.button("Try again", key=f"encode_{name}", on_click=maps.start_encoding, args=(spec,))
         elif one.state == "running":
-            st.progress(one.part, f"{name}: {one.says}. You can close this page meanwhile.")
+            st.progress(one.part, f"{name}: {one.text}. You can close this page meanwhile.")
     _rerun_when_done(progress)
 
 
@@ -199,7 +199,7 @@ def wait_for_projections(specs: list[MapSpec], settings: Settings) -> None:
     for spec, one in zip(specs, progress, strict=True):
         name = spec.checkpoint.name
         if one.state == "failed":
-            st.error(f"UMAP of {name} failed: {one.says}.", icon=":material/error:")
+            st.error(f"UMAP of {name} failed: {one.text}.", icon=":material/error:")
             st.button(
                 "Try again",
                 key=f"again_{name}",
@@ -207,7 +207,7 @@ def wait_for_projections(specs: list[MapSpec], settings: Settings) -> None:
                 args=(spec, settings),
             )
         elif one.state == "running":
-            says = f"UMAP of {name}: {one.says[:1].lower()}{one.says[1:]}"
+            says = f"UMAP of {name}: {one.text[:1].lower()}{one.text[1:]}"
             st.progress(one.part, f"{says}. PCA is shown meanwhile.")
     _rerun_when_done(progress)
 

@@ -9,13 +9,13 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-from core import jobs as background
 from core.checkpoints import checkpoint as checkpoints
 from core.contrastive import index, indexing
 from core.contrastive.embed import load
 from core.contrastive.index import Index
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.jobs import Progress
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_a_killed_build_goes_on_where_it_was(store, checkpoint, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         index.build(store, checkpoint, stop)
-    assert indexing.progress(folder, 32).state == "missing" and index.done(folder) == 20
+    assert len(list(folder.glob("chunk-*.npy"))) == 2
     (folder / "chunk-00001.npy").write_bytes(b"torn")
     waves = []
     hear = index.wave
@@ -191,35 +191,32 @@ def test_a_store_without_sound_is_refused(store, checkpoint):
 # -- by a process of its own
 
 
-def wait(folder, clips, seconds=90):
-    end = time.monotonic() + seconds
-    while (told := indexing.progress(folder, clips)).state == "running":
-        assert time.monotonic() < end, told
-        time.sleep(0.05)
-    return told
-
-
-def test_a_process_makes_the_index_and_tells_how_far_it_is(store, checkpoint):
-    folder = index.folder_of(store, checkpoint)
-    assert indexing.progress(folder, 32).state == "missing"
+def test_a_process_makes_the_index(store, checkpoint):
+    assert indexing.progress(store, checkpoint).state == "missing"
     indexing.start(store, checkpoint)
     indexing.start(store, checkpoint)  # one is enough
-    assert indexing.progress(folder, 32).state == "running"
-    assert wait(folder, 32) == background.Progress("done", 1.0)
-    assert len(index.read(folder)) == 32
+    assert indexing.progress(store, checkpoint).state == "running"
+    deadline = time.monotonic() + 90
+    while (progress := indexing.progress(store, checkpoint)).state == "running":
+        assert time.monotonic() < deadline, progress
+        time.sleep(0.05)
+    assert progress == Progress("done", 1.0)
+    assert len(index.read(index.folder_of(store, checkpoint))) == 32
 
 
-def test_a_process_that_fails_or_is_ended_says_so(store, checkpoint, tmp_path):
-    broken = checkpoints.Checkpoint(shutil.copytree(checkpoint.path, tmp_path / "broken"))
-    (broken.path / "model.safetensors").write_bytes(b"no weights")
-    indexing.start(store, broken)
-    told = wait(index.folder_of(store, broken), 32)
-    assert told.state == "failed" and "damaged model.safetensors" in told.says
-
-    folder = index.folder_of(store, checkpoint)
-    folder.mkdir(parents=True)
-    (folder / "process.log").touch()  # what a process that was ended leaves behind
-    assert wait(folder, 32) == background.Progress("failed", 0.0, "its process was ended")
+def test_the_process_reports_clips_and_fails_on_a_broken_checkpoint(
+    store, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(index, "CHUNK", 20)
+    broken = shutil.copytree(checkpoint.path, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    reports = []
+    with pytest.raises(RavelError, match=r"damaged model\.safetensors"):
+        indexing.build([str(store.path), str(broken)], lambda *report: reports.append(report))
+    assert reports == []
+    arguments = [str(store.path), str(checkpoint.path)]
+    indexing.build(arguments, lambda *report: reports.append(report))
+    assert reports == [(0.625, "20 of 32 clips embedded"), (1, "32 of 32 clips embedded")]
 
 
 def test_a_folder_that_cannot_be_written_is_named(store, checkpoint):
@@ -229,6 +226,6 @@ def test_a_folder_that_cannot_be_written_is_named(store, checkpoint):
             begin(store, checkpoint)
 
 
-def test_the_command_wants_two_arguments(capsys):
-    assert indexing.main(["one"]) == 2
-    assert "STORE CHECKPOINT" in capsys.readouterr().out
+def test_the_command_wants_two_arguments():
+    with pytest.raises(RavelError, match="STORE CHECKPOINT"):
+        indexing.build(["one"], print)

@@ -1,9 +1,6 @@
 """Many clips encoded beside the page: a real process on real files."""
 
-import os
 import shutil
-import signal
-import subprocess
 import time
 
 import numpy as np
@@ -11,16 +8,9 @@ import pytest
 
 from core.checkpoints import checkpoint as checkpoints
 from core.data.store import FeatureStore
-from core.dsae import maps
+from core.dsae import encoding, maps
+from core.errors import RavelError
 from core.jobs import Progress
-
-
-def wait(*asked, seconds=90):
-    deadline = time.monotonic() + seconds
-    while (found := maps.progress(*asked)).state == "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -37,22 +27,24 @@ def test_a_store_is_encoded_beside_the_caller(parts, tmp_path):
     maps.start(*parts)
     maps.start(*parts)  # one is enough
     assert maps.progress(*parts).state == "running"
-    assert wait(*parts).state == "done"
+    deadline = time.monotonic() + 90
+    while (progress := maps.progress(*parts)).state == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert progress == Progress("done", 1.0)
     found = maps.read(maps.folder_of(*parts))
     here = maps.encode_store(store, checkpoint, tmp_path / "here", "train")
     assert np.allclose(found.v, here.v, atol=1e-6) and (found.rows == here.rows).all()
 
 
-def test_why_it_failed_is_said_and_a_killed_one_is_told(parts):
-    store, checkpoint, *where = parts
-    (checkpoint.path / "model.safetensors").unlink()
-    asked = store, checkpoints.find(checkpoint.path), *where
-    maps.start(*asked)
-    failed = wait(*asked)
-    assert failed.state == "failed" and "model.safetensors" in failed.says
+def test_the_process_reports_clips_and_fails_on_a_broken_checkpoint(parts, monkeypatch):
+    store, checkpoint, cache, split = parts
+    monkeypatch.setattr(maps, "CHUNK", 16)
+    arguments, reports = [str(store.path), str(checkpoint.path), str(cache), split], []
+    encoding.encode(arguments, lambda *report: reports.append(report))
+    assert reports == [(16 / 24, "16 of 24 clips encoded"), (1, "24 of 24 clips encoded")]
+    assert maps.is_there(*parts)
 
-    maps.start(*asked)
-    command = ["pgrep", "-f", f"core.dsae.encoding {store.path.resolve()} {checkpoint.path}"]
-    number = int(subprocess.run(command, capture_output=True, text=True).stdout.split()[0])
-    os.kill(number, signal.SIGKILL)
-    assert wait(*asked, seconds=5) == Progress("failed", 0.0, "its process was ended")
+    (checkpoint.path / "model.safetensors").unlink()
+    with pytest.raises(RavelError, match=r"model\.safetensors"):
+        encoding.encode(arguments, print)

@@ -1,6 +1,5 @@
 """Projections of points, and the places of queries on them, against libraries."""
 
-import json
 import time
 
 import numpy as np
@@ -90,7 +89,7 @@ def test_umap_is_made_beside_the_caller_and_keeps_neighbours(x, tmp_path):
     deadline = time.monotonic() + 240
     while projection.progress(tmp_path, "v", settings).state == "running":
         assert time.monotonic() < deadline
-        time.sleep(0.5)
+        time.sleep(0.1)
 
     assert projection.progress(tmp_path, "v", settings).state == "done"
     made = projection.read(tmp_path, "v", settings)
@@ -100,10 +99,11 @@ def test_umap_is_made_beside_the_caller_and_keeps_neighbours(x, tmp_path):
     assert not list(tmp_path.glob("*.npy"))  # what the process was handed is gone
 
 
-def test_a_process_that_fails_says_why(tmp_path):
-    settings = Settings("UMAP")
-    path = projection._path(tmp_path, "v", settings).with_suffix(".json")
-    told = projection.main([str(tmp_path), "v", json.dumps({"method": "UMAP"})])
-    assert told == 1 and path.exists()
-    progress = projection.progress(tmp_path, "v", settings)
-    assert progress.state == "failed" and "holds no points" in progress.says
+def test_a_process_that_fails_says_why(x, tmp_path, monkeypatch):
+    monkeypatch.setattr(projection, "_save", lambda path, x: path.touch())
+    projection.start(tmp_path, "v", x, Settings("UMAP"))
+    deadline = time.monotonic() + 60
+    while (progress := projection.progress(tmp_path, "v", Settings("UMAP"))).state == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert progress.state == "failed" and "holds no points" in progress.text

@@ -63,7 +63,7 @@ def test_an_evaluation_that_was_ended_has_failed_and_can_be_started_again(
     folder = tmp_path / "evaluation"
     evaluation.start(folder, checkpoint, str(melodies))
     if how == "killed":
-        os.kill(json.loads((folder / "job.json").read_text())["pid"], signal.SIGKILL)
+        os.kill(int((folder / "lock").read_text()), signal.SIGKILL)
     else:
         evaluation.stop(folder)
     ended = wait(folder, seconds=5)

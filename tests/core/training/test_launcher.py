@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import torch
 
+from core import jobs
 from core.dsae import trajectory as trail
 from core.dsae.config import DsaeConfig, preset
 from core.errors import RavelError
@@ -194,7 +195,7 @@ def test_what_watches_and_starts_runs_does_without_torch():
         "core.training.launcher, core.training.estimate, core.dsae.config, lab.training.run_view"
     )
     script = f"import sys, {rooms}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=launcher.ROOT).returncode == 0
+    assert subprocess.run([sys.executable, "-c", script], cwd=jobs.ROOT).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "-rf", "x" * 101, "naïve run"])

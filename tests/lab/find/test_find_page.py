@@ -362,7 +362,7 @@ def test_a_large_corpus_is_embedded_by_a_process_of_its_own(find_page, monkeypat
     assert started == ["scenes"] and not page.exception and not hits(page)
     assert "6 of 15 clips embedded" in page.get("progress")[0].proto.text
 
-    state["now"] = Progress("failed", says="it ran out of memory")
+    state["now"] = Progress("failed", text="it ran out of memory")
     page.run()
     assert "it ran out of memory" in page.error[0].value
     page.button(key="find_again").click().run()

@@ -181,7 +181,7 @@ def test_umap_is_made_off_the_page_with_pca_shown_meanwhile(map_page, monkeypatc
     assert [(s.method, s.dimensions, s.seed) for s in started] == [("UMAP", 2, 0)]
     assert says(map_page, "PCA:") and len(sent(map_page)["panels"]) == 1
 
-    state["now"] = projection.Progress("failed", says="it ran out of memory")
+    state["now"] = projection.Progress("failed", text="it ran out of memory")
     map_page.run()
     assert "it ran out of memory" in map_page.error[0].value
     map_page.button(key="again_ts-dsae-plus").click().run()

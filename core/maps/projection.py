@@ -9,7 +9,6 @@ Letters: P points of D dimensions, Q queries that are not among them.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
@@ -220,6 +219,10 @@ def _project(arguments: list[str], report: jobs.Report) -> None:
     folder, space, settings = Path(arguments[0]), arguments[1], Settings(**json.loads(arguments[2]))
     points = _path(folder, space, settings).with_suffix(".npy")
     on_progress = functools.partial(report, text="Laying out the points")
+
+    def on_progress(part: float) -> None:
+        report(part, "Laying out the points")
+
     project(folder, space, _load(points), settings, on_progress)
     points.unlink(missing_ok=True)
 

@@ -231,10 +231,8 @@ def start_indexing(store: Path, checkpoint: Checkpoint) -> None:
 def indexing_progress(store: Path, checkpoint: Checkpoint) -> Progress:
     """How far that process is. Raises RavelError."""
     from core.contrastive import indexing
-    from core.contrastive.index import folder_of
 
-    opened = open_store(store)
-    return indexing.progress(folder_of(opened, checkpoint), len(opened))
+    return indexing.progress(open_store(store), checkpoint)
 
 
 def same_recording(store: Path, row: int) -> np.ndarray:

@@ -218,7 +218,6 @@ def _project(arguments: list[str], report: jobs.Report) -> None:
     """The process's work: one projection of the points that `start` has left beside it."""
     folder, space, settings = Path(arguments[0]), arguments[1], Settings(**json.loads(arguments[2]))
     points = _path(folder, space, settings).with_suffix(".npy")
-    on_progress = functools.partial(report, text="Laying out the points")
 
     def on_progress(part: float) -> None:
         report(part, "Laying out the points")

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.conftest import built_once
+
 RATE = 16_000
 
 
@@ -30,8 +32,10 @@ def melodies(tmp_path_factory):
     """A small dMelodies store: 24 melodies to train on, 6 to validate, their counterfactuals."""
     from core.data import dmelodies
 
-    folder = tmp_path_factory.mktemp("stores") / "dmelodies"
-    return dmelodies.build(folder, count=30, audio=False, workers=1, progress=False).path
+    def build(folder):
+        dmelodies.build(folder, count=30, audio=False, workers=1, progress=False)
+
+    return built_once(tmp_path_factory, "dmelodies", build)
 
 
 def whistle(rng, seconds=3.0):
@@ -63,5 +67,8 @@ def scenes(tmp_path_factory):
         soundfile.write(home / f"{number}.wav", 0.5 * wave / np.abs(wave).max(), RATE)
         rows.append(f"{number}.wav,{kind.__name__},{1 + number // 8}")
     (home / "metadata.csv").write_text("\n".join(rows) + "\n")
-    out = tmp_path_factory.mktemp("stores") / "scenes"
-    return folder.build(home, out, seconds=3.0, validation_fold="4", workers=1, progress=False).path
+
+    def build(out):
+        folder.build(home, out, seconds=3.0, validation_fold="4", workers=1, progress=False)
+
+    return built_once(tmp_path_factory, "scenes", build)

@@ -27,6 +27,7 @@ from core.errors import RavelError
 if TYPE_CHECKING:
     import torch
 
+    from core.maps.points import SystemMaps
     from core.training.config import RunConfig
     from core.training.engine import Task
 
@@ -154,7 +155,7 @@ class System:
         return self.maps_path is not None
 
     @property
-    def maps(self) -> Any:
+    def maps(self) -> SystemMaps:
         """The module that makes its maps. Raises RavelError for a system without maps."""
         if self.maps_path is None:
             with_maps = either(name for name, system in systems().items() if system.maps_path)

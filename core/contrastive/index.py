@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CHUNK = 64  # clips embedded between two writes
-PAIRS = 20_000  # by which it is told how near is near
+PAIRS = 20_000  # of clips, whose distances give the scale
 FILE = "index.npy"
 
 
@@ -114,17 +114,17 @@ def read(folder: Path) -> Index | None:
 def build(
     store: FeatureStore,
     checkpoint: Checkpoint,
-    told: Callable[[int, int], Any] | None = None,
+    on_progress: Callable[[int, int], Any] | None = None,
 ) -> Index:
     """The index of all clips of a store with audio, from its folder if it is there.
 
-    Every CHUNK is written as it is done, so a killed build goes on where it was; `told` hears of
-    clips done and clips in all. RavelError without audio, for a broken checkpoint, and where
-    nothing can be written.
+    Every CHUNK is written as it is done, so a killed build continues where it was. `on_progress`
+    takes how many clips are done, and how many there are. Raises RavelError without audio, for a
+    broken checkpoint, and where nothing can be written.
     """
     if not store.has_audio:
         raise RavelError(
-            f"{store.path} holds log-mels only, but an encoder hears sound: build it again with "
+            f"{store.path} holds log-mels only, but an encoder needs sound: build it again with "
             "its audio."
         )
     folder = folder_of(store, checkpoint)
@@ -133,7 +133,9 @@ def build(
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        whole = np.concatenate(list(_chunks(store, checkpoint, folder, told or _nobody)))
+        whole = np.concatenate(
+            list(_chunks(store, checkpoint, folder, on_progress or (lambda done, of: None)))
+        )
         _write(folder / FILE, unit(whole))
     except OSError as error:
         raise RavelError(f"{folder} cannot be written ({error.strerror}).") from error
@@ -159,11 +161,14 @@ def same_recording(store: FeatureStore, row: int) -> np.ndarray:
 
 
 def _chunks(
-    store: FeatureStore, checkpoint: Checkpoint, folder: Path, told: Callable[[int, int], Any]
+    store: FeatureStore,
+    checkpoint: Checkpoint,
+    folder: Path,
+    on_progress: Callable[[int, int], Any],
 ) -> Iterable[np.ndarray]:
     model: Embedder | None = None
     for number, first in enumerate(range(0, len(store), CHUNK)):
-        told(first, len(store))
+        on_progress(first, len(store))
         path = folder / f"chunk-{number:05d}.npy"
         rows = range(first, min(first + CHUNK, len(store)))
         part = _array(path)
@@ -173,7 +178,7 @@ def _chunks(
             unit(part)  # what is not finite is found at once
             _write(path, part)
         yield part
-    told(len(store), len(store))
+    on_progress(len(store), len(store))
 
 
 def _load(checkpoint: Checkpoint) -> Embedder:
@@ -208,7 +213,3 @@ def _write(path: Path, array: np.ndarray) -> None:
             np.save(file, array)
 
     replace(path, write)
-
-
-def _nobody(done: int, of: int) -> None:
-    """Nobody listens."""

@@ -5,7 +5,7 @@ N clips, D size of an embedding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from core.contrastive import index
 from core.maps import points as maps
-from core.maps.points import MAX_POINTS, sample_rows
+from core.maps.points import MAX_POINTS, OnProgress, SystemMaps, sample_rows
 
 if TYPE_CHECKING:
     from core.checkpoints.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SPACES = {"Embedding h": "h"}
 FORMAT = 1
-SOON = 128  # clips that are embedded while one waits: starting a process takes as long
+SOON = 128  # clips that are embedded at once: starting a process takes as long
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,12 @@ class StoreEmbeddings:
     rows: np.ndarray
     h: np.ndarray
 
+    @property
+    def in_use(self) -> None:
+        """An embedding has no prior to compare its dimensions with."""
+
     def points(self, space: str = "h") -> np.ndarray:
-        """What a map shows, [N, D]."""
+        """The points of a map, [N, D]."""
         return self.h
 
     def clips(self, space: str = "h") -> np.ndarray:
@@ -52,12 +56,12 @@ class StoreEmbeddings:
         return self.h[:, int(number) - 1].astype(float)
 
     def arrays(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        """What is known of some clips: rows, h."""
+        """Of some clips: rows, h."""
         return {"rows": self.rows[clips], "h": self.h[clips]}
 
 
 def figures(config: Mapping[str, Any], columns: Mapping[str, Any], space: str) -> list[str]:
-    """What is known of each point beside its labels: the dimensions of h."""
+    """The figures of each point beside its labels: the dimensions of h."""
     size = int(config.get("model", {}).get("embedding", 128))
     return [f"h {i + 1}" for i in range(size)]
 
@@ -97,7 +101,7 @@ def encode_store(
     checkpoint: Checkpoint,
     cache: Path,
     split: str | None = None,
-    progress: Callable[[int, int], Any] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> StoreEmbeddings:
     """The embeddings of a store's split (None: of all), from its index if that is there.
 
@@ -105,4 +109,10 @@ def encode_store(
     an empty split.
     """
     rows = sample_rows(store, split)
-    return StoreEmbeddings(rows, index.build(store, checkpoint, progress).h[rows])
+    return StoreEmbeddings(rows, index.build(store, checkpoint, on_progress).h[rows])
+
+
+if TYPE_CHECKING:  # what the registry hands out as a system's maps is checked to be one
+    from core.contrastive import maps as _module
+
+    _maps: SystemMaps = _module

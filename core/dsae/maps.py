@@ -5,10 +5,10 @@ Letters: N clips, T frames, K frames kept of each clip, P points, V and Z sizes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from core.errors import RavelError
 from core.files import write_npz
 from core.jobs import Job, Progress
 from core.maps import points as maps
-from core.maps.points import MAX_POINTS, sample_rows
+from core.maps.points import MAX_POINTS, OnProgress, SystemMaps, sample_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,18 +26,13 @@ if TYPE_CHECKING:
     from core.data.store import FeatureStore
     from core.dsae.latents import Disentangler
 
-Space = Literal["v", "z", "frames"]
-SPACES: dict[str, Space] = {
-    "Global v": "v",
-    "Local z, mean": "z",
-    "Local z, frames": "frames",
-}
+SPACES = {"Global v": "v", "Local z, mean": "z", "Local z, frames": "frames"}
 FORMAT = 1
-SOON = 1000  # clips that are encoded while one waits: starting a process takes as long
+SOON = 1000  # clips that are encoded at once: starting a process takes as long
 MAX_FRAMES = 24  # kept of each clip
 CHUNK = 256  # clips encoded between two writes
 BATCH = 32
-AUDIBLE = 7.0  # nats, 30 dB: quieter frames have no say in a clip's loudest band
+AUDIBLE = 7.0  # nats, 30 dB: quieter frames do not count for a clip's loudest band
 PITCH, TIME, BAND = "pitch (MIDI)", "time (s)", "loudest band (Hz)"
 
 
@@ -57,31 +52,29 @@ class StoreLatents:
     band: np.ndarray
     frame_band: np.ndarray
 
-    def points(self, space: Space) -> np.ndarray:
-        """What a map shows: v [N, V], z [N, Z], or every kept frame's z [N * K, Z]."""
+    def points(self, space: str) -> np.ndarray:
+        """The points of a map: v [N, V], z [N, Z], or every kept frame's z [N * K, Z]."""
         if space == "frames":
             return self.frame_z.reshape(-1, self.frame_z.shape[-1])
         return self.v if space == "v" else self.z
 
-    def clips(self, space: Space) -> np.ndarray:
+    def clips(self, space: str) -> np.ndarray:
         """The clip of each point, numbers from 0 to N - 1, [P]."""
         per_clip = self.frames.shape[1] if space == "frames" else 1
         return np.repeat(np.arange(len(self.rows)), per_clip)
 
-    def seconds(self, space: Space) -> np.ndarray | None:
+    def seconds(self, space: str) -> np.ndarray | None:
         """When in its clip each point is [P], or None when points are whole clips."""
         return self.frames.ravel() * HOP_SECONDS if space == "frames" else None
 
-    def values(
-        self, name: str, space: Space, labels: Mapping[str, np.ndarray]
-    ) -> np.ndarray | None:
-        """One of `figures` for each point [P], NaN where it is not known, or None for another name;
-        `labels` are those of the clips, [N]."""
+    def values(self, name: str, space: str, labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """One of `figures` for each point [P], NaN where it is not defined, or None for another
+        name; `labels` are those of the clips, [N]."""
         frames = space == "frames"
         if name == PITCH and frames:
-            return known_pitch(labels, self.frames).ravel()
+            return true_pitch(labels, self.frames).ravel()
         if name == TIME and frames:
-            return self.seconds(space).astype(float)
+            return self.frames.ravel() * HOP_SECONDS
         if name == BAND:
             return (self.frame_band.ravel() if frames else self.band).astype(float)
         kind, _, number = name.partition(" ")
@@ -92,25 +85,25 @@ class StoreLatents:
         return x[:, int(number) - 1].astype(float) if int(number) <= x.shape[1] else None
 
     def arrays(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        """What is known of some clips: rows, v, z, frames, frame_z."""
+        """Of some clips: rows, v, z, frames, frame_z."""
         return {key: getattr(self, key)[clips] for key in ("rows", "v", "z", "frames", "frame_z")}
 
     @property
     def in_use(self) -> int:
-        """How many dimensions of v carry something, by their KL to the prior."""
+        """How many dimensions of v carry information, by their KL to the prior."""
         return int((self.v_kl.mean(0) > 0.02).sum())
 
 
-def figures(config: Mapping[str, Any], columns: Mapping[str, Any], space: Space) -> list[str]:
-    """What is known of each point beside its labels, whose names are the `columns`."""
+def figures(config: Mapping[str, Any], columns: Mapping[str, Any], space: str) -> list[str]:
+    """The figures of each point beside its labels, whose names are the `columns`."""
     frames, sizes = space == "frames", config.get("model", {})
     dims = [
         f"{kind} {i + 1}"
         for kind in (("z", "v") if frames else ("v", "z"))
         for i in range(int(sizes.get(f"{kind}_size", 16)))
     ]
-    knows_pitch = {"melody", "tonic", "octave", "scale"} <= set(columns)  # of dMelodies they do
-    return [*([PITCH] * knows_pitch + [TIME] if frames else []), BAND, *dims]
+    has_pitch = {"melody", "tonic", "octave", "scale"} <= set(columns)  # as dMelodies has
+    return [*([PITCH] * has_pitch + [TIME] if frames else []), BAND, *dims]
 
 
 def read(folder: Path) -> StoreLatents | None:
@@ -133,7 +126,7 @@ def is_there(
 
 
 def start(store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None) -> None:
-    """Encode in a process of its own, unless one is at it, which outlives the page that asked.
+    """Encode in a process of its own, unless one is at work; it outlives the page that started it.
 
     Raises RavelError where nothing can be written.
     """
@@ -159,20 +152,22 @@ def encode_store(
     checkpoint: Checkpoint,
     cache: Path,
     split: str | None = None,
-    progress: Callable[[int, int], Any] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> StoreLatents:
     """The latents of a store's split (None: of all), from `cache` if they are there.
 
     Of more than MAX_POINTS clips a seeded sample is taken. Every CHUNK is written as it is done, so
-    a killed encoding goes on where it was; `progress` hears of clips done and clips in all.
-    RavelError for an empty split, a broken checkpoint, latents that are not finite.
+    a killed encoding continues where it was. `on_progress` takes how many clips are done, and how
+    many there are. Raises RavelError for an empty split, a broken checkpoint, and latents that are
+    not finite.
     """
     folder = folder_of(store, checkpoint, cache, split)
     found = read(folder)
     if found is not None:
         return found
     rows = sample_rows(store, split)
-    parts = list(_chunks(store, checkpoint, rows, folder, progress or (lambda done, of: None)))
+    on_progress = on_progress or (lambda done, of: None)
+    parts = list(_chunks(store, checkpoint, rows, folder, on_progress))
     whole = StoreLatents(*(np.concatenate(of) for of in zip(*map(_arrays, parts), strict=True)))
     write_npz(folder / "latents.npz", **vars(whole))
     for leftover in folder.glob("chunk-*.npz"):
@@ -180,8 +175,8 @@ def encode_store(
     return whole
 
 
-def known_pitch(labels: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray:
-    """MIDI numbers of the notes that dMelodies' definition has in `frames` [N, K], NaN in rests."""
+def true_pitch(labels: Mapping[str, np.ndarray], frames: np.ndarray) -> np.ndarray:
+    """MIDI numbers of dMelodies' notes in `frames` [N, K], by their definition; NaN in rests."""
     from core.data import dmelodies
 
     slots = (frames * HOP_SECONDS / dmelodies.SLOT_SECONDS).astype(int)
@@ -198,11 +193,11 @@ def _chunks(
     checkpoint: Checkpoint,
     rows: np.ndarray,
     folder: Path,
-    progress: Callable[[int, int], Any],
+    on_progress: OnProgress,
 ) -> Iterator[StoreLatents]:
     kept, model = min(MAX_FRAMES, max(1, MAX_POINTS // len(rows))), None
     for number, start in enumerate(range(0, len(rows), CHUNK)):
-        progress(start, len(rows))
+        on_progress(start, len(rows))
         path = folder / f"chunk-{number:04d}.npz"
         part = _read(path)
         if part is None:
@@ -210,7 +205,7 @@ def _chunks(
             part = _encode(model, store, rows[start : start + CHUNK], kept)
             write_npz(path, **vars(part))
         yield part
-    progress(len(rows), len(rows))
+    on_progress(len(rows), len(rows))
 
 
 def _load(checkpoint: Checkpoint, folder: Path) -> Disentangler:
@@ -292,3 +287,9 @@ def _read(path: Path) -> StoreLatents | None:
             return StoreLatents(**{field.name: file[field.name] for field in fields(StoreLatents)})
     except (OSError, KeyError, ValueError, EOFError):  # missing or damaged: made again
         return None
+
+
+if TYPE_CHECKING:  # what the registry hands out as a system's maps is checked to be one
+    from core.dsae import maps as _module
+
+    _maps: SystemMaps = _module

@@ -1,8 +1,8 @@
-"""Points on a plane or in a room: PCA at once, UMAP by a process of its own that writes to disk.
+"""Points in two or three dimensions: PCA at once, UMAP in a process that writes to disk.
 
 python -m core.maps.projection FOLDER SPACE SETTINGS is that process; `start` runs it. A folder
-holds the projections of the same clips through one model, a space is which of its latents the
-points are.
+holds the projections of one model's encoding of the same clips; a space names which of its latents
+the points are.
 
 Letters: P points of D dimensions, Q queries that are not among them.
 """
@@ -25,9 +25,9 @@ from core.errors import RavelError
 from core.files import replace, write_npz
 from core.jobs import Files, Job, Progress
 
-JUDGED = 2000  # points on which trust is measured: it takes the square of their number
+JUDGED = 2000  # points that trustworthiness is measured on: its cost is quadratic in them
 LEAST = 4  # points that make a map
-NEAREST = 5  # points between which UMAP's map has a place for what it was not made of
+NEAREST = 5  # points whose median is the place of a query on a UMAP
 
 Metric = Literal["cosine", "euclidean"]
 
@@ -78,12 +78,12 @@ def pca(x: np.ndarray, dimensions: int) -> tuple[np.ndarray, list[float]]:
 
 
 def umap(
-    x: np.ndarray, settings: Settings, told: Callable[[float], None] | None = None
+    x: np.ndarray, settings: Settings, on_progress: Callable[[float], None] | None = None
 ) -> np.ndarray:
     """Points x [P, D] laid out by UMAP [P, dimensions] (McInnes, Healy and Melville 2018).
 
     scikit-learn's exact neighbours and a start from PCA make it several times cheaper. The same
-    seed gives the same map. `told` hears what part of the epochs is done.
+    seed gives the same map. `on_progress` takes the part of the epochs that is done.
     """
     from sklearn.neighbors import NearestNeighbors
     from umap import UMAP
@@ -102,7 +102,7 @@ def umap(
         n_jobs=1,
         precomputed_knn=(indices, distances),
         force_approximation_algorithm=True,
-        tqdm_kwds={"disable": told is None, "file": _Meter(told)},
+        tqdm_kwds={"disable": on_progress is None, "file": _Meter(on_progress)},
     )
     return layout.fit_transform(x).astype(np.float32)
 
@@ -127,7 +127,7 @@ def project(
     space: str,
     x: np.ndarray,
     settings: Settings,
-    told: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Projection:
     """The projection of the points x [P, D], made and kept in `folder` if it is not there yet.
 
@@ -142,7 +142,7 @@ def project(
     if settings.method == "PCA":
         points, about["explained"] = pca(x, settings.dimensions)
     else:
-        points = umap(x, settings, told)
+        points = umap(x, settings, on_progress)
     value, judged = trust(x, points, settings.neighbours)
     about |= {"trustworthiness": value, "judged": judged, "points": len(x)}
     _make(folder)
@@ -229,16 +229,16 @@ def _project(arguments: list[str], report: jobs.Report) -> None:
 class _Meter:
     """Where tqdm writes its bar: only the percentage is read."""
 
-    def __init__(self, told: Callable[[float], None] | None) -> None:
-        self.told = told
+    def __init__(self, on_progress: Callable[[float], None] | None) -> None:
+        self.on_progress = on_progress
 
     def write(self, text: str) -> None:
         found = re.search(r"(\d+)%", text)
-        if found and self.told:
-            self.told(int(found[1]) / 100)
+        if found and self.on_progress:
+            self.on_progress(int(found[1]) / 100)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Required of a file; nothing is buffered here."""
 
 
 def _load(path: Path) -> np.ndarray:

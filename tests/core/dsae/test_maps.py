@@ -77,7 +77,7 @@ def test_an_interrupted_encoding_goes_on_where_it_was(store, checkpoint, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        maps.encode_store(store, checkpoint, tmp_path, progress=interrupt)
+        maps.encode_store(store, checkpoint, tmp_path, on_progress=interrupt)
     done, encode = [], maps._encode
     monkeypatch.setattr(maps, "_encode", lambda *a: done.append(len(a[2])) or encode(*a))
     whole = maps.encode_store(store, checkpoint, tmp_path)
@@ -109,11 +109,11 @@ def test_a_frame_s_neighbours_are_of_other_clips(encoded):
 def test_the_pitch_of_frames_is_that_of_the_notes_they_lie_in():
     tune = dmelodies.melody(int(dmelodies.filtered_rows()[0]))
     frames = np.array([[2, 250]])  # 32 ms and 4 s: the filter leaves a note at either end
-    pitch = maps.known_pitch({"melody": np.array([str(tune.row)])}, frames - [[0, 3]])
+    pitch = maps.true_pitch({"melody": np.array([str(tune.row)])}, frames - [[0, 3]])
     assert pitch.tolist() == [[tune.pitches[0], tune.pitches[-1]]]
     rests = sorted(set(range(16)) - set(tune.slots))
     silent = np.array([[int((slot + 0.5) * 0.25 / maps.HOP_SECONDS) for slot in rests]])
-    assert np.isnan(maps.known_pitch({"melody": np.array([str(tune.row)])}, silent)).all()
+    assert np.isnan(maps.true_pitch({"melody": np.array([str(tune.row)])}, silent)).all()
 
 
 def test_points_can_be_coloured_by_what_the_model_knows_of_them(store, checkpoint, encoded):

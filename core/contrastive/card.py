@@ -1,4 +1,4 @@
-"""What a card says of an encoder of scenes."""
+"""The words of a card about an encoder of scenes."""
 
 from core.checkpoints.card import About
 from core.contrastive.config import ContrastiveConfig
@@ -14,19 +14,19 @@ MEANINGS = {
     "qbe_map": "query by example, mAP",
     "knn_accuracy": "accuracy of the five nearest training clips",
     "three_shot": "accuracy of prototypes of three clips a class",
-    "folds_accuracy": "accuracy of a shallow network, each fold left out in turn",
-    "supervised": "same encoder, taught by labels",
+    "folds_accuracy": "accuracy of a shallow network, cross-validated over folds",
+    "supervised": "same encoder, trained with labels",
     "untrained": "same encoder, untrained",
 }
 
 
 def about(config: ContrastiveConfig, name: str) -> About:
-    """What an encoder of this config is, and how it is used."""
+    """Describe an encoder with this config and show how to use it."""
     model, seen = config.model, config.views
     pair = seen.pair.replace("-", " against ")
     separators = ", ".join(f"`{separator}`" for separator in seen.separators)
     made = "" if seen.pair == "mixture-mixture" else f" Channels are made by {separators}."
-    text = f"""An encoder of sound scenes that learnt without labels (Fonseca et al., WASPAA 2021),
+    text = f"""An encoder of sound scenes, trained without labels (Fonseca et al., WASPAA 2021),
 by {config.stage(0)}, from views: {pair}.{made} An embedding `h` has {model.embedding} numbers.
 
 ```

@@ -1,4 +1,4 @@
-"""What may be set in learning from separated scenes, and the presets."""
+"""Settings of learning from separated scenes, and the presets."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,51 +19,54 @@ from core.training.config import RunConfig, Settings, Size, TrainingConfig, list
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
-# What may stand among the separators without having learnt anything.
+# Processors that may be named among the separators; they need no checkpoint.
 RANDOM = ("random-separator", "random-filter", "random-equaliser")
-HEARD: dict[str, float] = {"sample_rate": SAMPLE_RATE, **FRONT_END._asdict()}
+FRONT_END_SETTINGS: dict[str, float] = {"sample_rate": SAMPLE_RATE, **FRONT_END._asdict()}
 
 
 class ModelConfig(Settings):
     """The encoder and its two heads."""
 
     encoder: Literal["cnn14", "small"] = Field(
-        "cnn14", description="CNN14 of PANNs, or a strided one for CPUs"
+        "cnn14", description="CNN14 of PANNs, or a small strided CNN for CPUs"
     )
     width: Size = Field(32, description="channels of the small encoder's first layer")
     embedding: Size = Field(128, description="size of the embedding h")
     head: Size = Field(512, description="width of both heads' hidden layer")
-    projection: Size = Field(128, description="size of what similarity is measured in")
+    projection: Size = Field(
+        128, description="size of the projection that similarity is measured in"
+    )
 
 
 class ViewsConfig(Settings):
     """How the two views of a clip are made (section 2 of the paper)."""
 
     pair: Literal["mixture-mixture", "mixture-channel", "channel-channel"] = Field(
-        "mixture-channel", description="what the two views are"
+        "mixture-channel", description="the two views of a clip"
     )
     separators: Names = Field(
         ("separator-scenes",),
         description="separation checkpoints, or random-separator, random-filter, random-equaliser; "
-        "one is drawn for each example",
+        "one is drawn per example",
     )
     random_pool: PositiveInt = Field(
-        1_000, description="how many random separators or filters there are; a batch draws one"
+        1_000, description="number of random separators or filters; each batch draws one"
     )
-    frames: int = Field(96, ge=32, description="frames of a patch, 10 ms each")
+    frames: int = Field(96, ge=32, description="frames per patch, 10 ms each")
     proximity: PositiveFloat | None = Field(
-        None, description="most seconds between the two patches, or none for the whole clip"
+        None,
+        description="maximum seconds between the two patches, or none for anywhere in the clip",
     )
-    specaugment: bool = Field(True, description="mask and warp the patches")
-    freq_masks: NonNegativeInt = Field(2, description="masks along frequency")
-    freq_width: NonNegativeInt = Field(10, description="most bands a mask hides")
-    time_masks: NonNegativeInt = Field(2, description="masks along time")
-    time_width: NonNegativeInt = Field(16, description="most frames a mask hides")
-    warp: NonNegativeInt = Field(4, description="most frames that time is warped by")
+    specaugment: bool = Field(True, description="mask and warp the patches (SpecAugment)")
+    freq_masks: NonNegativeInt = Field(2, description="frequency masks per patch")
+    freq_width: NonNegativeInt = Field(10, description="maximum bands per mask")
+    time_masks: NonNegativeInt = Field(2, description="time masks per patch")
+    time_width: NonNegativeInt = Field(16, description="maximum frames per mask")
+    warp: NonNegativeInt = Field(4, description="maximum time warp, in frames")
 
 
 class ObjectiveConfig(Settings):
-    """What is minimised: similarity maximisation, coincidence prediction, or both."""
+    """The objective: similarity maximisation, coincidence prediction, or both."""
 
     similarity: NonNegativeFloat = Field(1.0, description="weight of similarity maximisation")
     coincidence: NonNegativeFloat = Field(1.0, description="weight of coincidence prediction")
@@ -72,15 +75,15 @@ class ObjectiveConfig(Settings):
     @model_validator(mode="after")
     def _something(self) -> "ObjectiveConfig":
         if not (self.similarity or self.coincidence):
-            raise ValueError("one of objective.similarity and objective.coincidence must weigh")
+            raise ValueError("objective.similarity or objective.coincidence must be above 0")
         return self
 
 
 class DataConfig(Settings):
-    """What it is trained on."""
+    """The training data."""
 
     store: str = Field("data/scenes", description="folder of a feature store with its audio")
-    factor: str = Field("label", description="label column of the probe; never trained on")
+    factor: str = Field("label", description="label column for the probe; never used for training")
 
 
 class ContrastiveConfig(RunConfig):
@@ -91,8 +94,8 @@ class ContrastiveConfig(RunConfig):
     views: ViewsConfig = ViewsConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     data: DataConfig = DataConfig()
-    # Kept with the weights, which are of no use to another front end; not to be chosen.
-    front_end: dict[str, float] = HEARD
+    # Saved with the weights, which only work with this front end; not meant to be changed.
+    front_end: dict[str, float] = FRONT_END_SETTINGS
     training: TrainingConfig = TrainingConfig(
         steps=100_000,
         batch_size=128,
@@ -107,9 +110,9 @@ class ContrastiveConfig(RunConfig):
     @field_validator("front_end")
     @classmethod
     def _the_same(cls, value: dict[str, float]) -> dict[str, float]:
-        for name in {**HEARD, **value}:
-            if value.get(name) != HEARD.get(name):
-                raise ValueError(f"its {name} should be {HEARD.get(name)}")
+        for name in {**FRONT_END_SETTINGS, **value}:
+            if value.get(name) != FRONT_END_SETTINGS.get(name):
+                raise ValueError(f"its {name} should be {FRONT_END_SETTINGS.get(name)}")
         return value
 
     def stage(self, step: int) -> str:
@@ -118,11 +121,11 @@ class ContrastiveConfig(RunConfig):
         return " and ".join(names)
 
     def shortened(self, steps: int) -> dict[str, Any]:
-        """Changes that leave so many steps."""
+        """Changes that shorten training to so many steps."""
         return {"training.steps": steps}
 
 
-# Values laid over the defaults. What the paper's slides do not tell (temperature, batch size,
+# Values laid over the defaults. What the paper's slides leave open (temperature, batch size,
 # optimiser, head widths, masks) is a choice of this project.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},

@@ -1,4 +1,4 @@
-"""What a card says of TS-DSAE and its baselines."""
+"""The words of a card about TS-DSAE and its baselines."""
 
 from core.checkpoints.card import About
 from core.dsae.config import DsaeConfig
@@ -22,13 +22,13 @@ EMBEDDINGS = {"crepe_tiny": "CREPE tiny", "crepe_full": "CREPE full", "vggish": 
 
 
 def _by_factor(meanings: dict[str, str]) -> dict[str, str]:
-    """Figures of the model's own factor, and those of further ones."""
+    """Scores of the model's own factor, and the same for each further factor."""
     more = {f"{k}_{factor}": f"{v}, {factor}" for factor in FACTORS for k, v in meanings.items()}
     return meanings | more
 
 
-def _heard() -> dict[str, str]:
-    """What is heard by each network: pitch, and distances by its embedding."""
+def _by_network() -> dict[str, str]:
+    """Scores computed by each pitch or embedding network: pitch accuracy and Fréchet distances."""
     found = {}
     for key, by in EMBEDDINGS.items():
         for kind, clips in CLIPS.items() if key != "vggish" else ():
@@ -37,87 +37,89 @@ def _heard() -> dict[str, str]:
         found[f"fad_{key}"] = f"FAD to originals, reconstruction, by {by}"
         found[f"fad_round_trip_{key}"] = f"FAD to originals, {CLIPS['round_trip']}, by {by}"
         found[f"fad_resynthesised_{key}"] = f"FAD to round trips, reconstruction, by {by}"
-        found[f"fad_frames_{key}"] = f"frames in FAD by {by}, which grows as they get fewer"
+        found[f"fad_frames_{key}"] = f"frames in FAD by {by} (FAD grows as they get fewer)"
     return found
 
 
 def _swaps_of_factors() -> dict[str, str]:
     """Swaps whose target differs in some of the factors that v carries (the paper's figure 7)."""
-    cases = {"rebuilt": "rebuilt clips told as the original's in"}
+    cases = {"rebuilt": "reconstructions recognised as the original in"}
     for moved in (("instrument",), ("octave",), ("instrument", "octave")):
-        words = f"swaps with another {' and '.join(moved)} told as the target's in"
+        words = f"swaps to another {' and '.join(moved)} recognised as the target in"
         cases[f"swap_{'_and_'.join(moved)}"] = words
-    told = {"instrument": "instrument", "octave": "octave", "all": "all factors"}
+    factors = {"instrument": "instrument", "octave": "octave", "all": "all factors"}
     return {
         f"{case}_told_{key}": f"{words} {what}"
         for case, words in cases.items()
-        for key, what in told.items()
+        for key, what in factors.items()
     }
 
 
-def _drawn() -> dict[str, str]:
-    """What comes out of the prior, beside real clips that go the same way to sound."""
+def _samples() -> dict[str, str]:
+    """Samples from the prior, and real clips resynthesised in the same way."""
     cases = {
-        "prior": "draws of v and z",
-        "prior_z": "draws of z, v of a clip",
+        "prior": "samples of v and z",
+        "prior_z": "samples of z, v of a clip",
         "real": "real clips",
     }
-    told = {
+    scores = {
         "voiced": "frames with a pitch",
         "in_scale": "pitched frames in the scale, within 50 cents",
-        "notes": "different notes a clip",
-        "confidence": "the separate judge's confidence in an instrument",
-        "agreement": "the judge names what v tells",
+        "notes": "different notes per clip",
+        "confidence": "confidence of the independent classifier",
+        "agreement": "classifier agrees with the instrument predicted from v",
     }
     found = {
-        f"{case}_{key}": f"{of}: {what}" for case, of in cases.items() for key, what in told.items()
+        f"{case}_{key}": f"{of}: {what}"
+        for case, of in cases.items()
+        for key, what in scores.items()
     }
-    return found | {"chance_in_scale": "any pitch in the scale's range: in the scale"}
+    return found | {"chance_in_scale": "share of pitches in the scale by chance"}
 
 
 MEANINGS = {
     "clips": "validation clips",
-    "mse": "squared error of the reconstruction, a bin",
+    "mse": "squared error of the reconstruction, per bin",
     **_by_factor({f"f1_{kind}": f"macro-F1, {CLIPS[kind]}" for kind in SWAPS}),
     **_by_factor(
         {
-            f"judge_{kind}": f"macro-F1 by a separate judge, {CLIPS[kind]}"
+            f"judge_{kind}": f"macro-F1 by an independent classifier, {CLIPS[kind]}"
             for kind in ("original", *SWAPS)
         }
     ),
     **_by_factor({"leak_z": "leak: macro-F1 of a linear probe on time-averaged z"}),
     "leak_v_notes": "leak: R² of the notes by a linear probe on v",
     "leak_v_pitch": "leak: R² of a clip's pitch by a linear probe on v",
-    "heard_clips": "validation clips that were listened to",
+    "heard_clips": "validation clips resynthesised",
     "route": "route from log-mels to sound",
     "pitch_reference": "reference of pitch accuracy (raw, 50 cents)",
-    **_heard(),
-    "counterfactual_error": "squared error of a swap to the true rendering, a bin",
+    **_by_network(),
+    "counterfactual_error": "squared error of a swap to the true rendering, per bin",
     "counterfactual_closer": "swaps nearer to the true rendering than to the original",
     **_swaps_of_factors(),
-    **_drawn(),
+    **_samples(),
     "active_v": "dimensions of v in use",
     "active_z": "dimensions of z in use",
     "kl_v": "KL of v to N(0, I), nats",
     "kl_v_dimensions": "KL of v by dimension, nats",
-    "kl_z": "KL of z to its prior, nats a frame",
-    "kl_z_dimensions": "KL of z by dimension, nats a frame",
+    "kl_z": "KL of z to its prior, nats per frame",
+    "kl_z_dimensions": "KL of z by dimension, nats per frame",
     "melody": "melody kept (raw pitch accuracy, CREPE tiny, 50 cents)",
     "own_encoder": "instrument by the model's own encoder (macro-F1)",
-    "judge": "instrument by a judge of real and rendered sound (macro-F1)",
-    "real_judge": "instrument by a judge of real sound only (macro-F1)",
+    "judge": "instrument by a classifier trained on real and rendered sound (macro-F1)",
+    "real_judge": "instrument by a classifier trained on real sound only (macro-F1)",
     "fad": "FAD to the recordings, by CREPE tiny",
-    "pairs": "swaps, every pair both ways",
+    "pairs": "swaps (every pair, both ways)",
     "duets": "real duets, separated",
-    "separator": "separated by",
+    "separator": "separator",
     "si_snri": "SI-SNR improvement of the channels, dB",
-    "recognised_stems_1": "stems: instrument the likeliest by v",
-    "recognised_stems_3": "stems: instrument among the three likeliest by v",
-    "recognised_channels_1": "channels: instrument the likeliest by v",
-    "recognised_channels_3": "channels: instrument among the three likeliest by v",
+    "recognised_stems_1": "stems: instrument most likely by v",
+    "recognised_stems_3": "stems: instrument among the three most likely by v",
+    "recognised_channels_1": "channels: instrument most likely by v",
+    "recognised_channels_3": "channels: instrument among the three most likely by v",
     "leak_z_stems": "stems: macro-F1 of a linear probe on time-averaged z",
     "leak_z_channels": "channels: macro-F1 of a linear probe on time-averaged z",
-    "rebuilt": "channel, rebuilt",
+    "rebuilt": "channel, reconstructed",
     "exchanged": "channel with the other channel's instrument",
     "preset": "channel with the mean of the other's instrument",
     "stems exchanged": "stem with the other stem's instrument",
@@ -125,11 +127,11 @@ MEANINGS = {
 
 
 def about(config: DsaeConfig, name: str) -> About:
-    """What a model of this config is, and how it is used."""
+    """Describe a model with this config and show how to use it."""
     model, kind = config.model, NAMES[config.objective.variant]
     text = f"""{kind[0].upper()}{kind[1:]} (Luo, Ewert and
 Dixon, IJCAI 2022). It splits four seconds of one instrument into a global latent `v`
-({model.v_size} numbers: the instrument) and local latents `z` ({model.z_size} numbers a frame of
+({model.v_size} numbers: the instrument) and local latents `z` ({model.z_size} numbers per frame of
 16 ms: the melody). Posterior {model.posterior}, decoder {model.decoder}, {model.hidden} units wide.
 
 ```python

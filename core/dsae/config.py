@@ -1,4 +1,4 @@
-"""What may be set in TS-DSAE and its baselines, and the presets."""
+"""Settings of TS-DSAE and its baselines, and the presets."""
 
 from typing import Any, Literal
 
@@ -17,30 +17,30 @@ class ModelConfig(Settings):
     )
     decoder: Literal["framewise", "recurrent", "convolutional"] = Field(
         "framewise",
-        description="an MLP on each frame, the enriched bidirectional LSTM, or an MLP that sees "
-        "the frames around each one too",
+        description="an MLP on each frame, the enriched bidirectional LSTM, or an MLP on each "
+        "frame and its neighbours",
     )
     v_size: Size = Field(16, description="size of the global latent v")
     z_size: Size = Field(16, description="size of each local latent z")
     hidden: Size = Field(64, description="width of encoders and decoder")
     floor: float = Field(
-        -40.0, description="log-mels below are raised to it; digital silence is at -36"
+        -40.0, description="lower limit of the log-mels; digital silence is at -36"
     )
     prior_hidden: Size = Field(32, description="width of the transition prior's LSTM")
     decorrelate: bool = Field(
         False,
-        description="take off z what v tells of its mean over a clip, by linear regression: less "
-        "of the instrument is left in z",
+        description="remove from z the part of its clip mean that v predicts linearly; this leaves "
+        "less of the instrument in z",
     )
     ridge: PositiveFloat = Field(
         0.01,
-        description="of that regression: what a dimension of v tells whose variance is below this "
-        "is left in z",
+        description="ridge of that regression: dimensions of v with a variance below this have "
+        "little effect",
     )
 
 
 class ObjectiveConfig(Settings):
-    """Which of the four models is trained, and what each loss term weighs."""
+    """Which of the four models is trained, and the weight of each loss term."""
 
     variant: Variant = Field(
         "ts-dsae", description="the baselines DSAE, DSAE-f, TS-DSAE without swap terms, or TS-DSAE"
@@ -51,20 +51,20 @@ class ObjectiveConfig(Settings):
     stage1_steps: int = Field(5_700, ge=0, description="steps of constrained training")
     kl_z: NonNegativeFloat = Field(1.0, description="weight of the local KL")
     kl_v: NonNegativeFloat = Field(1.0, description="weight of the global KL")
-    z_gswap: NonNegativeFloat = Field(1.0, description="weight: z unmoved by a global swap")
+    z_gswap: NonNegativeFloat = Field(1.0, description="weight: z unchanged by a global swap")
     v_gswap: NonNegativeFloat = Field(1.0, description="weight: v follows a global swap")
-    v_lswap: NonNegativeFloat = Field(1.0, description="weight: v unmoved by a local swap")
+    v_lswap: NonNegativeFloat = Field(1.0, description="weight: v unchanged by a local swap")
     z_lswap: NonNegativeFloat = Field(1.0, description="weight: z follows a local swap")
 
 
 class DataConfig(Settings):
-    """What the model is trained on."""
+    """The training data."""
 
     store: str = Field("data/dmelodies", description="folder of a feature store")
     crop: PositiveInt | None = Field(
         None, description="frames of a random crop for each training clip, or none for all"
     )
-    factor: str = Field("instrument", description="label column that v should carry")
+    factor: str = Field("instrument", description="label column that v should represent")
 
 
 class DsaeConfig(RunConfig):
@@ -83,7 +83,7 @@ class DsaeConfig(RunConfig):
         return "constrained" if step < self.objective.stage1_steps else "informed"
 
     def shortened(self, steps: int) -> dict[str, Any]:
-        """Changes that leave each stage that this config reaches with so many steps."""
+        """Changes that shorten each stage this config reaches to so many steps."""
         reached = {self.stage(0), self.stage(self.training.steps - 1)}
         first = steps if "constrained" in reached else 0
         return {"training.steps": steps * len(reached), "objective.stage1_steps": first}
@@ -92,8 +92,8 @@ class DsaeConfig(RunConfig):
 # Values laid over the defaults, which are the paper's: 4,000 epochs of 19 steps, C = 300 epochs.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
-    # Whole clips in small batches: most updates for the time, where the step costs what its frames
-    # cost. Crops are cheaper still, but learn a worse prior and stay behind.
+    # Whole clips in small batches: the most updates for the time, since a step costs what its
+    # frames cost. Crops are cheaper still, but learn a worse prior and score lower.
     "quick": {
         "objective": {"stage1_steps": 600},
         "training": {
@@ -106,7 +106,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "patience": None,
         },
     },
-    # Beyond the paper: see checkpoints/results/plus.toml for what each part brings.
+    # Beyond the paper: checkpoints/results/plus.toml says what each part contributes.
     "ts-dsae-plus": {
         "model": {"hidden": 96, "decoder": "convolutional", "decorrelate": True},
         "objective": {"stage1_steps": 600},
@@ -120,8 +120,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "patience": None,
         },
     },
-    # For the many-instrument corpus: wider, silence cut off, two seconds of each clip at a time. A
-    # larger z or more steps rebuild better, but then more of the instrument stays in z.
+    # For the corpus of many instruments: wider, with silence clipped, two seconds of each clip at a
+    # time. A larger z or more steps reconstruct better, but leave more of the instrument in z.
     "instruments": {
         "model": {"hidden": 256, "floor": -12.0},
         "objective": {"stage1_steps": 1_000},
@@ -136,9 +136,9 @@ PRESETS: dict[str, dict[str, Any]] = {
             "patience": None,
         },
     },
-    # The lab's own model: the same corpus, what v tells taken off z, and longer, since more steps
-    # leave no more of the instrument in z then. The convolutional decoder is left out: here more
-    # goes through z with it, and fewer swaps are heard as the other instrument.
+    # The lab's own model: the same corpus with z decorrelated from v, and trained longer, since
+    # more steps then leave no more of the instrument in z. Not with the convolutional decoder: on
+    # this corpus z carries more with it, and fewer swaps are recognised as the other instrument.
     "instruments-plus": {
         "model": {"hidden": 256, "floor": -12.0, "decorrelate": True, "ridge": 0.1},
         "objective": {"stage1_steps": 1_500},
@@ -157,7 +157,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Values of the named preset. Raises RavelError naming the presets there are."""
+    """Values of a preset by name. Raises RavelError naming the presets if there is none."""
     from core.errors import RavelError
 
     if name not in PRESETS:

@@ -1,4 +1,4 @@
-"""What a card says of a separator."""
+"""The words of a card about a separator."""
 
 from core.checkpoints.card import About
 from core.separation.config import SeparationConfig
@@ -9,9 +9,9 @@ METHODS = {
     "pit": "by permutation invariant training, with the mixed clips as supervision",
 }
 MEANINGS = {
-    "over_nmf": "SI-SNR improvement beyond that of NMF, mixture by mixture, mean of 2 sources, dB",
+    "over_nmf": "SI-SNR improvement over that of NMF, mean over mixtures of 2, dB",
     "mixtures": "held-out mixtures of two to four sources",
-    "single_sources": "single sources, put in as they are",
+    "single_sources": "single sources, given as input unmixed",
     **{
         f"si_snri_{n}_{kind}": f"SI-SNR improvement, mixtures of {n}: {kind}, dB"
         for n in (2, 3, 4)
@@ -27,9 +27,9 @@ MEANINGS = {
         for kind in ("median", "mean")
     },
     "under": "inputs with fewer active channels than sources (under-separated)",
-    "equal": "inputs with as many",
-    "over": "inputs with more (over-separated)",
-    "nothing": "nothing done",
+    "equal": "inputs with as many active channels as sources",
+    "over": "inputs with more active channels than sources (over-separated)",
+    "nothing": "no separation",
     "nmf": "NMF, clustered",
     "oracle-grouped nmf": "NMF, grouped by an oracle",
     "ideal ratio mask": "ideal ratio mask (oracle)",
@@ -37,11 +37,11 @@ MEANINGS = {
 
 
 def about(config: SeparationConfig, name: str) -> About:
-    """What a separator of this config is, and how it is used."""
+    """Describe a separator with this config and show how to use it."""
     model = config.model
     milliseconds = f"{model.window / 16:g}/{model.hop / 16:g} ms"
     text = f"""A TDCN++ separator (Kavalerov et al., WASPAA 2019) trained
-{METHODS[config.objective.method]}. It takes a mixture apart into {model.channels} channels that add
+{METHODS[config.objective.method]}. It separates a mixture into {model.channels} channels that add
 up to it. Frames of {milliseconds}, {model.basis} basis functions, bottleneck {model.bottleneck},
 hidden {model.hidden}, {model.blocks} blocks x {model.repeats} repeats.
 

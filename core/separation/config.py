@@ -1,4 +1,4 @@
-"""What may be set in a MixIT separator, and the presets."""
+"""Settings of a MixIT separator, and the presets."""
 
 from typing import Any, Literal
 
@@ -10,22 +10,23 @@ from core.training.config import RunConfig, Settings, Size, TrainingConfig
 class ModelConfig(Settings):
     """Sizes and forms of TDCN++."""
 
-    channels: int = Field(2, ge=2, le=16, description="channels that come out, M")
+    channels: int = Field(2, ge=2, le=16, description="output channels, M")
     transform: Literal["learned", "stft"] = Field(
         "learned", description="a learned basis, or masks on the short-time Fourier transform"
     )
     window: Size = Field(40, description="samples of an analysis frame")
-    hop: Size = Field(20, description="samples between frames; what a step costs")
+    hop: Size = Field(20, description="samples between frames; a smaller hop makes training slower")
     basis: Size = Field(256, description="learned basis functions, N (not for stft)")
-    bottleneck: Size = Field(256, description="width between the blocks, B")
+    bottleneck: Size = Field(256, description="width between blocks, B")
     hidden: Size = Field(512, description="width inside a block, H")
     blocks: int = Field(
-        8, ge=1, le=32, description="blocks of dilations 1, 2, 4, ... in a repeat, X"
+        8, ge=1, le=32, description="blocks per repeat, with dilations 1, 2, 4, ..., X"
     )
-    repeats: int = Field(4, ge=1, le=32, description="repeats of them, R")
-    skips: bool = Field(True, description="long residual connections between the repeats")
+    repeats: int = Field(4, ge=1, le=32, description="repeats, R")
+    skips: bool = Field(True, description="long residual connections between repeats")
     consistency: Literal["learned", "energy", "uniform", "none"] = Field(
-        "learned", description="how the channels share what is missing to the mixture"
+        "learned",
+        description="how the residual (mixture minus sum of channels) is shared among channels",
     )
 
     @model_validator(mode="after")
@@ -38,21 +39,24 @@ class ModelConfig(Settings):
 
 
 class ObjectiveConfig(Settings):
-    """What is minimised."""
+    """The objective."""
 
     method: Literal["mixit", "pit"] = Field(
-        "mixit", description="mixture invariant, or supervised by the two clips as sources"
+        "mixit",
+        description="mixture invariant, or permutation invariant with the two clips as sources",
     )
-    snr_max: PositiveFloat = Field(30.0, description="dB beyond which a channel is good enough")
+    snr_max: PositiveFloat = Field(
+        30.0, description="SNR in dB above which the loss stops improving"
+    )
 
 
 class DataConfig(Settings):
-    """What the mixtures of mixtures are made of."""
+    """The clips that mixtures of mixtures are made of."""
 
     store: str = Field("data/scenes", description="folder of a feature store with its audio")
     seconds: PositiveFloat = Field(10.0, description="length of the random excerpts")
     level_spread: NonNegativeFloat = Field(
-        2.5, description="dB by which a clip's level is drawn up or down"
+        2.5, description="range in dB of each clip's random gain, up or down"
     )
     factor: str = Field("label", description="label column that names the sources in samples")
 
@@ -80,14 +84,14 @@ class SeparationConfig(RunConfig):
         return self.objective.method
 
     def shortened(self, steps: int) -> dict[str, Any]:
-        """Changes that leave so many steps."""
+        """Changes that shorten training to so many steps."""
         return {"training.steps": steps, "training.snapshots": ()}
 
 
 # Values laid over the defaults: the released recipe, and the paper's last step.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
-    # For two CPU cores: what a step costs is its frames, so the hop is 8 ms instead of 1.25.
+    # For two CPU cores: a step costs what its frames cost, so the hop is 8 ms instead of 1.25.
     "small": {
         "model": {
             "window": 256,
@@ -110,7 +114,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "snapshots": (0, 500, 5_000, 28_000),
         },
     },
-    # For instruments playing together: their partials lie closer than 16 ms can tell apart.
+    # For instruments playing together: windows of 16 ms cannot resolve their partials.
     "duets": {
         "model": {
             "transform": "stft",
@@ -134,7 +138,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "snapshots": (0, 500, 5_000, 12_000),
         },
     },
-    # For tests and a first look: a minute.
+    # For tests and a first look: trains in a minute.
     "tiny": {
         "model": {
             "window": 256,

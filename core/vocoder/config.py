@@ -1,4 +1,4 @@
-"""What may be set in a vocoder, and the presets."""
+"""Settings of a vocoder, and the presets."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,17 +6,17 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt, mode
 
 from core.training.config import RunConfig, Settings, Size, TrainingConfig, listed
 
-ROUNDS = 10  # of Griffin-Lim after the network: they take what is left of the log-mel's error
+ROUNDS = 10  # of Griffin-Lim after the network, to reduce what remains of the log-mel error
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
 
 class ModelConfig(Settings):
     """Sizes of the network."""
 
-    width: Size = Field(256, description="channels between the blocks")
+    width: Size = Field(256, description="channels between blocks")
     hidden: Size = Field(768, description="width inside a block")
-    blocks: int = Field(8, ge=1, le=32, description="ConvNeXt blocks, one after the other")
-    kernel: int = Field(7, ge=1, le=31, description="frames a block sees at once, an odd number")
+    blocks: int = Field(8, ge=1, le=32, description="number of ConvNeXt blocks")
+    kernel: int = Field(7, ge=1, le=31, description="kernel size in frames, an odd number")
 
     @model_validator(mode="after")
     def _odd(self) -> "ModelConfig":
@@ -26,38 +26,38 @@ class ModelConfig(Settings):
 
 
 class ObjectiveConfig(Settings):
-    """What each loss term weighs."""
+    """The weight of each loss term."""
 
     magnitude: NonNegativeFloat = Field(1.0, description="weight: log magnitudes")
     convergence: NonNegativeFloat = Field(1.0, description="weight: spectral convergence")
     advance: NonNegativeFloat = Field(2.0, description="weight: phase from frame to frame")
     delay: NonNegativeFloat = Field(1.0, description="weight: phase from bin to bin")
     noise_share: float = Field(
-        0.1, ge=0, lt=1, description="share of the steps, the last, that learn only what is noise"
+        0.1, ge=0, lt=1, description="final share of the steps that train only the noise head"
     )
 
 
 class DataConfig(Settings):
-    """What the vocoder hears."""
+    """The training data."""
 
     store: str = Field("data/duets", description="folder of a feature store with its audio")
-    more: Names = Field((), description="folders of further stores with audio, or none")
-    crop: PositiveInt = Field(64, description="frames of a random excerpt of each clip")
+    more: Names = Field((), description="folders of more feature stores with audio, or none")
+    crop: PositiveInt = Field(64, description="frames of the random excerpt taken from each clip")
     quietest: NonNegativeFloat = Field(
-        12.0, description="dB by which excerpts are turned down at most, at random"
+        12.0, description="maximum random attenuation of an excerpt, in dB"
     )
     models: Names = Field(
         (),
-        description="MODEL=STORE, ...: what disentangling checkpoints rebuild of the clips of one "
-        "of the stores is learnt from, too; or none",
+        description="MODEL=STORE, ...: also train on the reconstructions that these disentangling "
+        "checkpoints make of clips of these stores; or none",
     )
     rebuilt: float = Field(
-        0.3, ge=0, le=1, description="share of these clips' excerpts that are rebuilt ones"
+        0.3, ge=0, le=1, description="share of these clips' excerpts that use a reconstruction"
     )
-    rebuilt_clips: PositiveInt = Field(800, description="clips that each model rebuilds")
+    rebuilt_clips: PositiveInt = Field(800, description="clips that each model reconstructs")
 
     @model_validator(mode="after")
-    def _known(self) -> "DataConfig":
+    def _check_models(self) -> "DataConfig":
         for entry in self.models:
             name, _, store = entry.rpartition("=")
             if not name or store not in (self.store, *self.more):
@@ -94,16 +94,16 @@ class VocoderConfig(RunConfig):
     )
 
     def stage(self, step: int) -> str:
-        """`spectra`, then `noise`, in which all but what is said of noise stays as it is."""
+        """`spectra`, then `noise`, which trains the noise head alone."""
         return "spectra" if step < self.spectra_steps else "noise"
 
     @property
     def spectra_steps(self) -> int:
-        """How many steps the first stage has."""
+        """The number of steps in the first stage."""
         return self.training.steps - round(self.objective.noise_share * self.training.steps)
 
     def shortened(self, steps: int) -> dict[str, Any]:
-        """Changes that leave each stage that this config reaches with so many steps."""
+        """Changes that shorten each stage this config reaches to so many steps."""
         both = self.spectra_steps < self.training.steps
         return {
             "training.steps": 2 * steps if both else steps,

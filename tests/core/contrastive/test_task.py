@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core import registry
-from core.contrastive.config import HEARD, ContrastiveConfig
+from core.contrastive.config import FRONT_END_SETTINGS, ContrastiveConfig
 from core.errors import RavelError
 from core.training.config import merge
 from core.training.engine import train
@@ -113,7 +113,7 @@ def test_labels_are_for_the_probe_alone(tiny, scenes, tmp_path):
 
 def test_a_config_keeps_its_front_end_and_refuses_another(tiny):
     values = tiny().model_dump()
-    assert values["front_end"] == HEARD
+    assert values["front_end"] == FRONT_END_SETTINGS
     assert ContrastiveConfig.parse(values) == tiny()
     for change in ({"sample_rate": 44_100}, {"bands": 80}, {"power": 2.0}):
         with pytest.raises(RavelError, match=f"front_end.*its {next(iter(change))} should be"):
@@ -121,7 +121,7 @@ def test_a_config_keeps_its_front_end_and_refuses_another(tiny):
 
 
 def test_settings_that_cannot_be_are_named(tiny):
-    with pytest.raises(RavelError, match="must weigh"):
+    with pytest.raises(RavelError, match="must be above 0"):
         tiny(**{"objective.similarity": 0, "objective.coincidence": 0})
     with pytest.raises(RavelError, match=r"views\.frames"):
         tiny(**{"views.frames": 16})

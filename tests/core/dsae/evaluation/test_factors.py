@@ -192,5 +192,5 @@ def test_every_score_has_its_words(store):
     names = factors.factor_swaps(model, store, factors=["instrument", "octave"])
     assert len({MEANINGS[name] for name in names}) == len(names) == 12
     assert MEANINGS["swap_instrument_and_octave_told_octave"] == (
-        "swaps with another instrument and octave told as the target's in octave"
+        "swaps with another instrument and octave recognised as the target in octave"
     )

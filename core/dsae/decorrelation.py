@@ -1,41 +1,49 @@
-"""What v tells of the local latents, so that it can be taken off them.
+"""Removes from the local latents what v predicts of them.
 
-A linear probe that is given the mean of z over a clip finds the instrument there even if a swap
-does not: the smallest offset is enough. v knows the instrument, without a label. So what v tells of
-that mean, by linear regression, is subtracted from all the clip's z; what is left is uncorrelated
-with v, and a linear probe that looks for what v carries finds nothing (least squares then has no
-slope, as in concept erasure, Belrose et al. 2023).
+A linear probe on the mean of z over a clip finds the instrument even if a swap does not reveal it:
+the smallest offset is enough. v represents the instrument without labels. So the prediction of that
+mean from v, by linear regression, is subtracted from all z of the clip; the rest is uncorrelated
+with v, and a linear probe for what v represents finds nothing (least squares then has no slope, as
+in concept erasure, Belrose et al. 2023).
 """
 
 import torch
 from torch import Tensor, distributed, nn
 
-SHARE = 0.005  # weight of a new batch in the running moments, once there are 1 / SHARE
+SHARE = 0.005  # weight of a new batch in the running moments, after the first 1 / SHARE batches
 
 
 class Regression(nn.Module):
     """A ridge regression from v [V] to the mean of z over a clip [Z].
 
-    While training it follows running moments of the batches; `fit` makes it exact. `ridge` is a
-    variance: what a dimension of v tells that varies less is left in z.
+    During training it follows running moments of the batches; `fit` makes it exact. `ridge` is a
+    variance: dimensions of v that vary less have little effect.
     """
+
+    seen: Tensor  # batches so far
+    v: Tensor  # running moments: [V]
+    z: Tensor  # [Z]
+    vv: Tensor  # [V, V]
+    vz: Tensor  # [V, Z]
+    centre: Tensor  # [V]
+    slope: Tensor  # [V, Z]
 
     def __init__(self, v_size: int, z_size: int, ridge: float) -> None:
         super().__init__()
         self.ridge = ridge
         v, z = v_size, z_size
-        shapes = {"seen": (), "v": (v,), "z": (z,), "vv": (v, v), "vz": (v, z)}  # running moments
-        for name, shape in {**shapes, "centre": (v,), "slope": (v, z)}.items():
+        moments = {"seen": (), "v": (v,), "z": (z,), "vv": (v, v), "vz": (v, z)}
+        for name, shape in {**moments, "centre": (v,), "slope": (v, z)}.items():
             self.register_buffer(name, torch.zeros(shape))
 
     def forward(self, v: Tensor) -> Tensor:
-        """v [B, V] to what it tells of z, [B, Z]. No gradient goes through it."""
+        """The prediction [B, Z] of mean z from v [B, V]. No gradient passes."""
         with torch.autocast(v.device.type, enabled=False):
             return (v.detach() - self.centre) @ self.slope
 
     @torch.no_grad()
     def learn(self, v: Tensor, z: Tensor) -> None:
-        """Take in a batch: v [B, V] and the means of z over its clips [B, Z]."""
+        """Update with a batch: v [B, V] and the means of z over its clips [B, Z]."""
         self.seen += 1
         share = torch.clamp(1 / self.seen, min=SHARE)
         for name, new in zip(("v", "z", "vv", "vz"), _moments(v, z, share_all=True), strict=True):
@@ -44,7 +52,7 @@ class Regression(nn.Module):
 
     @torch.no_grad()
     def fit(self, v: Tensor, z: Tensor) -> None:
-        """Be exact for clips [N, V] and [N, Z]. The running moments are left as they are."""
+        """Fit clips [N, V] and [N, Z] exactly. The running moments do not change."""
         self._solve(*_moments(v, z))
 
     def _solve(self, v: Tensor, z: Tensor, vv: Tensor, vz: Tensor) -> None:

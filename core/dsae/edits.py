@@ -1,12 +1,12 @@
-"""Latents under one's hands: the dials of v, morphs between two clips, edits of the melody.
+"""Edits of latents: dials of v, morphs between two clips, edits of the melody.
 
-Pure functions of latents; none of them touches what it is given. Letters: V size of v, T frames,
+Pure functions of latents; none changes its arguments. Letters: V size of v, T frames,
 S frames of the other clip, Z size of z.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.dsae.latents import Disentangler
 
 What = Literal["global", "local", "both"]
-Way = Literal["straight", "arc"]
+Path = Literal["straight", "arc"]
 FRAME_RATE = SAMPLE_RATE / HOP  # local latents a second
 COLLAPSED = 0.02  # nats: as core.dsae.evaluation.scores counts active dimensions of v
 MAX_SECONDS = 16.0  # of an edited track
@@ -41,7 +41,7 @@ class Edit(NamedTuple):
 
 
 def point(v: Tensor, z: Tensor) -> Latents:
-    """Latents that somebody chose, v [V] and z [T, Z]: without a spread of their own."""
+    """Latents at chosen values, v [V] and z [T, Z], with zero variance."""
     return Latents(v, torch.full_like(v, -torch.inf), z, torch.full_like(z, -torch.inf))
 
 
@@ -55,9 +55,9 @@ def global_kl(clips: Sequence[Latents]) -> Tensor:
 
 
 def reach(model: Disentangler, latents: Latents, sds: float = 2.0) -> Tensor:
-    """How far each dimension of v moves a clip's sound on its way from -sds to +sds: [V].
+    """How much each dimension of v changes a clip's sound between -sds and +sds: [V].
 
-    The mean change of its decoded log-mel over frames and bands, in dB.
+    The mean change of the decoded log-mel over frames and bands, in dB.
     """
     found = []
     for i in range(len(latents.v)):
@@ -67,7 +67,7 @@ def reach(model: Disentangler, latents: Latents, sds: float = 2.0) -> Tensor:
 
 
 def turn(latents: Latents, dials: Mapping[int, float]) -> Latents:
-    """The latents with some dimensions of v set by hand; all others stay as they are."""
+    """The latents with some dimensions of v set to given values."""
     v = latents.v.clone()
     for i, value in dials.items():
         v[i] = value
@@ -75,7 +75,7 @@ def turn(latents: Latents, dials: Mapping[int, float]) -> Latents:
 
 
 def mean_v(clips: Sequence[Latents]) -> Tensor:
-    """The global latent between clips: the mean of their v, [V]."""
+    """The mean of the clips' v, [V]."""
     return torch.stack([clip.v for clip in clips]).mean(0)
 
 
@@ -83,13 +83,13 @@ def mean_v(clips: Sequence[Latents]) -> Tensor:
 
 
 def morph(
-    a: Latents, b: Latents, at: float, what: What = "both", path: Way = "straight"
+    a: Latents, b: Latents, at: float, what: What = "both", path: Path = "straight"
 ) -> Latents:
-    """A point on the way from a (at 0) to b (at 1), both ends exactly.
+    """A point between a (at 0) and b (at 1), exact at both ends.
 
-    `global` moves v and keeps a's melody, `local` moves z and keeps a's v. `path` is v's: a
-    straight line, or an arc that keeps its length. Melodies of S and T frames are first stretched
-    to a length in between, so that their ends meet.
+    `global` moves v and keeps a's z, `local` moves z and keeps a's v. `path` is that of v: a
+    straight line, or an arc that preserves its length. Melodies of S and T frames are first
+    stretched to an interpolated length, so that their ends align.
     """
     v, z = a.v, a.z
     if what != "local":
@@ -107,38 +107,37 @@ def _between(a: Tensor, b: Tensor, at: float) -> Tensor:
 def _arc(a: Tensor, b: Tensor, at: float) -> Tensor:
     """Spherical interpolation (Shoemake 1985) of the directions; lengths change in proportion."""
     lengths = torch.stack([a.norm(), b.norm()])
-    if at in (0, 1) or bool((lengths < 1e-6).any()):  # a direction is needed for an arc
+    if at in (0, 1) or bool((lengths < 1e-6).any()):  # an arc needs two directions
         return _between(a, b, at)
     angle = torch.arccos((a @ b / lengths.prod()).clamp(-1, 1))
-    if angle.sin() < 1e-4:  # the same direction, or opposite ones with no one arc between them
+    if angle.sin() < 1e-4:  # the same direction, or opposite ones: no unique arc
         return _between(a, b, at)
     one, other = ((1 - at) * angle).sin(), (at * angle).sin()
     direction = (one * a / lengths[0] + other * b / lengths[1]) / angle.sin()
-    return direction * _between(*lengths, at)
+    return direction * _between(lengths[0], lengths[1], at)
 
 
 # The local track
 
 
 def apply(z: Tensor, edits: Sequence[Edit], other: Tensor | None = None) -> Tensor:
-    """A local track [T, Z] after all edits in their order; `other` [S, Z] serves nudge and splice.
+    """A local track [T, Z] after all edits in order; `other` [S, Z] is for nudge, shift and splice.
 
-    RavelError for an edit that is unknown, lacks the other track, or leaves the track shorter than
-    can be heard or longer than MAX_SECONDS.
+    Raises RavelError for an edit that is unknown, lacks the other track, or leaves the track too
+    short to play or longer than MAX_SECONDS.
     """
     for kind, numbers in edits:
         if kind not in EDITS:
             raise RavelError(f"There is no edit called {kind!r}: choose {', '.join(EDITS)}.")
-        function = EDITS[kind]
-        if function in NEED_OTHER and other is None:
+        if kind in NEED_OTHER and other is None:
             raise RavelError(f"To {kind}, a second clip is needed: fill its slot.")
-        z = function(z, other, *numbers) if function in NEED_OTHER else function(z, *numbers)
+        z = EDITS[kind](z, *([other] if kind in NEED_OTHER else []), *numbers)
         _check_length(len(z), kind)
     return z
 
 
 def hold(z: Tensor, start: float, end: float, at: float) -> Tensor:
-    """z [T, Z] frozen from `start` to `end` s at what it is at `at` s."""
+    """z [T, Z], frozen from `start` to `end` s at its value at `at` s."""
     first, last, moment = (_frame(seconds, len(z)) for seconds in (start, end, at))
     held = z.clone()
     held[first:last] = z[min(moment, len(z) - 1)]
@@ -146,27 +145,27 @@ def hold(z: Tensor, start: float, end: float, at: float) -> Tensor:
 
 
 def nudge(z: Tensor, other: Tensor, amount: float) -> Tensor:
-    """z [T, Z] moved towards another track [S, Z], moment by moment; with 1 it is that track.
+    """z [T, Z] moved towards another track [S, Z], frame by frame; 1 gives that track.
 
-    The other one is stretched to T frames first.
+    The other track is first stretched to T frames.
     """
     return _between(z, _resample(other, len(z)), amount)
 
 
 def shift(z: Tensor, other: Tensor, amount: float) -> Tensor:
-    """z [T, Z] moved as a whole, by the way from its own mean to the other track's [S, Z]."""
+    """z [T, Z] shifted as a whole, from its own mean towards that of the other track [S, Z]."""
     return z + amount * (other.mean(0) - z.mean(0))
 
 
 def stretch(z: Tensor, factor: float) -> Tensor:
-    """z [T, Z] over `factor` times as many frames, linearly interpolated."""
+    """z [T, Z] stretched to `factor` times as many frames by linear interpolation."""
     return _resample(z, max(1, round(factor * len(z))))
 
 
 def splice(z: Tensor, other: Tensor, until: float, since: float, fade: int = FADE) -> Tensor:
     """z [T, Z] up to `until` s, then the other track [S, Z] from `since` s to its end.
 
-    Around the joint one fades into the other, over `fade` frames or as many as both have.
+    They crossfade at the joint over `fade` frames, or fewer if either is shorter.
     """
     cut, join = _frame(until, len(z)), _frame(since, len(other))
     whole = torch.cat([z[:cut], other[join:]])
@@ -180,12 +179,18 @@ def splice(z: Tensor, other: Tensor, until: float, since: float, fade: int = FAD
     return whole
 
 
-EDITS = {"hold": hold, "nudge": nudge, "shift": shift, "stretch": stretch, "splice": splice}
-NEED_OTHER = (nudge, shift, splice)
+EDITS: dict[str, Callable[..., Tensor]] = {
+    "hold": hold,
+    "nudge": nudge,
+    "shift": shift,
+    "stretch": stretch,
+    "splice": splice,
+}
+NEED_OTHER = ("nudge", "shift", "splice")
 
 
 def _resample(z: Tensor, frames: int) -> Tensor:
-    """z [T, Z] at `frames` moments spread evenly from its first frame to its last."""
+    """z [T, Z] at `frames` evenly spaced positions from its first frame to its last."""
     if frames == len(z):
         return z
     return F.interpolate(z.T[None], size=frames, mode="linear", align_corners=True)[0].T
@@ -200,10 +205,10 @@ def _check_length(frames: int, kind: str) -> None:
     if frames < MIN_FRAMES:
         raise RavelError(
             f"After this {kind} only {max(frames - 1, 0) / FRAME_RATE:.2f} s would be left, and "
-            f"{(MIN_FRAMES - 1) / FRAME_RATE:.2f} s is the least that can be heard: keep more."
+            f"{(MIN_FRAMES - 1) / FRAME_RATE:.2f} s is the shortest that can be played: keep more."
         )
     if seconds > MAX_SECONDS:
         raise RavelError(
             f"After this {kind} the melody would last {seconds:.1f} s, and {MAX_SECONDS:g} s is "
-            "the most: take an edit back, or stretch less."
+            "the longest allowed: undo an edit, or stretch less."
         )

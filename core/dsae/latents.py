@@ -1,12 +1,12 @@
-"""TS-DSAE for everybody else: a clip to its latents, latents to sound, and the swaps between.
+"""The public interface of TS-DSAE: clips to latents, latents to log-mels, and swaps.
 
 model = load("ts-dsae-plus")
 violin, trumpet = read("violin.flac"), read("trumpet.flac")
 melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
 
-Clips have any length: one v is of all frames, and each frame has its z. What looks at each frame
-alone, or at its neighbours, goes piece by piece, so that minutes take the memory of seconds and
-come out the same; recurrent networks run over the whole.
+Clips may have any length: v summarises all frames, and each frame has its z. Networks that see
+single frames or their neighbours run piece by piece, so that minutes take the memory of seconds and
+give the same result; recurrent networks run over the whole clip.
 """
 
 import io
@@ -28,14 +28,14 @@ from core.errors import RavelError
 from core.files import replace
 
 What = Literal["global", "local"]
-PIECE = 4096  # frames, 66 s, that go through the networks at a time
-# How many frames around one the forms of q(z) and of the decoder look at; None: at all.
+PIECE = 4096  # frames, 66 s, that are processed at a time
+# Frames of context on each side, by form of q(z) and of the decoder; None: the whole clip.
 CONTEXT = {"factorised": 0, "full": None, "framewise": 0, "convolutional": 16, "recurrent": None}
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """One clip's posterior: means and log-variances of v, each [V], and of z, each [T, Z]."""
+    """A clip's posterior: means and log-variances of v, each [V], and of z, each [T, Z]."""
 
     v: Tensor
     v_logvar: Tensor
@@ -45,7 +45,8 @@ class Latents:
     def to_npz(self) -> bytes:
         """The four arrays as the bytes of an .npz file."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self.arrays())
+        arrays: dict[str, Any] = self.arrays()
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -57,7 +58,7 @@ class Latents:
 class Swap:
     """Log-mels [T, M] around one swap of two clips.
 
-    `swapped` is what was asked for; `counterpart` is the same swap seen from the other clip.
+    `swapped` is the requested swap; `counterpart` is the opposite swap of the same clips.
     """
 
     source: Tensor
@@ -71,7 +72,7 @@ class Swap:
 
 
 class Disentangler:
-    """A trained model of the family, at rest: no gradients, no noise."""
+    """A trained model for inference: no gradients and no noise."""
 
     def __init__(self, model: Dsae, config: DsaeConfig, checkpoint: checkpoints.Checkpoint) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -95,7 +96,7 @@ class Disentangler:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What it is, on what it was trained, what it scored."""
+        """The system, variant, corpus and scores."""
         return {
             "system": self.config.system,
             "variant": self.config.objective.variant,
@@ -157,8 +158,10 @@ class Disentangler:
 
 
 def _in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, context: int | None) -> Tensor:
-    """`function` of x [T, D] to [..., T, E], PIECE frames at a time where it needs no more than
-    `context` frames around each to say the same."""
+    """Apply `function`, x [T, D] to [..., T, E], PIECE frames at a time.
+
+    `context` is the number of frames it sees on each side; None: it needs the whole clip.
+    """
     if context is None or len(x) <= PIECE:
         return function(x)
     parts = []
@@ -188,7 +191,7 @@ def clip_log_mel(clip: Clip | Tensor | np.ndarray) -> Tensor:
 
 
 def swap_clips(model: Disentangler, source: Clip, target: Clip, what: What = "global") -> Swap:
-    """Swap two clips. `global`: source melody, target instrument; `local`: the other way round."""
+    """Swap two clips. `global`: source melody, target instrument; `local`: the opposite."""
     x, y = clip_log_mel(source), clip_log_mel(target)
     of_x, of_y = model.encode(x), model.encode(y)
     by_target, by_source = model.swap(of_x, of_y), model.swap(of_y, of_x)
@@ -206,8 +209,10 @@ def swap_clips(model: Disentangler, source: Clip, target: Clip, what: What = "gl
 
 
 def save_latents(path: str | Path, clips: dict[str, Latents]) -> None:
-    """Write the latents of named clips into one .npz, keys `NAME/v`, `NAME/z` and so on."""
-    arrays = {f"{name}/{k}": a for name, lat in clips.items() for k, a in lat.arrays().items()}
+    """Write the latents of named clips into an .npz, with keys `NAME/v`, `NAME/z` and so on."""
+    arrays: dict[str, Any] = {
+        f"{name}/{k}": a for name, lat in clips.items() for k, a in lat.arrays().items()
+    }
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:
@@ -217,5 +222,5 @@ def save_latents(path: str | Path, clips: dict[str, Latents]) -> None:
 
 
 def seconds_of(log_mel: Tensor) -> float:
-    """How long the sound of a log-mel [T, M] lasts."""
+    """The duration in seconds of the sound of a log-mel [T, M]."""
     return (log_mel.shape[0] - 1) * HOP_SECONDS

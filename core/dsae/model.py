@@ -88,14 +88,13 @@ class LocalEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.without_v = None
+        self.without_v: Regression | None = None
         if config.decorrelate:
             self.without_v = Regression(config.v_size, config.z_size, config.ridge)
         self.full = config.posterior == "full"
-        if self.full:
-            self.frames = BiLstm(N_MELS, config.hidden)
-        else:
-            self.frames = mlp(N_MELS, config.hidden)
+        self.frames: nn.Module = (
+            BiLstm(N_MELS, config.hidden) if self.full else mlp(N_MELS, config.hidden)
+        )
         self.head = GaussianHead(config.hidden + self.full * config.v_size, config.z_size)
 
     def forward(
@@ -161,6 +160,7 @@ class FramewiseDecoder(nn.Module):
     def forward(self, z: Tensor, v: Tensor, lengths: Tensor | None = None) -> Tensor:
         """z [B, T, Z] and v [B, V] to a log-mel [B, T, M]."""
         first, *rest = self.frames
+        assert isinstance(first, nn.Linear)  # as mlp makes it
         # The layer on [z_t, v] as a sum: v's share is the same in all frames, so computed once.
         of_z, of_v = first.weight.split([z.shape[-1], v.shape[-1]], dim=1)
         h = F.linear(z, of_z) + F.linear(v, of_v, first.bias)[:, None]

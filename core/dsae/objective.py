@@ -1,5 +1,7 @@
 """The losses of TS-DSAE: equation 2, the informed prior of equation 3, the swaps of 4 to 7."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -104,7 +106,14 @@ def decode_all(
     )
 
 
-def swap_terms(model, swapped, originals, lengths, pairs, reduce) -> dict[str, Tensor]:
+def swap_terms(
+    model: Dsae,
+    swapped: Sequence[Tensor],
+    originals: tuple[Gaussian, Gaussian],
+    lengths: Tensor | None,
+    pairs: SwapPairs,
+    reduce: Callable[..., Tensor],
+) -> dict[str, Tensor]:
     """Equations 4 to 7: KLs from the re-encoded swaps to the posteriors of the originals.
 
     Only the encoders are run again. No gradient is stopped, as in the authors' code.
@@ -112,8 +121,8 @@ def swap_terms(model, swapped, originals, lengths, pairs, reduce) -> dict[str, T
     q_z, q_v = originals
     j, k = pairs.of_global, pairs.of_local
     after_local = None if lengths is None else lengths[k]
-    everyone = None if lengths is None else torch.cat([lengths, after_local])
-    x = torch.cat(swapped)
+    everyone = None if lengths is None else torch.cat([lengths, lengths[k]])
+    x = torch.cat(list(swapped))
     again_v = model.global_encoder(x, everyone)
     # The full posterior conditions on a fresh draw of the re-encoded v.
     again_z = model.local(x, again_v, again_v.sample(), everyone)

@@ -1,4 +1,4 @@
-"""What a model makes of validation clips while it is trained: sounds and latents."""
+"""Sounds and latents that a model makes of a store's clips, during training and for vocoders."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from core.statistics import spread_evenly
 
 AT_ONCE = 32  # clips
 HEADROOM = 0.5  # rebuilt sound may peak above the recordings, which peak at 1
-NAMES = (  # by whose melody and whose instrument
+NAMES = (  # of the sounds, in the order of `write_sounds`
     "1 source rebuilt",
     "2 target rebuilt",
     "3 source melody, target instrument",
@@ -28,8 +28,10 @@ NAMES = (  # by whose melody and whose instrument
 
 @torch.no_grad()
 def write_sounds(model: Dsae, x: Tensor, lengths: Tensor | None, folder: Path) -> None:
-    """A WAV file for each of NAMES from two log-mels x [2, T, M], rebuilt and swapped with each
-    other. Nothing random is used."""
+    """Write a WAV file for each of NAMES from two log-mels x [2, T, M], reconstructed and swapped.
+
+    Posterior means only: nothing is random.
+    """
     v, z = (posterior.mean for posterior in model.encode(x, lengths))
     melodies, instruments = [0, 1, 0, 1], [0, 1, 1, 0]
     of_melody = None if lengths is None else lengths[melodies]
@@ -45,8 +47,8 @@ def write_sounds(model: Dsae, x: Tensor, lengths: Tensor | None, folder: Path) -
 def write_latents(
     model: Dsae, x: Tensor, lengths: Tensor | None, labels: np.ndarray, folder: Path
 ) -> None:
-    """The posterior means of v [N, V], of z averaged over time [N, Z], and labels [N] of log-mels
-    x [N, T, M]."""
+    """Write posterior means of v [N, V] and of z averaged over time [N, Z], with labels [N], for
+    log-mels x [N, T, M]."""
     q_v, q_z = model.encode(x, lengths)
     v, z = q_v.mean, masked_mean(q_z.mean, lengths)
     trail.write(folder, v.float().cpu().numpy(), z.float().cpu().numpy(), labels)
@@ -69,7 +71,7 @@ def swap_by_name(
 
 @torch.no_grad()
 def rebuilt(model: Dsae, store: FeatureStore, rows: np.ndarray) -> np.ndarray:
-    """The log-mels float16 [N, T, M] that a model rebuilds of some clips' own, from the means."""
+    """Reconstructions of some clips from the posterior means, log-mels float16 [N, T, M]."""
     made = [model.decoder(z, v, lengths) for v, z, lengths in _means(model, store, rows)]
     return np.concatenate([one.half().cpu().numpy() for one in made])
 
@@ -77,12 +79,12 @@ def rebuilt(model: Dsae, store: FeatureStore, rows: np.ndarray) -> np.ndarray:
 def _means(
     model: Dsae, store: FeatureStore, rows: np.ndarray
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Of some clips at a time: v [B, V] and z [B, T, Z], and lengths [B] where they differ."""
+    """Posterior means of clips in batches: v [B, V], z [B, T, Z], and lengths [B] or None."""
     device = next(model.parameters()).device
     for some in np.array_split(rows, -(-len(rows) // AT_ONCE)):
         x = torch.from_numpy(store.log_mel[some]).float().to(device)
-        lengths = torch.from_numpy(store.lengths[some].astype("int64")).to(device)
-        lengths = lengths if (lengths != x.shape[1]).any() else None
+        ends = torch.from_numpy(store.lengths[some].astype("int64")).to(device)
+        lengths = ends if (ends != x.shape[1]).any() else None
         q_v, q_z = model.encode(x.clamp(min=model.config.floor), lengths)
         yield q_v.mean, q_z.mean, lengths
 
@@ -91,10 +93,10 @@ def _means(
 def swapped(
     model: Dsae, store: FeatureStore, factor: str, count: int
 ) -> tuple[list[Tensor], np.ndarray]:
-    """Log-mels [T, M] of melodies that a model gave another label's mean v, and the rows of the
-    store where that label truly plays them: `count` of them, evenly spread.
+    """Swaps with a true rendering: log-mels [T, M] and the rows of those renderings, `count` each.
 
-    Raises RavelError for a store without counterfactuals.
+    Each validation clip keeps its melody and takes the mean v of another label. The renderings are
+    evenly spaced. Raises RavelError for a store without counterfactuals.
     """
     truth = store.indices("counterfactual")
     if not len(truth) or factor not in store.labels:
@@ -106,8 +108,8 @@ def swapped(
     held_out, labels, melody = (
         store.indices("validation"), store.labels[factor], store.labels["melody"]
     )  # fmt: skip
-    played = dict(zip(melody[held_out], held_out, strict=True))
-    rows = np.array([played[name] for name in melody[truth]])
+    row_of = dict(zip(melody[held_out], held_out, strict=True))
+    rows = np.array([row_of[name] for name in melody[truth]])
     means_of_v = torch.cat([v for v, _, _ in _means(model, store, held_out)])
     mean = {name: means_of_v[labels[held_out] == name].mean(0) for name in set(labels[truth])}
     made: list[Tensor] = []

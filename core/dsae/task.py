@@ -1,4 +1,4 @@
-"""What the engine calls to train TS-DSAE or one of its baselines."""
+"""The task the engine trains: TS-DSAE or one of its baselines."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,24 +9,25 @@ from torch import Tensor
 from core.data.store import FeatureStore
 from core.dsae import objective, samples
 from core.dsae.config import DsaeConfig
-from core.dsae.evaluation import scores as evaluate
-from core.dsae.evaluation import swap_f1 as swaps
+from core.dsae.decorrelation import Regression
+from core.dsae.evaluation.scores import active_units
+from core.dsae.evaluation.swap_f1 import LabelledBatch, swap_f1
 from core.dsae.model import Dsae
 from core.errors import RavelError
 
 SIGNAL_CLIPS = 240  # validation clips that the collapse signals are computed on
-REGRESSION_CLIPS = 4_000  # training clips that tell what v knows of z
+REGRESSION_CLIPS = 4_000  # training clips for the regression from v to z
 
 
 class Batch(NamedTuple):
-    """Log-mels x [B, T, M] and their lengths [B], or none when all are T frames long."""
+    """Log-mels x [B, T, M] and their lengths [B], or None if all have T frames."""
 
     x: Tensor
     lengths: Tensor | None
 
 
 class Clips:
-    """Some clips of a store as tensors on a device, in half precision until they are used."""
+    """Some clips of a store on a device, kept in half precision."""
 
     def __init__(
         self, store: FeatureStore, indices: Any, device: torch.device, floor: float
@@ -44,7 +45,7 @@ class Clips:
         return Batch(self.log_mel[indices].float(), lengths)
 
     def crop(self, indices: Tensor, frames: int) -> Batch:
-        """A random excerpt of each clip; a clip shorter than the crop stays whole, and masked."""
+        """A random excerpt of each clip; a clip shorter than the crop stays whole and is masked."""
         lengths = self.lengths[indices]
         room = (lengths - frames).clamp(min=0)
         start = (torch.rand(len(indices), device=lengths.device) * (room + 1)).long()
@@ -64,7 +65,7 @@ class DsaeTask:
         self.swaps = config.objective.variant == "ts-dsae"
 
     def load(self, device: torch.device) -> int:
-        """Bring training and validation clips to the device; the number of training clips."""
+        """Load training and validation clips to the device; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
         train, held_out = store.indices("train"), store.indices("validation")
         floor = self.config.model.floor
@@ -89,11 +90,11 @@ class DsaeTask:
         return self.config.stage(step)
 
     def enter(self, model: Dsae, stage: str, fresh: bool) -> None:
-        """Freeze what the stage keeps fixed; on first entering stage 2 take the snapshot."""
+        """Freeze what the stage keeps fixed; take the snapshot when stage 2 begins."""
         constrained = stage == "constrained"
         model.local_encoder.requires_grad_(not constrained)
         model.prior.requires_grad_(not constrained)
-        # DSAE-f goes on with the global encoder that stage 1 left.
+        # DSAE-f keeps the global encoder of stage 1.
         model.global_encoder.requires_grad_(stage != "informed" or self.informed)
         if fresh and stage == "informed":
             model.take_snapshot()
@@ -115,14 +116,13 @@ class DsaeTask:
         )
 
     def validate(self, model: Dsae, stage: str) -> dict[str, float]:
-        """The losses over the validation clips, and what tells a collapse early.
+        """The losses over the validation clips, and early signs of a collapse.
 
-        The criterion is equation 2, as in the paper; the authors' code adds the swap terms.
-        Before, what is taken off z by a regression is made exact: that is what is kept as best,
-        and at the end as last.
+        The criterion is equation 2, as in the paper; the authors' code adds the swap terms. The
+        regression from v to z, if any, is fitted exactly first, so that the saved states hold it.
         """
-        if model.local_encoder.without_v:
-            self._regress(model)
+        if model.local_encoder.without_v is not None:
+            self._regress(model, model.local_encoder.without_v)
         sums: dict[str, float] = {}
         size = min(self.training.batch_size, 128)
         for start in range(0, len(self.held_out), size):
@@ -133,26 +133,28 @@ class DsaeTask:
         return {"criterion": sums["elbo_loss"], **sums, **self._signals(model)}
 
     @torch.no_grad()
-    def _regress(self, model: Dsae) -> None:
-        """Fit what v tells of z on training clips, rather than on the latest batches."""
+    def _regress(self, model: Dsae, regression: Regression) -> None:
+        """Fit the regression from v to z on training clips rather than the latest batches."""
         local, parts = model.local_encoder, []
         for some in spread(len(self.train), REGRESSION_CLIPS).split(128):
             x, lengths = self.train.whole(some)
             q_v = model.global_encoder(x, lengths)
             parts.append((q_v.mean, local.means(local(x, q_v.mean, lengths), q_v, lengths)))
-        local.without_v.fit(*map(torch.cat, zip(*parts, strict=True)))
+        regression.fit(*map(torch.cat, zip(*parts, strict=True)))
 
     def _signals(self, model: Dsae) -> dict[str, float]:
-        train = spread(len(self.train), 2 * SIGNAL_CLIPS)
-        held_out = spread(len(self.held_out), SIGNAL_CLIPS)
-        some = swaps.Batch(*self.held_out.whole(held_out), self.held_out_factor[held_out.numpy()])
-        learnt = swaps.Batch(*self.train.whole(train), self.factor[train.numpy()])
-        scores = swaps.swap_f1(model, learnt, some)
-        return scores | evaluate.active_units(model, some[:2])
+        """Signs of a collapse: swap F1 and active units, on a sample of the clips."""
+        rows = spread(len(self.train), 2 * SIGNAL_CLIPS)
+        train = LabelledBatch(*self.train.whole(rows), self.factor[rows.numpy()])
+        rows = spread(len(self.held_out), SIGNAL_CLIPS)
+        held_out = LabelledBatch(*self.held_out.whole(rows), self.held_out_factor[rows.numpy()])
+        return swap_f1(model, train, held_out) | active_units(model, held_out.x, held_out.lengths)
 
     def samples(self, model: Dsae, folder: Path) -> None:
-        """Of validation clips: two of different labels rebuilt and swapped, as WAV files, and the
-        latents of those that the signals are computed on."""
+        """Two validation clips of different labels, reconstructed and swapped, as WAV files.
+
+        Also the latents of the clips that the signals are computed on.
+        """
         labels = self.held_out_factor
         other = next((i for i, label in enumerate(labels) if label != labels[0]), len(labels) - 1)
         samples.write_sounds(model, *self.held_out.whole(torch.tensor([0, other])), folder)
@@ -162,5 +164,5 @@ class DsaeTask:
 
 
 def spread(total: int, count: int) -> Tensor:
-    """At most `count` indices evenly spread over `total`."""
+    """At most `count` of the indices 0 to `total` - 1, evenly spaced."""
     return torch.linspace(0, total - 1, min(count, total)).long()

@@ -1,6 +1,6 @@
-"""A separate judge of the instrument: a classifier of log-mels that never sees the model.
+"""An independent instrument classifier: it works on log-mels and never sees the model.
 
-The paper's swap F1 is told by the model's own encoder, which flatters; this one is not.
+The paper's swap F1 relies on the model's own encoder, which flatters the model.
 """
 
 from collections.abc import Sequence
@@ -10,35 +10,38 @@ from sklearn.ensemble import RandomForestClassifier
 
 Clips = Sequence[np.ndarray]  # log-mels, each [T, M]
 
-FLOOR = 12.0  # nats under a clip's peak that still count; below is noise and digital silence
-SOUNDING = 0.7  # the share of frames, the loudest ones, that a clip is described by
+FLOOR = 12.0  # nats below a clip's peak; anything lower is noise or digital silence
+SOUNDING = 0.7  # share of a clip's frames, the loudest, from which its features are computed
 
 
 class Classifier:
-    """A random forest on the shape of a clip's spectrum and on how it moves.
+    """A random forest on the shape of a clip's spectrum and its changes over time.
 
-    It learns all instruments it is given and, asked for two, says which of the two is likelier.
+    It is trained on all labels and can predict among a subset of them.
     """
 
-    def __init__(self, clips: Clips, labels: Sequence[str], seed: int = 0) -> None:
+    def __init__(self, clips: Clips, labels: Sequence[str] | np.ndarray, seed: int = 0) -> None:
         self.forest = RandomForestClassifier(
             500, min_samples_leaf=2, class_weight="balanced", random_state=seed
         )
-        # As numbers: scikit-learn's balanced weights cannot do with labels such as "4" and "5".
+        # As numbers: scikit-learn's balanced class weights fail on labels such as "4" and "5".
         self.labels, numbers = np.unique(np.asarray(labels), return_inverse=True)
-        self.forest.fit(np.stack([describe(clip) for clip in clips]), numbers)
+        self.forest.fit(np.stack([features(clip) for clip in clips]), numbers)
 
     def predict(self, clips: Clips, among: Sequence[str]) -> np.ndarray:
-        """The likeliest of some labels for each clip."""
+        """The most likely of some labels for each clip, [N]."""
         columns = [list(self.labels).index(label) for label in among]
-        likely = self.forest.predict_proba(np.stack([describe(clip) for clip in clips]))
-        return np.array(among)[likely[:, columns].argmax(1)]
+        return np.array(among)[self.probabilities(clips)[:, columns].argmax(1)]
+
+    def probabilities(self, clips: Clips) -> np.ndarray:
+        """The probability of each of `labels` for each clip, [N, labels]."""
+        return self.forest.predict_proba(np.stack([features(clip) for clip in clips]))
 
 
-def describe(clip: np.ndarray) -> np.ndarray:
-    """A log-mel [T, M] as 3 M numbers: each band's mean, spread and mean change between frames.
+def features(clip: np.ndarray) -> np.ndarray:
+    """A log-mel [T, M] as 3 M numbers: each band's mean, deviation and mean change between frames.
 
-    Relative to the clip's peak and mean, so that its level says nothing.
+    Relative to the clip's peak and mean, so that they do not depend on its level.
     """
     clip = np.maximum(np.asarray(clip, np.float32) - np.max(clip), -FLOOR)
     loudness = clip.mean(1)

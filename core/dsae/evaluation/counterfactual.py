@@ -1,4 +1,4 @@
-"""The swap against the truth: the same melody really played by the other instrument."""
+"""Swaps compared with the true rendering: the same melody played by the other instrument."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from core.statistics import interval
 def counterfactual(
     model: Dsae, store: FeatureStore, factor: str, device: torch.device | str = "cpu"
 ) -> dict[str, Any]:
-    """Swap each validation clip to another label's mean v; compare with the true rendering.
+    """Swap each validation clip to another label's mean v and compare with the true rendering.
 
-    The store's `counterfactual` split holds the same melodies rendered with the other labels. Where
-    octaves vary too, the mean is that of the clips of the same label and octave. A rendering whose
-    label no validation clip has is left out; with fewer than two left there is no score.
+    The store's `counterfactual` split holds the same melodies rendered with the other labels. If
+    octaves vary too, the mean is over clips of the same label and octave. Renderings with a label
+    that no validation clip has are left out; with fewer than two left, the result is empty.
     """
     floor = model.config.floor
     held_out = read_split(store, "validation", factor, floor, device)
@@ -30,10 +30,10 @@ def counterfactual(
     origin = np.array([first[m] for m in melody[store.indices("counterfactual")]])
 
     kinds, wanted = (_kinds(store, split, factor) for split in ("validation", "counterfactual"))
-    known = np.flatnonzero(np.isin(wanted, kinds))
-    if len(known) < 2:
+    usable = np.flatnonzero(np.isin(wanted, kinds))
+    if len(usable) < 2:
         return {}
-    origin, truth, wanted = origin[known], truth.take(known), wanted[known]
+    origin, truth, wanted = origin[usable], truth.take(usable), wanted[usable]
     q_v, q_z = model.encode(held_out.x, held_out.lengths)
     means = {kind: q_v.mean[torch.from_numpy(kinds == kind)].mean(0) for kind in np.unique(kinds)}
     v = torch.stack([means[kind] for kind in wanted])
@@ -47,12 +47,12 @@ def counterfactual(
 
 
 def _kinds(store: FeatureStore, split: str, factor: str) -> np.ndarray:
-    """What v should know of each clip of a split, as one word: its label, with its octave."""
+    """What v should represent of each clip of a split, as one string: its label and octave."""
     names = dict.fromkeys(name for name in (factor, "octave") if name in store.labels)
     columns = [store.labels[name][store.indices(split)] for name in names]
     return np.array([" ".join(words) for words in zip(*columns, strict=True)])
 
 
 def errors(x: Tensor, y: Tensor, lengths: Tensor | None) -> np.ndarray:
-    """Mean squared difference of two batches of log-mels, clip by clip: [N]."""
+    """Mean squared difference of two batches of log-mels for each clip, [N]."""
     return masked_mean((x - y).square(), lengths).mean(1).cpu().numpy()

@@ -1,6 +1,6 @@
-"""Several global factors at once, as in the paper's figure 7 (section 6.5).
+"""Swaps with several global factors, as in the paper's figure 7 (section 6.5).
 
-A target differs from the source in the instrument, in the octave, or in both: what has the swap?
+A target differs from the source in the instrument, the octave, or both: which does the swap show?
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ import numpy as np
 import torch
 
 from core.data.store import FeatureStore
-from core.dsae.evaluation.swap_f1 import CHUNK, Batch, label_teller, mean_v, read_split
+from core.dsae.evaluation.swap_f1 import CHUNK, LabelledBatch, fit_lda, mean_v, read_split
 from core.dsae.model import Dsae
 from core.errors import RavelError
 from core.statistics import interval
 
-GLOBAL = ("instrument", "octave", "scale", "tonic")  # columns that hold for a whole clip
+GLOBAL = ("instrument", "octave", "scale", "tonic")  # label columns that are global factors
 
 Score = dict[str, float]  # value, low, high
-Labels = dict[str, np.ndarray]  # of each factor, the labels [N]
+Labels = dict[str, np.ndarray]  # by factor, the labels [N]
 
 
 def global_factors(store: FeatureStore) -> list[str]:
-    """The columns of a store that are global factors and vary among its validation clips."""
+    """The label columns of a store that are global factors and vary among its validation clips."""
     held_out = store.indices("validation")
-    there = [name for name in GLOBAL if name in store.labels]
-    return [name for name in there if len(set(store.labels[name][held_out])) > 1]
+    columns = [name for name in GLOBAL if name in store.labels]
+    return [name for name in columns if len(set(store.labels[name][held_out])) > 1]
 
 
 @torch.no_grad()
@@ -39,12 +39,13 @@ def factor_swaps(
 ) -> dict[str, Score]:
     """Global swaps of validation clips with targets that differ in exactly some of the factors.
 
-    For each choice of factors, the share of re-encoded swaps that are told as the target's, factor
-    by factor and in all of them together: `swap_octave_told_instrument` says how often the
-    instrument is still right when the target has it but another octave. `rebuilt_told_...` is the
-    same with no swap. As in the paper an LDA for each factor is fitted on mean v of the training
-    originals, v goes in at its mean and z as a sample. `factors`: columns, by default those that
-    vary. RavelError for a column that is not there or has one label only.
+    For each choice of factors, the share of re-encoded swaps whose label is predicted as the
+    target's, by factor and for all factors together: `swap_octave_told_instrument` is how often the
+    instrument is still right for a target with the same instrument and another octave.
+    `rebuilt_told_...` is the same without a swap. As in the paper, an LDA for each factor is fitted
+    on mean v of the training originals; swaps use the mean of v and a sample of z. `factors`:
+    columns, by default those that vary. Raises RavelError for a column that is missing or has one
+    label only.
     """
     names = list(global_factors(store) if factors is None else factors)
     _check(store, names)
@@ -52,13 +53,13 @@ def factor_swaps(
     train, held_out = (
         read_split(store, split, names[0], floor, device) for split in ("train", "validation")
     )
-    labels, known = (
+    labels, of_train = (
         {name: store.labels[name][store.indices(split)] for name in names}
         for split in ("validation", "train")
     )
-    of_train = mean_v(model, train.x, train.lengths).numpy()
-    predictors = {name: label_teller(of_train, known[name]) for name in names}
-    v = mean_v(model, held_out.x, held_out.lengths)
+    v = mean_v(model, train.x, train.lengths).numpy()
+    classifiers = {name: fit_lda(v, of_train[name]) for name in names}
+    v_held_out = mean_v(model, held_out.x, held_out.lengths)
     scores: dict[str, Score] = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -66,9 +67,9 @@ def factor_swaps(
             source, target = partners(labels, moved, seed)
             if len(source) < 2:
                 continue
-            swapped = _decoded(model, held_out.take(source), v[target])
+            swapped = _decoded(model, held_out.take(source), v_held_out[target])
             again = mean_v(model, *swapped[:2]).numpy()
-            right = {n: predictors[n].predict(again) == labels[n][target] for n in names}
+            right = {n: classifiers[n].predict(again) == labels[n][target] for n in names}
             if len(names) > 1:
                 right["all"] = np.all(list(right.values()), axis=0)
             for name, hits in right.items():
@@ -77,14 +78,14 @@ def factor_swaps(
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """No factor, each by itself, each pair, and so on to all of them."""
+    """All subsets of the factors, by size: none, each one, each pair and so on."""
     return [some for size in range(len(names) + 1) for some in combinations(names, size)]
 
 
 def partners(labels: Labels, moved: Sequence[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Clips and for each a random target that differs in the factors `moved` and in no other.
+    """Clips, and for each a random target that differs in exactly the factors `moved`.
 
-    Indices [N] each; a clip without such a target is left out. With nothing to move a clip is its
+    Indices, [N] each; a clip without such a target is left out. With no factors, each clip is its
     own target.
     """
     table = np.stack([np.unique(column, return_inverse=True)[1] for column in labels.values()], 1)
@@ -101,15 +102,15 @@ def partners(labels: Labels, moved: Sequence[str], seed: int = 0) -> tuple[np.nd
     return source, target
 
 
-def _decoded(model: Dsae, clips: Batch, v: torch.Tensor) -> Batch:
-    """The clips' z, sampled, with other global latents v [N, V]."""
+def _decoded(model: Dsae, clips: LabelledBatch, v: torch.Tensor) -> LabelledBatch:
+    """Decode samples of the clips' z with other global latents v [N, V]."""
     made = []
     for rows in np.array_split(np.arange(len(v)), -(-len(v) // CHUNK)):
         some = clips.take(rows)
         own = model.global_encoder(some.x, some.lengths).mean
         z = model.local_encoder(some.x, own, some.lengths).sample()
         made.append(model.decoder(z, v[rows].to(some.x.device), some.lengths))
-    return Batch(torch.cat(made), clips.lengths, clips.labels)
+    return LabelledBatch(torch.cat(made), clips.lengths, clips.labels)
 
 
 def _case(moved: Sequence[str]) -> str:

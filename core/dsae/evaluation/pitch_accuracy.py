@@ -1,7 +1,7 @@
-"""Raw pitch accuracy: is the melody kept in what a model makes of it, when it is heard?
+"""Raw pitch accuracy: whether a model's output, resynthesised, keeps the melody.
 
-As in the paper log-mels go back to sound, CREPE follows the pitch, and the truth is CREPE's pitch
-of the originals. dMelodies knows its notes, so there they are a second truth.
+As in the paper, log-mels are turned into sound, CREPE tracks the pitch, and the reference is the
+pitch CREPE finds in the originals. On dMelodies the notes are a second reference.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ Embeddings = dict[str, list[np.ndarray]]  # by name, of each clip its frames' [F
 
 
 class Sound(NamedTuple):
-    """What was heard of N sounds: f0 in Hz and its confidence, each [N, P], and embeddings."""
+    """Pitch of N sounds: f0 in Hz and its confidence, each [N, P]; and their embeddings."""
 
     f0: np.ndarray
     confidence: np.ndarray
@@ -37,9 +37,9 @@ class Sound(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """Hears sounds: CREPE of a capacity, which also embeds them, and VGGish if there is one.
+    """Tracks pitch and computes embeddings of sounds: by CREPE, and by VGGish if it is given.
 
-    `route` is the way from log-mels back to sound: see core.vocoder.play.
+    `route` is the route from log-mels to sound, see core.vocoder.play.
     """
 
     capacity: pitch.Capacity = "tiny"
@@ -49,24 +49,24 @@ class Listener:
 
     @property
     def name(self) -> str:
-        """What its figures are called by: crepe_tiny or crepe_full."""
+        """The suffix of its scores' names: crepe_tiny or crepe_full."""
         return f"crepe_{self.capacity}"
 
-    def resynthesised(self, log_mel: Tensor, seconds: np.ndarray, what: str) -> Sound:
-        """Log-mels [N, T, M] back to sound, of each its first `seconds` [N], and heard."""
+    def analyse_log_mels(self, log_mel: Tensor, seconds: np.ndarray, what: str) -> Sound:
+        """Log-mels [N, T, M] turned into sound, the first `seconds` [N] of each."""
 
         def waves(rows: slice) -> Tensor:
             return play(log_mel[rows].to(self.device), self.route, str(self.device))
 
-        return self._hear(waves, seconds, what)
+        return self._analyse(waves, seconds, what)
 
-    def recorded(self, audio: np.ndarray, seconds: np.ndarray, what: str) -> Sound:
-        """Sounds int16 [N, S] as they are."""
-        return self._hear(
+    def analyse_audio(self, audio: np.ndarray, seconds: np.ndarray, what: str) -> Sound:
+        """Sounds int16 [N, S], the first `seconds` [N] of each."""
+        return self._analyse(
             lambda rows: torch.from_numpy(audio[rows].astype(np.float32) / PCM), seconds, what
         )
 
-    def _hear(self, waves: Callable[[slice], Tensor], seconds: np.ndarray, what: str) -> Sound:
+    def _analyse(self, waves: Callable[[slice], Tensor], seconds: np.ndarray, what: str) -> Sound:
         tracked: list[pitch.Pitch] = []
         embeddings: Embeddings = {self.name: []}
         if self.vggish:
@@ -74,13 +74,13 @@ class Listener:
         with tqdm(total=len(seconds), desc=what, unit="sound", mininterval=1.0) as bar:
             for start in range(0, len(seconds), BATCH):
                 rows = slice(start, min(start + BATCH, len(seconds)))
-                heard, ends = waves(rows), seconds[rows]
-                tracked.append(self._track(heard))
+                batch, ends = waves(rows), seconds[rows]
+                tracked.append(self._track(batch))
                 inside = [tracked[-1].times < end for end in ends]
                 found = zip(tracked[-1].embedding, inside, strict=True)
                 embeddings[self.name] += [frames[mask] for frames, mask in found]
                 if self.vggish:
-                    embeddings["vggish"] += self.vggish.embed(heard, ends)
+                    embeddings["vggish"] += self.vggish.embed(batch, ends)
                 bar.update(len(ends))
         f0, confidence = (
             np.concatenate([getattr(part, name) for part in tracked])
@@ -95,10 +95,10 @@ class Listener:
 
 
 class Originals:
-    """Validation clips of a store, evenly spread, as they sound: the same for all models.
+    """Sound of evenly spaced validation clips of a store, analysed once for all models.
 
-    `recorded` is heard of their sound, if the store holds it; `round_trip` of their log-mels made
-    sound again, with no model between.
+    `recorded` comes from their audio, if the store holds it; `round_trip` from their log-mels
+    turned into sound, without a model.
     """
 
     def __init__(self, store: FeatureStore, count: int, listener: Listener) -> None:
@@ -110,18 +110,18 @@ class Originals:
         log_mel = torch.from_numpy(store.log_mel[rows]).float()
         self.recorded: Sound | None = None
         if store.audio is not None:
-            self.recorded = listener.recorded(store.audio[rows], self.seconds, "originals")
-        self.round_trip = listener.resynthesised(log_mel, self.seconds, "round trips")
+            self.recorded = listener.analyse_audio(store.audio[rows], self.seconds, "originals")
+        self.round_trip = listener.analyse_log_mels(log_mel, self.seconds, "round trips")
         self.notes = self._notes(store, rows)
 
     @property
     def reference(self) -> Sound:
-        """The truth of pitch: the originals themselves where there is sound, else round trips."""
+        """The reference for pitch: the recorded originals if there is audio, else round trips."""
         return self.recorded or self.round_trip
 
     @property
     def voiced(self) -> np.ndarray:
-        """Where the reference has a pitch, bool [N, P]."""
+        """The frames in which the reference has a pitch, bool [N, P]."""
         inside = self._times < self.seconds[:, None]
         return (self.reference.confidence >= VOICED) & inside
 
@@ -136,26 +136,26 @@ class Originals:
 
     @property
     def median_pitch(self) -> np.ndarray:
-        """Of each clip the median pitch in octaves [N]; NaN where it has none."""
+        """The median pitch of each clip in octaves [N]; NaN if it has none."""
         octaves = np.where(self.voiced, np.log2(self.reference.f0), np.nan)
         return np.array(
             [np.median(of[np.isfinite(of)]) if np.isfinite(of).any() else np.nan for of in octaves]
         )
 
     def scores(
-        self, name: str, heard: Sound, melody: np.ndarray, *, own: bool = True
+        self, name: str, sound: Sound, melody: np.ndarray, *, own: bool = True
     ) -> dict[str, Any]:
         """Raw pitch accuracy of sounds against CREPE's pitch of the originals, and the notes.
 
-        `melody` [N]: which of the originals each sound has its melody of. `own`: also against
-        CREPE's pitch, not the notes alone.
+        `melody` [N]: index of the original whose melody each sound should have. `own`: score
+        against CREPE's pitch too, not only against the notes.
         """
         by, scores = self.listener.name, {}
         if own:
-            found = accuracy(self.reference.f0, heard.f0, melody, self.voiced)
+            found = accuracy(self.reference.f0, sound.f0, melody, self.voiced)
             scores[f"rpa_{name}_{by}"] = found
         if self.notes is not None:
-            notes = accuracy(self.notes, heard.f0, melody, self.notes > 0)
+            notes = accuracy(self.notes, sound.f0, melody, self.notes > 0)
             scores[f"rpa_{name}_notes_{by}"] = notes
         return {key: value for key, value in scores.items() if value}
 
@@ -165,7 +165,7 @@ def accuracy(
 ) -> dict[str, float]:
     """Mean raw pitch accuracy, 50 cents, of f0 [N, P] against the chosen rows of `reference`.
 
-    Sounds whose reference has no pitch do not count; with fewer than two that do, empty.
+    Sounds whose reference has no pitch are left out; empty if fewer than two remain.
     """
     frames = min(found.shape[1], reference.shape[1])  # a resynthesis ends with its last whole frame
     each = np.array(
@@ -179,7 +179,7 @@ def accuracy(
 
 
 def contour(row: int, times: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The f0 in Hz of a dMelodies melody at `times` [P] in s; 0 in rests."""
+    """The f0 in Hz of a dMelodies melody at `times` [P] in seconds; 0 in rests."""
     times = np.asarray(times)
     f0 = np.zeros(len(times))
     for note in dmelodies.melody(row).notes():

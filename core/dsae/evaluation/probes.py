@@ -1,7 +1,7 @@
-"""The leak: what linear probes find in a latent where it does not belong.
+"""Leaks: what linear probes find in a latent that should not hold it.
 
-The instrument in z, averaged over time, and the pitch in v. A swap can be perfect although z tells
-the instrument: then the decoder ignores it there.
+The instrument in z, averaged over time, and the pitch in v. A swap can be perfect although z
+contains the instrument: the decoder may ignore it there.
 """
 
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from core.data import dmelodies
 from core.data.store import FeatureStore
-from core.dsae.evaluation.swap_f1 import Batch, Scores
+from core.dsae.evaluation.swap_f1 import LabelledBatch, Predictions
 from core.dsae.model import Dsae, masked_mean
 from core.statistics import interval
 
@@ -25,15 +25,15 @@ FOLDS = 5
 
 
 class Means(NamedTuple):
-    """Of N clips the means of v [N, V], and those of z averaged over time [N, Z]."""
+    """Posterior means of v [N, V] and of z averaged over time [N, Z], for N clips."""
 
     v: np.ndarray
     z: np.ndarray
 
 
 @torch.no_grad()
-def time_averages(model: Dsae, clips: Batch) -> Means:
-    """The latents that probes learn from."""
+def time_averages(model: Dsae, clips: LabelledBatch) -> Means:
+    """The features that probes are trained on."""
     parts = []
     for start in range(0, len(clips.x), CHUNK):
         some = clips.take(np.arange(start, min(start + CHUNK, len(clips.x))))
@@ -45,18 +45,18 @@ def time_averages(model: Dsae, clips: Batch) -> Means:
 def label_in(
     train: np.ndarray, labels: np.ndarray, held_out: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
-    """Macro-F1 of labels told from features [N, D] by logistic regression, with its interval."""
-    found = Scores(truth, _classifier().fit(train, labels).predict(held_out))
+    """Macro-F1 of labels predicted from features [N, D] by logistic regression."""
+    found = Predictions(truth, _classifier().fit(train, labels).predict(held_out))
     return interval(np.arange(len(truth)), found.f1_of)
 
 
 def label_across(
     features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None
 ) -> dict[str, float]:
-    """The same where there is one set [N, D] alone: each fold is told from the others.
+    """The same by cross-validation on one set [N, D].
 
-    `groups` [N]: clips of one group, such as a piece, are never on both sides. Empty where a label
-    has fewer clips than there are folds.
+    `groups` [N]: clips of one group, such as a piece, are never in both training and test folds.
+    Empty if a label has fewer clips than there are folds.
     """
     if np.unique(labels, return_counts=True)[1].min() < FOLDS:
         return {}
@@ -64,24 +64,25 @@ def label_across(
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     else:
         folds = GroupKFold(min(FOLDS, len(np.unique(groups))))
-    told = cross_val_predict(_classifier(), features, labels, groups=groups, cv=folds)
-    return interval(np.arange(len(labels)), Scores(labels, told).f1_of)
+    predicted = cross_val_predict(_classifier(), features, labels, groups=groups, cv=folds)
+    return interval(np.arange(len(labels)), Predictions(labels, predicted).f1_of)
 
 
 def notes_in_v(
     train: np.ndarray, notes: np.ndarray, held_out: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
-    """How much of the notes' variance a ridge regression tells from v [N, V]: R^2.
+    """R^2 of a ridge regression from v [N, V] to the notes of a melody.
 
-    `notes`, `truth` [N, K]: the pitches of each melody. 0 is as good as their means.
+    `notes`, `truth` [N, K]: the pitches of each melody. 0 is as good as predicting their means.
     """
     return explained(truth, _regression().fit(train, notes).predict(held_out), notes.mean(0))
 
 
 def pitch_in_v(v: np.ndarray, pitch: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The same for one pitch a clip [N], beyond what its label tells of it; cross-validated.
+    """The same for one pitch per clip [N], cross-validated and corrected for the label.
 
-    Each label's mean is taken off v [N, V] and pitch, since v should know the instrument's range.
+    Each label's mean is subtracted from v [N, V] and pitch, since v may represent the instrument's
+    range.
     """
     v, pitch = v.astype(np.float64), pitch.astype(np.float64)[:, None]
     for label in np.unique(labels):
@@ -91,10 +92,13 @@ def pitch_in_v(v: np.ndarray, pitch: np.ndarray, labels: np.ndarray) -> dict[str
     return explained(pitch, cross_val_predict(_regression(), v, pitch, cv=folds), np.zeros(1))
 
 
-def explained(truth: np.ndarray, told: np.ndarray, means: np.ndarray) -> dict[str, float]:
-    """1 - the error's share of the variance about `means` [K], over clips [N, K] and outputs."""
-    told = told.reshape(truth.shape)
-    error, total = (np.square(truth - of).sum(1) for of in (told, means))
+def explained(truth: np.ndarray, predicted: np.ndarray, means: np.ndarray) -> dict[str, float]:
+    """1 - the error's share of the variance about `means` [K], over clips [N, K] and outputs.
+
+    Empty if there is no variance.
+    """
+    predicted = predicted.reshape(truth.shape)
+    error, total = (np.square(truth - other).sum(1) for other in (predicted, means))
     if not total.sum() > 0:
         return {}
 
@@ -105,7 +109,7 @@ def explained(truth: np.ndarray, told: np.ndarray, means: np.ndarray) -> dict[st
 
 
 def notes_of(store: FeatureStore, rows: np.ndarray) -> np.ndarray | None:
-    """The twelve pitches of each melody [N, 12] within its octave; None but for dMelodies."""
+    """The twelve pitches of each melody within its octave [N, 12]; None for other stores."""
     if store.kind != "dmelodies":
         return None
     tunes = [dmelodies.melody(int(row)) for row in store.labels["melody"][rows]]
@@ -121,17 +125,22 @@ def _regression() -> Pipeline:
 
 
 def measure(
-    model: Dsae, store: FeatureStore, train: Batch, held_out: Batch, factors: list[str]
+    model: Dsae,
+    store: FeatureStore,
+    train: LabelledBatch,
+    held_out: LabelledBatch,
+    factors: list[str],
 ) -> dict[str, Any]:
     """`leak_z` for each global factor, the model's own first, and `leak_v_notes` on dMelodies."""
-    learnt, told = time_averages(model, train), time_averages(model, held_out)
+    fitted, tested = time_averages(model, train), time_averages(model, held_out)
     rows = [store.indices(split) for split in ("train", "validation")]
-    scores = {}
+    scores: dict[str, Any] = {}
     for i, factor in enumerate(factors):
-        labels = [store.labels[factor][of] for of in rows]
+        labels = [store.labels[factor][some] for some in rows]
         name = f"leak_z_{factor}" if i else "leak_z"
-        scores[name] = label_in(learnt.z, labels[0], told.z, labels[1])
-    notes = [notes_of(store, of) for of in rows]
-    if notes[0] is not None and (found := notes_in_v(learnt.v, notes[0], told.v, notes[1])):
-        scores["leak_v_notes"] = found
+        scores[name] = label_in(fitted.z, labels[0], tested.z, labels[1])
+    notes, truth = (notes_of(store, some) for some in rows)
+    if notes is not None and truth is not None:
+        found = notes_in_v(fitted.v, notes, tested.v, truth)
+        scores |= {"leak_v_notes": found} if found else {}
     return scores

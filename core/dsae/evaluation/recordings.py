@@ -1,11 +1,12 @@
-"""Swaps of real recordings, judged: is the melody kept, has the instrument moved?
+"""Scores of swaps of real recordings: is the melody kept, has the instrument changed?
 
-Every recording of one instrument is swapped with every recording of the other, both ways. What is
-judged is the sound that comes out, not the model's log-mel.
+Every recording of one instrument is swapped with every recording of the other, in both directions.
+The scores are of the resulting sound, not of the model's log-mel.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,21 +21,21 @@ from core.audio.clip import VOICED, Clip
 from core.audio.fad import frechet_audio_distance
 from core.audio.long import ToWaveform
 from core.audio.mel import log_mel
-from core.dsae.evaluation import probes as leak
+from core.dsae.evaluation import probes
 from core.dsae.latents import Disentangler
 from core.statistics import draw_weights, percentile_interval
 
 BATCH = 16
 RESAMPLES = 1000
 
-Pairs = list[tuple[int, int]]  # whose melody, and whose instrument a sound should have
-Row = tuple[Pairs, Callable[[int, int], Tensor]]  # and the sound of each, [S]
+Pairs = list[tuple[int, int]]  # recordings whose melody and whose instrument a sound should have
+Row = tuple[Pairs, Callable[[int, int], Tensor]]  # and a function that makes the sound of each, [S]
 Predictor = Callable[[np.ndarray], np.ndarray]  # log-mels [N, T, M] to the instrument of each
 Told = tuple[list[np.ndarray], list[str]]  # log-mels [T, M] and the instrument of each
 
 
 class Originals:
-    """Recordings of one instrument each, all as long, with their pitch."""
+    """Recordings of one instrument each, all of the same length, with their pitch."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self.clips = list(clips)
@@ -45,48 +46,47 @@ class Originals:
 
     @property
     def pairs(self) -> Pairs:
-        """Every recording with every one of another instrument, so both ways."""
-        everyone = range(len(self.clips))
-        of = self.instrument
-        return [(i, j) for i in everyone for j in everyone if of[i] != of[j]]
+        """Every recording with every recording of another instrument, in both directions."""
+        rows, name = range(len(self.clips)), self.instrument
+        return [(i, j) for i in rows for j in rows if name[i] != name[j]]
 
-    def melody_kept(self, heard: pitch.Pitch, melody: Sequence[int]) -> np.ndarray:
-        """Raw pitch accuracy [N] of sounds against the recordings that they have their melody of.
+    def melody_accuracy(self, tracked: pitch.Pitch, melody: Sequence[int]) -> np.ndarray:
+        """Raw pitch accuracy [N] of sounds against the recordings whose melody they should have.
 
         NaN where the recording has no pitch.
         """
-        frames = heard.f0.shape[1]  # a sound made of frames ends with the last whole one
+        frames = tracked.f0.shape[1]  # a resynthesis ends with its last whole frame
         voiced = self.pitch.confidence[:, :frames] >= VOICED
         return np.array(
             [
                 pitch.raw_pitch_accuracy(self.pitch.f0[i, :frames], f0, voiced=voiced[i])
-                for i, f0 in zip(melody, heard.f0, strict=True)
+                for i, f0 in zip(melody, tracked.f0, strict=True)
             ]
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """For N sounds: whose melody and whose instrument they should have, and what was found."""
+class Results:
+    """For N sounds: the melody and the instrument they should have, and what was measured."""
 
-    melody: np.ndarray  # index of a recording [N]
-    partner: np.ndarray  # likewise: the recording whose instrument it should have [N]
+    melody: np.ndarray  # index of the recording with the melody [N]
+    partner: np.ndarray  # index of the recording with the instrument [N]
     expected: np.ndarray  # instrument [N]
     accuracy: np.ndarray  # raw pitch accuracy [N], NaN where the recording has no pitch
-    told: dict[str, np.ndarray]  # instrument [N] by each judge
+    predicted: dict[str, np.ndarray]  # instrument [N] by each classifier
 
 
 def score_model(
     model: Disentangler,
     originals: Originals,
-    judges: dict[str, Predictor],
+    classifiers: dict[str, Predictor],
     to_waveform: ToWaveform,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Scores of originals, round trips, and the model's work: see `score_rows`.
+    """Scores of originals, round trips, reconstructions and swaps, see `score_rows`.
 
-    The rows: the recordings as they are; their log-mels back to sound with no model between;
-    the model's reconstructions; its swaps. Beside them `leak_z`, by cross-validation.
+    The rows: the recordings themselves; their log-mels turned into sound without a model; the
+    model's reconstructions; its swaps. Also `leak_z`, by cross-validation.
     """
     latents = [model.encode(x) for x in originals.log_mel]
     everyone = [(i, i) for i in range(len(originals.clips))]
@@ -94,94 +94,96 @@ def score_model(
     def made(i: int, j: int) -> Tensor:
         return to_waveform(model.decode(latents[j].v, latents[i].z))
 
-    rows = {
+    rows: dict[str, Row] = {
         "original": (everyone, lambda i, j: originals.waves[i]),
         "round trip": (everyone, lambda i, j: to_waveform(originals.log_mel[i])),
         "reconstruction": (everyone, made),
         "swap": (originals.pairs, made),
     }
     means = np.stack([each.z.mean(0).numpy() for each in latents])
-    leaks = leak.label_across(means, originals.instrument)
-    return {"leak_z": leaks, **score_rows(originals, rows, judges, progress)}
+    leaks = probes.label_across(means, originals.instrument)
+    return {"leak_z": leaks, **score_rows(originals, rows, classifiers, progress)}
 
 
 def score_rows(
-    originals: Originals, rows: dict[str, Row], judges: dict[str, Predictor], progress: bool = True
+    originals: Originals,
+    rows: dict[str, Row],
+    classifiers: dict[str, Predictor],
+    progress: bool = True,
 ) -> dict[str, Any]:
-    """Scores `{row: {column: {value, low, high}}}` of sounds made of recordings, two by two.
+    """Scores `{row: {column: {value, low, high}}}` of sounds made of pairs of recordings.
 
-    The columns: `melody`, the raw pitch accuracy; each judge's macro-F1; and `fad`, the Fréchet
-    distance by CREPE tiny between the recordings and one sound with each one's melody. The
-    intervals resample the recordings, not the pairs, which are no independent draws.
+    The columns: `melody`, the raw pitch accuracy; each classifier's macro-F1; and `fad`, the
+    Fréchet distance by CREPE tiny between the recordings and one sound for each melody. The
+    intervals resample the recordings, since the pairs are not independent.
     """
     with tqdm(total=sum(len(pairs) for pairs, _ in rows.values()), disable=not progress) as bar:
-        return {row: _judge(originals, *how, judges, bar) for row, how in rows.items()}
+        return {row: _score(originals, *how, classifiers, bar) for row, how in rows.items()}
 
 
-def _judge(
+def _score(
     originals: Originals,
     pairs: Pairs,
     make: Callable[[int, int], Tensor],
-    judges: dict[str, Predictor],
+    classifiers: dict[str, Predictor],
     bar: tqdm,
 ) -> dict[str, Any]:
     accuracy: list[float] = []
-    told: dict[str, list[str]] = {name: [] for name in judges}
+    predicted: dict[str, list[str]] = {name: [] for name in classifiers}
     embedded: dict[tuple[int, int], np.ndarray] = {}
     chosen = set(_one_each(pairs))
     for start in range(0, len(pairs), BATCH):
         some = pairs[start : start + BATCH]
         waves = torch.stack([make(i, j) for i, j in some])
-        heard = pitch.track(waves)
-        accuracy += list(originals.melody_kept(heard, [i for i, _ in some]))
+        tracked = pitch.track(waves)
+        accuracy += list(originals.melody_accuracy(tracked, [i for i, _ in some]))
         log_mels = log_mel(waves).numpy()
-        for name, judge in judges.items():
-            told[name] += list(judge(log_mels))
-        for pair, frames in zip(some, heard.embedding, strict=True):
+        for name, predict in classifiers.items():
+            predicted[name] += list(predict(log_mels))
+        for pair, frames in zip(some, tracked.embedding, strict=True):
             if pair in chosen:
                 embedded[pair] = frames
         bar.update(len(some))
     melody, partner = (np.array(side) for side in zip(*pairs, strict=True))
     expected = originals.instrument[partner]
-    kept = {name: np.array(names) for name, names in told.items()}
-    judged = Judged(melody, partner, expected, np.array(accuracy), kept)
-    scores = summary(judged, len(originals.clips))
-    frames = [embedded[pair] for pair in _one_each(pairs)]
-    of = originals.pitch.embedding[sorted(set(melody))]
-    return {**scores, "fad": frechet_audio_distance(frames, of)}
+    arrays = {name: np.array(labels) for name, labels in predicted.items()}
+    results = Results(melody, partner, expected, np.array(accuracy), arrays)
+    made = [embedded[pair] for pair in _one_each(pairs)]
+    real = list(originals.pitch.embedding[sorted(set(melody))])
+    scores = summary(results, len(originals.clips))
+    return {**scores, "fad": frechet_audio_distance(made, real)}
 
 
 def _one_each(pairs: Pairs) -> Pairs:
-    """Of each melody, in order, one pair: another partner from melody to melody."""
-    of: dict[int, Pairs] = {}
+    """One pair for each melody, in order, with partners that vary from melody to melody."""
+    by_melody: dict[int, Pairs] = {}
     for pair in pairs:
-        of.setdefault(pair[0], []).append(pair)
-    return [those[i % len(those)] for i, those in sorted(of.items())]
+        by_melody.setdefault(pair[0], []).append(pair)
+    return [some[i % len(some)] for i, some in sorted(by_melody.items())]
 
 
-def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
+def summary(results: Results, recordings: int, seed: int = 0) -> dict[str, Any]:
     """Means over all sounds with 95 % intervals from resampled recordings.
 
-    A sound made of two recordings counts as often as both were drawn.
+    A sound made of two recordings is weighted by the product of how often each was drawn.
     """
     counts = draw_weights(recordings, RESAMPLES, seed)
-    weights = counts[:, judged.melody] * counts[:, judged.partner]  # [RESAMPLES, N]
-    alone = judged.melody == judged.partner
-    weights[:, alone] = counts[:, judged.melody[alone]]
+    weights = counts[:, results.melody] * counts[:, results.partner]  # [RESAMPLES, N]
+    alone = results.melody == results.partner
+    weights[:, alone] = counts[:, results.melody[alone]]
 
-    pitched = np.isfinite(judged.accuracy)
+    pitched = np.isfinite(results.accuracy)
 
-    def of_pitch(weight: np.ndarray | None) -> float:
+    def accuracy(weight: np.ndarray | None) -> float:
         weight = None if weight is None else weight[pitched]
-        return float(np.average(judged.accuracy[pitched], weights=weight))
+        return float(np.average(results.accuracy[pitched], weights=weight))
 
-    columns: dict[str, Callable[[np.ndarray | None], float]] = {"melody": of_pitch}
-    for name, told in judged.told.items():
-        columns[name] = lambda weight, told=told: float(
-            f1_score(
-                judged.expected, told, average="macro", sample_weight=weight, zero_division=0.0
-            )
-        )
+    def f1(predicted: np.ndarray, weight: np.ndarray | None) -> float:
+        options = {"average": "macro", "sample_weight": weight, "zero_division": 0.0}
+        return float(f1_score(results.expected, predicted, **options))
+
+    columns: dict[str, Callable[[np.ndarray | None], float]] = {"melody": accuracy}
+    columns |= {name: partial(f1, predicted) for name, predicted in results.predicted.items()}
     scores = {}
     for name, statistic in columns.items():
         drawn = [statistic(weight) for weight in weights if weight[pitched].sum()]
@@ -190,12 +192,12 @@ def summary(judged: Judged, recordings: int, seed: int = 0) -> dict[str, Any]:
 
 
 def own_encoder(model: Disentangler, learnt: Told, labels: Sequence[str]) -> Predictor:
-    """The paper's way: an LDA on the model's own v. It flatters, so judges stand beside it."""
+    """The paper's classifier: an LDA on the model's own v, which flatters the model."""
 
-    def v_of(clips: Sequence[np.ndarray]) -> np.ndarray:
+    def encode(clips: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack([model.encode(clip).v.numpy() for clip in clips])
 
     chosen = [i for i, label in enumerate(learnt[1]) if label in labels]
-    told = LinearDiscriminantAnalysis()
-    told.fit(v_of([learnt[0][i] for i in chosen]), [learnt[1][i] for i in chosen])
-    return lambda clips: told.predict(v_of(clips))
+    lda = LinearDiscriminantAnalysis()
+    lda.fit(encode([learnt[0][i] for i in chosen]), [learnt[1][i] for i in chosen])
+    return lambda clips: lda.predict(encode(list(clips)))

@@ -1,34 +1,36 @@
-"""Everything that is measured of one model on a store's validation clips, with intervals."""
+"""All scores of a model on a store's validation clips, with intervals, in order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core.audio.fad import frechet_audio_distance
 from core.data.store import FeatureStore
-from core.dsae.evaluation import probes as leak
+from core.dsae.evaluation import probes
 from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.counterfactual import counterfactual, errors
 from core.dsae.evaluation.factors import factor_swaps, global_factors
 from core.dsae.evaluation.pitch_accuracy import Originals, Sound
 from core.dsae.evaluation.prior_samples import prior_validity
 from core.dsae.evaluation.swap_f1 import (
-    Batch,
-    Scores,
+    LabelledBatch,
+    Predictions,
     decode_swaps,
     other_label,
+    predict_from_v,
     read_split,
-    told_by_v,
+    trimmed,
 )
 from core.dsae.model import Dsae, frame_mask
 from core.dsae.objective import kl, kl_standard
 from core.errors import RavelError
 from core.statistics import interval, spread_evenly
 
-ACTIVE_NATS = 0.02  # a dimension of v whose mean KL to N(0, I) is above this carries something
-JUDGED = 200  # training clips of each label that the judge learns from
+ACTIVE_NATS = 0.02  # a dimension of v is in use if its mean KL to N(0, I) is above this
+JUDGED = 200  # training clips of each label for the classifier
 CHUNK = 128
 
 Judges = Mapping[str, Classifier]  # by factor
@@ -48,10 +50,11 @@ def score(
 ) -> dict[str, Any]:
     """Every metric on a store's validation split: `{value, low, high}`, a count, or a list.
 
-    `factor` is the label that v should carry. `judges` add what they tell of swaps; `originals`,
-    what is heard: raw pitch accuracy, Fréchet audio distance, and of so many `draws`, at most one
-    for each clip that is heard, whether the prior makes music. The intervals are 95 % percentile
-    bootstraps over clips. Raises RavelError for a store without both splits.
+    `factor` is the label that v should represent. `judges`, classifiers by factor, add independent
+    predictions for swaps; `originals` add scores of the sound: raw pitch accuracy, Fréchet audio
+    distance, and scores of `draws` samples from the prior, at most one for each clip that is
+    resynthesised. The intervals are 95 % percentile bootstraps over clips. Raises RavelError for a
+    store without both splits.
     """
     check(store, factor)
     floor = model.config.floor
@@ -69,8 +72,8 @@ def score(
             for batch, split in ((train, "train"), (held_out, "validation"))
         ]
         decoded = decode_swaps(model, parts[1], other_label(parts[1].labels, seed))
-        told = told_by_v(model, parts[0], decoded)
-        scores |= {f"f1_{k}{suffix}": f1(one) for k, one in told.items()}
+        predicted = predict_from_v(model, parts[0], decoded)
+        scores |= {f"f1_{k}{suffix}": f1(one) for k, one in predicted.items()}
         if judges and name in judges:
             scores |= judged(judges[name], {"original": parts[1], **decoded}, suffix)
     carried = [name for name in names if name in (factor, "octave")]
@@ -78,22 +81,22 @@ def score(
         scores |= factor_swaps(model, store, seed, factors=carried, device=device)
     if "counterfactual" in store.labels["split"]:
         scores |= counterfactual(model, store, factor, device)
-    scores |= leak.measure(model, store, train, held_out, names)
+    scores |= probes.measure(model, store, train, held_out, names)
     if originals is not None:
-        scores |= heard(model, held_out, originals, seed)
+        scores |= sound_scores(model, held_out, originals, seed)
         if draws and names:
-            by, count = originals.listener, min(draws, len(originals.positions))
             scores |= prior_validity(
-                model, store, count=count, factor=factor, seed=seed, listener=by, device=device
-            )
+                model, store, count=min(draws, len(originals.positions)), factor=factor, seed=seed,
+                listener=originals.listener, device=device,
+            )  # fmt: skip
     return scores | usage(model, held_out)
 
 
 def check(store: FeatureStore, factor: str) -> None:
-    """RavelError for a store that has no such label, or too few clips to score on."""
+    """Raise RavelError for a store without this label, or with too few clips to score on."""
     if factor not in store.labels:
         raise RavelError(
-            f"{store.path} has no label column {factor!r}, which the model's v should carry: "
+            f"{store.path} has no label column {factor!r}, which the model's v should represent: "
             f"score it on another store; this one has {', '.join(store.labels)}."
         )
     train, held_out = (len(store.indices(split)) for split in ("train", "validation"))
@@ -114,13 +117,13 @@ def factors_to_score(store: FeatureStore, own: str) -> list[str]:
     return [name for name in names if varies(name, "train") and varies(name, "validation")]
 
 
-def f1(told: Scores) -> dict[str, float]:
+def f1(predictions: Predictions) -> dict[str, float]:
     """Macro-F1 with its interval."""
-    return interval(np.arange(len(told.expected)), told.f1_of)
+    return interval(np.arange(len(predictions.expected)), predictions.f1_of)
 
 
 @torch.no_grad()
-def reconstruction_errors(model: Dsae, clips: Batch) -> np.ndarray:
+def reconstruction_errors(model: Dsae, clips: LabelledBatch) -> np.ndarray:
     """Mean squared error of each clip's reconstruction from sampled v and z, [N]."""
     q_v = model.global_encoder(clips.x, clips.lengths)
     v = q_v.sample()
@@ -128,58 +131,47 @@ def reconstruction_errors(model: Dsae, clips: Batch) -> np.ndarray:
     return errors(model.decoder(z, v, clips.lengths), clips.x, clips.lengths)
 
 
-# The separate judge
+# The independent classifier
 
 
 def make_judges(store: FeatureStore, factor: str) -> dict[str, Classifier]:
-    """A judge of each global factor that varies, taught by originals of the training split."""
+    """A classifier for each global factor that varies, trained on original training clips."""
     judges = {}
     for name in factors_to_score(store, factor):
         train = store.indices("train")
         labels = store.labels[name][train]
-        chosen = np.concatenate([_chosen(train[labels == label]) for label in np.unique(labels)])
-        clips = [_clip(store, row) for row in chosen]
+        of_label = [train[labels == label] for label in np.unique(labels)]
+        chosen = np.concatenate([rows[spread_evenly(len(rows), JUDGED)] for rows in of_label])
+        clips = [store.log_mel[row, : store.lengths[row]].astype(np.float32) for row in chosen]
         judges[name] = Classifier(clips, store.labels[name][chosen])
     return judges
 
 
-def _chosen(rows: np.ndarray) -> np.ndarray:
-    return rows[spread_evenly(len(rows), JUDGED)]
-
-
-def _clip(store: FeatureStore, row: int) -> np.ndarray:
-    return store.log_mel[row, : store.lengths[row]].astype(np.float32)
-
-
 def judged(
-    judge: Classifier, batches: Mapping[str, Batch], suffix: str
+    judge: Classifier, batches: Mapping[str, LabelledBatch], suffix: str
 ) -> dict[str, dict[str, float]]:
-    """Macro-F1 of what a judge says of originals, reconstructions and both swaps, by name."""
+    """Macro-F1 of a classifier on originals, reconstructions and both swaps, by name."""
     scores = {}
     for name, clips in batches.items():
         among = [str(label) for label in np.unique(clips.labels)]
-        told = judge.predict(_trimmed(clips), among)
-        scores[f"judge_{name}{suffix}"] = f1(Scores(clips.labels, told))
+        predicted = judge.predict(trimmed(clips), among)
+        scores[f"judge_{name}{suffix}"] = f1(Predictions(clips.labels, predicted))
     return scores
 
 
-def _trimmed(clips: Batch) -> list[np.ndarray]:
-    x = clips.x.cpu().numpy()
-    lengths = [x.shape[1]] * len(x) if clips.lengths is None else clips.lengths.tolist()
-    return [one[:length] for one, length in zip(x, lengths, strict=True)]
-
-
-# What is heard
+# Scores of the sound
 
 
 @torch.no_grad()
-def heard(model: Dsae, held_out: Batch, originals: Originals, seed: int) -> dict[str, Any]:
+def sound_scores(
+    model: Dsae, held_out: LabelledBatch, originals: Originals, seed: int
+) -> dict[str, Any]:
     """Raw pitch accuracy of reconstructions and swaps, and the distance of reconstructions."""
     listener, some = originals.listener, held_out.take(originals.positions)
     everyone = np.arange(len(some.x))
     swapped = len(set(some.labels)) > 1
     partner = other_label(some.labels, seed) if swapped else everyone
-    torch.manual_seed(seed)  # whatever was drawn before
+    torch.manual_seed(seed)  # independent of what was drawn before
     scores: dict[str, Any] = {
         "heard_clips": len(everyone),
         "route": listener.route,
@@ -190,32 +182,32 @@ def heard(model: Dsae, held_out: Batch, originals: Originals, seed: int) -> dict
     for name, clips in decode_swaps(model, some, partner).items():
         if name == "pre" or swapped:
             seconds = originals.seconds[melodies[name]]
-            sounds[name] = listener.resynthesised(clips.x.cpu(), seconds, name)
+            sounds[name] = listener.analyse_log_mels(clips.x.cpu(), seconds, name)
             scores |= originals.scores(name, sounds[name], melodies[name])
     scores |= originals.scores("round_trip", originals.round_trip, everyone)
-    if originals.recorded:  # against itself it would be right; against the notes, that is a bound
+    if originals.recorded:  # against the notes only: an upper bound
         scores |= originals.scores("original", originals.recorded, everyone, own=False)
     scores |= distances(sounds["pre"], originals)
     return scores | pitch_leak(model, some, originals)
 
 
-def pitch_leak(model: Dsae, clips: Batch, originals: Originals) -> dict[str, Any]:
-    """Where no notes are known: what v tells of a clip's median pitch, as it is heard."""
+def pitch_leak(model: Dsae, clips: LabelledBatch, originals: Originals) -> dict[str, Any]:
+    """How well v predicts a clip's median pitch; empty where the notes are known."""
     if originals.notes is not None:
         return {}
     pitch = originals.median_pitch
     pitched = np.isfinite(pitch)
-    if pitched.sum() < 2 * leak.FOLDS:
+    if pitched.sum() < 2 * probes.FOLDS:
         return {}
-    v = leak.time_averages(model, clips).v[pitched]
-    found = leak.pitch_in_v(v, pitch[pitched], clips.labels[pitched])
+    v = probes.time_averages(model, clips).v[pitched]
+    found = probes.pitch_in_v(v, pitch[pitched], clips.labels[pitched])
     return {"leak_v_pitch": found} if found else {}
 
 
 def distances(rebuilt: Sound, originals: Originals) -> dict[str, Any]:
-    """Fréchet audio distances by each embedding, and how many frames they are of.
+    """Fréchet audio distances by each embedding, and the number of frames they are computed from.
 
-    Of reconstructions from originals and from round trips; of round trips from originals.
+    Reconstructions against originals and against round trips; round trips against originals.
     """
     scores: dict[str, Any] = {}
     for name, frames in rebuilt.embeddings.items():
@@ -229,18 +221,18 @@ def distances(rebuilt: Sound, originals: Originals) -> dict[str, Any]:
     return scores
 
 
-# How much of the latents is used
+# Use of the latents
 
 
 @torch.no_grad()
-def usage(model: Dsae, clips: Batch) -> dict[str, Any]:
-    """Active units; KL of v to N(0, I) and of z to its prior, in all and by dimension, in nats.
+def usage(model: Dsae, clips: LabelledBatch) -> dict[str, Any]:
+    """Active units; KL of v to N(0, I) and of z to its prior, in total and by dimension, in nats.
 
-    z's is of a frame, against the prior driven by a sample.
+    That of z is per frame, against the prior driven by a sample.
     """
     of_v = kl_standard(model.global_encoder(clips.x, clips.lengths)).mean(0).tolist()
     of_z = local_kl(model, clips).tolist()
-    units = active_units(model, clips[:2])
+    units = active_units(model, clips.x, clips.lengths)
     return {name: int(n) for name, n in units.items()} | {
         "kl_v": round(sum(of_v), 4),
         "kl_v_dimensions": [round(nats, 4) for nats in of_v],
@@ -250,9 +242,9 @@ def usage(model: Dsae, clips: Batch) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def local_kl(model: Dsae, clips: Batch) -> np.ndarray:
+def local_kl(model: Dsae, clips: LabelledBatch) -> np.ndarray:
     """KL(q(z_t | x) || p(z_t | z_<t)) by dimension, averaged over all frames: [Z]."""
-    total, frames = 0.0, 0.0
+    total, frames = np.zeros(model.config.z_size), 0.0
     for start in range(0, len(clips.x), CHUNK):
         some = clips.take(np.arange(start, min(start + CHUNK, len(clips.x))))
         v = model.global_encoder(some.x, some.lengths).mean
@@ -264,17 +256,17 @@ def local_kl(model: Dsae, clips: Batch) -> np.ndarray:
         else:
             frames += nats.shape[0] * nats.shape[1]
         total = total + nats.sum((0, 1)).double().cpu().numpy()
-    return np.asarray(total) / frames
+    return total / frames
 
 
 @torch.no_grad()
-def active_units(model: Dsae, batch: Sequence[Any]) -> dict[str, float]:
-    """How many dimensions of v and z are in use.
+def active_units(model: Dsae, x: Tensor, lengths: Tensor | None) -> dict[str, float]:
+    """The number of dimensions of v and z in use, for log-mels x [N, T, M].
 
     v: mean KL to N(0, I) above a small threshold. z: variance of the means over all frames above
     0.01, the usual count of active units.
     """
-    q_v, q_z = model.encode(*batch)
+    q_v, q_z = model.encode(x, lengths)
     of_v = kl_standard(q_v).mean(0)
     spread = q_z.mean.flatten(0, 1).var(0)
     return {

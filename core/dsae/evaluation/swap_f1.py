@@ -1,4 +1,7 @@
-"""The paper's swaps of validation clips (section 5), and how its main metric tells their labels."""
+"""The paper's swaps of validation clips, and its main metric: labels predicted from re-encoded v.
+
+Section 5 of Luo, Ewert and Dixon, IJCAI 2022.
+"""
 
 from typing import Any, NamedTuple
 
@@ -15,18 +18,23 @@ from core.statistics import macro_f1
 CHUNK = 512  # clips encoded at once, to bound the memory
 
 
-class Batch(NamedTuple):
-    """Log-mels x [N, T, M], their lengths [N] or none when all are T long, and labels [N]."""
+class LabelledBatch(NamedTuple):
+    """Log-mels x [N, T, M], their lengths [N] or None if all have T frames, and labels [N]."""
 
     x: Tensor
     lengths: Tensor | None
     labels: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Batch":
-        """Some of the clips, by their numbers."""
+    @property
+    def frames(self) -> list[int]:
+        """The number of frames of each clip."""
+        return [self.x.shape[1]] * len(self.x) if self.lengths is None else self.lengths.tolist()
+
+    def take(self, rows: np.ndarray) -> "LabelledBatch":
+        """Some of the clips, by index."""
         index = torch.from_numpy(rows).to(self.x.device)
         lengths = None if self.lengths is None else self.lengths[index]
-        return Batch(self.x[index], lengths, self.labels[rows])
+        return LabelledBatch(self.x[index], lengths, self.labels[rows])
 
 
 def read_split(
@@ -35,17 +43,23 @@ def read_split(
     factor: str,
     floor: float,
     device: torch.device | str = "cpu",
-) -> Batch:
-    """All clips of a split in memory, as the model is given them, labelled by one factor."""
+) -> LabelledBatch:
+    """All clips of a split in memory, as model input, labelled by one factor."""
     rows = store.indices(split)
     x = torch.from_numpy(store.log_mel[rows]).to(device).float().clamp(min=floor)
     lengths = torch.from_numpy(store.lengths[rows].astype("int64")).to(device)
     whole = bool((lengths == x.shape[1]).all())
-    return Batch(x, None if whole else lengths, store.labels[factor][rows])
+    return LabelledBatch(x, None if whole else lengths, store.labels[factor][rows])
 
 
-class Scores(NamedTuple):
-    """What a classifier says of each clip: label expected and label predicted."""
+def trimmed(clips: LabelledBatch) -> list[np.ndarray]:
+    """Each clip's own frames [T, M], without padding."""
+    x = clips.x.cpu().numpy()
+    return [one[:end] for one, end in zip(x, clips.frames, strict=True)]
+
+
+class Predictions(NamedTuple):
+    """The label expected and the label predicted for each clip, both [N]."""
 
     expected: np.ndarray
     predicted: np.ndarray
@@ -61,11 +75,13 @@ class Scores(NamedTuple):
 
 
 @torch.no_grad()
-def decode_swaps(model: Dsae, clips: Batch, partner: np.ndarray) -> dict[str, Batch]:
+def decode_swaps(
+    model: Dsae, clips: LabelledBatch, partner: np.ndarray
+) -> dict[str, LabelledBatch]:
     """Each clip rebuilt (`pre`), with its partner's v (`global`), with its partner's z (`local`).
 
-    `partner` [N] is the number of another clip. As in the paper v goes in at its mean and z as a
-    sample; `pre` is rebuilt from samples of both. The labels are those that should be heard.
+    `partner` [N] holds indices of other clips. As in the paper, swaps use the mean of v and a
+    sample of z; `pre` uses samples of both. The labels are those that the result should have.
     """
     other = torch.from_numpy(partner).to(clips.x.device)
     q_v = model.global_encoder(clips.x, clips.lengths)
@@ -73,8 +89,8 @@ def decode_swaps(model: Dsae, clips: Batch, partner: np.ndarray) -> dict[str, Ba
     z = model.local_encoder(clips.x, v, clips.lengths).sample()
     of_other = None if clips.lengths is None else clips.lengths[other]
 
-    def decode(z: Tensor, v: Tensor, lengths: Tensor | None, labels: np.ndarray) -> Batch:
-        return Batch(model.decoder(z, v, lengths), lengths, labels)
+    def decode(z: Tensor, v: Tensor, lengths: Tensor | None, labels: np.ndarray) -> LabelledBatch:
+        return LabelledBatch(model.decoder(z, v, lengths), lengths, labels)
 
     return {
         "pre": decode(z, q_v.sample(), clips.lengths, clips.labels),
@@ -84,34 +100,36 @@ def decode_swaps(model: Dsae, clips: Batch, partner: np.ndarray) -> dict[str, Ba
 
 
 def swap_predictions(
-    model: Dsae, train: Batch, held_out: Batch, seed: int = 0
-) -> dict[str, Scores]:
-    """Labels told from the re-encoded v: with no swap, after a global and after a local swap.
+    model: Dsae, train: LabelledBatch, held_out: LabelledBatch, seed: int = 0
+) -> dict[str, Predictions]:
+    """Labels predicted from the re-encoded v without a swap, after a global and a local swap.
 
-    As in the paper an LDA is fitted on posterior means of the training originals, and each
+    As in the paper, an LDA is fitted on posterior means of the training originals, and each
     validation clip is paired with one of another label.
     """
     decoded = decode_swaps(model, held_out, other_label(held_out.labels, seed))
-    return told_by_v(model, train, decoded)
+    return predict_from_v(model, train, decoded)
 
 
-def told_by_v(model: Dsae, train: Batch, decoded: dict[str, Batch]) -> dict[str, Scores]:
-    """What the LDA of `swap_predictions` says of decoded log-mels."""
-    teller = label_teller(mean_v(model, train.x, train.lengths).numpy(), train.labels)
+def predict_from_v(
+    model: Dsae, train: LabelledBatch, decoded: dict[str, LabelledBatch]
+) -> dict[str, Predictions]:
+    """Labels of decoded log-mels, predicted from their re-encoded v by the LDA of `fit_lda`."""
+    lda = fit_lda(mean_v(model, train.x, train.lengths).numpy(), train.labels)
     return {
-        name: Scores(one.labels, teller.predict(mean_v(model, *one[:2]).numpy()))
+        name: Predictions(one.labels, lda.predict(mean_v(model, *one[:2]).numpy()))
         for name, one in decoded.items()
     }
 
 
-def label_teller(v: np.ndarray, labels: np.ndarray) -> LinearDiscriminantAnalysis | DummyClassifier:
+def fit_lda(v: np.ndarray, labels: np.ndarray) -> LinearDiscriminantAnalysis | DummyClassifier:
     """An LDA fitted on posterior means v [N, V] of training originals, the paper's classifier."""
-    says_nothing = not np.ptp(v, axis=0).any()  # an LDA cannot be fitted on a constant
-    return (DummyClassifier() if says_nothing else LinearDiscriminantAnalysis()).fit(v, labels)
+    constant = not np.ptp(v, axis=0).any()  # as a collapsed v is; an LDA cannot be fitted on it
+    return (DummyClassifier() if constant else LinearDiscriminantAnalysis()).fit(v, labels)
 
 
-def swap_f1(model: Dsae, train: Batch, held_out: Batch) -> dict[str, float]:
-    """`swap_predictions` as three macro-F1 scores. Needs two labels at least; else empty."""
+def swap_f1(model: Dsae, train: LabelledBatch, held_out: LabelledBatch) -> dict[str, float]:
+    """`swap_predictions` as three macro-F1 scores; empty if there are fewer than two labels."""
     if len(set(train.labels)) < 2 or len(set(held_out.labels)) < 2:
         return {}
     return {f"f1_{k}": s.f1 for k, s in swap_predictions(model, train, held_out).items()}
@@ -128,7 +146,7 @@ def mean_v(model: Dsae, x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def other_label(labels: np.ndarray, seed: int) -> np.ndarray:
-    """For each clip the index of a random clip that bears another label."""
+    """For each clip, the index of a random clip with another label."""
     rng = np.random.default_rng(seed)
     pools = {label: np.flatnonzero(labels != label) for label in np.unique(labels)}
     return np.array([rng.choice(pools[label]) for label in labels])

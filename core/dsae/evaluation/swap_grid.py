@@ -1,4 +1,4 @@
-"""Every melody by every instrument: how far a swap has carried the instrument."""
+"""How far a swap moves the instrument: the position of its v between source and target."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from torch import Tensor
 from core.audio.mel import log_mel
 from core.dsae.latents import Disentangler, Latents
 
-SAME = 1.0  # posterior standard deviations; closer than that the model does not tell two apart
+SAME = 1.0  # posterior standard deviations; closer than this, the model cannot tell two apart
 
 
 def distance(source: Latents, target: Latents) -> float:
-    """How far apart two v lie, in posterior standard deviations: |(v_t - v_s) / s|.
+    """The distance of two v in posterior standard deviations: |(v_t - v_s) / s|.
 
-    s^2, for each dimension, is the mean of the two posterior variances. A collapsed dimension,
-    whose posterior is the prior, adds next to nothing.
+    s^2 is the mean of the two posterior variances, for each dimension. A collapsed dimension, whose
+    posterior is the prior, adds almost nothing.
     """
     return float(((target.v - source.v) / _spread(source, target)).norm())
 
 
-def moved(heard: Tensor, source: Latents, target: Latents) -> float:
-    """Where `heard`, a v [V], lies between the source's v (0) and the target's (1).
+def moved(v: Tensor, source: Latents, target: Latents) -> float:
+    """The position of a v [V] between the source's v (0) and the target's (1).
 
-    The place of its foot on the line between them, all divided by s, see `distance`:
-    ((w - v_s) / s) . ((v_t - v_s) / s) / |(v_t - v_s) / s|^2. Below 0 and above 1 it lies beyond.
-    NaN where the two are less than SAME apart: the line has no direction to speak of.
+    Its projection onto the line between them, after division by s (see `distance`):
+    ((v - v_s) / s) . ((v_t - v_s) / s) / |(v_t - v_s) / s|^2. It can be below 0 or above 1. NaN if
+    the two are less than SAME apart, as the direction of the line is then mostly noise.
     """
     spread = _spread(source, target)
     line = (target.v - source.v) / spread
     if float(line.norm()) < SAME:
         return float("nan")
-    return float(((heard - source.v) / spread) @ line / (line @ line))
+    return float(((v - source.v) / spread) @ line / (line @ line))
 
 
 def moved_sound(model: Disentangler, wave: np.ndarray, source: Latents, target: Latents) -> float:
-    """`moved` of a sound [S] at 16 kHz: its v is what the model itself hears in it."""
+    """`moved` of a sound [S] at 16 kHz, whose v the model itself encodes."""
     return moved(model.encode(log_mel(wave)).v, source, target)
 
 
 def average(values: Sequence[float]) -> tuple[float, int]:
-    """The mean of those values that are known, and how many they are; NaN of none."""
-    known = [value for value in values if value == value]
-    return (float(np.mean(known)) if known else float("nan")), len(known)
+    """The mean of the values that are not NaN, and their number; NaN if there are none."""
+    numbers = [value for value in values if not np.isnan(value)]
+    return (float(np.mean(numbers)) if numbers else float("nan")), len(numbers)
 
 
 def _spread(source: Latents, target: Latents) -> Tensor:

@@ -192,9 +192,9 @@ def test_edits_are_applied_in_their_order(violin, trumpet):
     [
         (Edit("reverse", ()), None, "no edit called 'reverse'"),
         (Edit("nudge", (0.5,)), None, "second clip is needed"),
-        (Edit("stretch", (20.0,)), None, "16 s is the most"),
-        (Edit("stretch", (0.01,)), None, "least that can be heard"),
-        (Edit("splice", (0.0, 9.0)), ramp(20), "least that can be heard"),
+        (Edit("stretch", (20.0,)), None, "16 s is the longest"),
+        (Edit("stretch", (0.01,)), None, "shortest that can be played"),
+        (Edit("splice", (0.0, 9.0)), ramp(20), "shortest that can be played"),
     ],
 )
 def test_an_edit_that_cannot_be_done_says_why(edit, other, words):

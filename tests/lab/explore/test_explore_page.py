@@ -286,7 +286,7 @@ def test_edits_of_an_address_are_applied_in_order_and_taken_back_one_by_one(
 def test_too_long_a_melody_is_refused_in_words(explore_page):
     open_section(explore_page, "Melody", edits="stretch:2;stretch:2;stretch:2")
 
-    assert len(explore_page.error) == 1 and "16 s is the most" in explore_page.error[0].value
+    assert len(explore_page.error) == 1 and "16 s is the longest" in explore_page.error[0].value
     explore_page.button(key="undo").click().run()
     assert not explore_page.error and len(explore_page.get("audio")) == 2
 

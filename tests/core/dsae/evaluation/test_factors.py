@@ -97,9 +97,9 @@ def values(model, store, **options):
     return {name: score["value"] for name, score in found.items()}
 
 
-def test_a_model_with_both_factors_in_v_is_told_right_in_every_swap(store):
+def test_a_model_with_both_factors_in_v_is_recognised_in_every_swap(store):
     found = values(model_that_keeps([COLOUR, HEIGHT]), store)
-    assert len(found) == 4 * 3  # nothing, one, other, both; told of one, of the other, of both
+    assert len(found) == 4 * 3  # nothing, one, other, both; the score of one, of the other, of both
     assert set(found.values()) == {1.0}
 
 
@@ -153,7 +153,7 @@ def test_a_swap_that_no_target_allows_is_left_out(tmp_path):
     }
 
 
-def test_a_store_with_one_label_is_told_in_a_sentence(tmp_path):
+def test_a_store_with_one_label_is_refused(tmp_path):
     store = stored(tmp_path / "toy", rows_of([("Violin", "4")]))
     with pytest.raises(RavelError, match="no global factor that varies"):
         factors.factor_swaps(model_that_keeps([COLOUR]), store)
@@ -175,13 +175,13 @@ def test_the_scores_of_a_real_network_are_those_of_swapping_by_hand(store):
     x = torch.from_numpy(store.log_mel[rows]).float()
     with torch.no_grad():
         learnt = model.global_encoder(torch.from_numpy(store.log_mel[train]).float()).mean
-        teller = LinearDiscriminantAnalysis().fit(learnt.numpy(), store.labels["octave"][train])
+        lda = LinearDiscriminantAnalysis().fit(learnt.numpy(), store.labels["octave"][train])
         hits = []
         for i, j in zip(*factors.partners(labels, ["octave"]), strict=True):
             v = model.global_encoder(x[j : j + 1]).mean
             z = model.encode(x[i : i + 1])[1].mean
             again = model.global_encoder(model.decoder(z, v)).mean
-            hits.append(teller.predict(again.numpy())[0] == labels["octave"][j])
+            hits.append(lda.predict(again.numpy())[0] == labels["octave"][j])
     found = values(model, store)
     assert found["swap_octave_told_octave"] == pytest.approx(np.mean(hits), abs=1e-4)
 
@@ -192,5 +192,5 @@ def test_every_score_has_its_words(store):
     names = factors.factor_swaps(model, store, factors=["instrument", "octave"])
     assert len({MEANINGS[name] for name in names}) == len(names) == 12
     assert MEANINGS["swap_instrument_and_octave_told_octave"] == (
-        "swaps with another instrument and octave recognised as the target in octave"
+        "swaps to another instrument and octave recognised as the target in octave"
     )

@@ -139,7 +139,7 @@ def test_originals_with_sound_are_the_reference_as_far_as_each_lasts(tmp_path):
     assert np.allclose(originals.recorded.f0[1, 2:20], alone.f0[0, 2:20], rtol=0.01)
 
 
-def test_played_by_another_instrument_the_notes_are_still_told(tmp_path):
+def test_played_by_another_instrument_the_notes_are_still_predicted(tmp_path):
     """CREPE on the rendered sound itself, which bounds what a model can reach."""
     if not synth.available():
         pytest.skip("no synthesiser is installed")

@@ -15,7 +15,7 @@ from core.dsae.config import DsaeConfig
 from core.dsae.evaluation import prior_samples as prior
 from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.pitch_accuracy import Listener
-from core.dsae.evaluation.swap_f1 import Batch, read_split
+from core.dsae.evaluation.swap_f1 import LabelledBatch, read_split
 from core.dsae.model import Dsae, Gaussian
 from core.errors import RavelError
 
@@ -88,7 +88,7 @@ def test_a_model_that_draws_real_clips_scores_as_real_clips_do(store):
 
 def heard(sounds):
     """What `pitches` makes of log-mels, by C major."""
-    batch = Batch(torch.stack(sounds), None, np.zeros(len(sounds)))
+    batch = LabelledBatch(torch.stack(sounds), None, np.zeros(len(sounds)))
     found = prior.pitches(batch, np.array(C_MAJOR), LISTENER)
     return {name: score["value"] for name, score in found.items()}
 
@@ -140,15 +140,15 @@ def test_a_pitch_is_in_tune_within_fifty_cents_of_a_note():
 
 def test_a_note_counts_once_it_lasts_sixty_milliseconds():
     midi = np.array([60.1, 60.0, 59.8, 64.0, 64.2, 67.0, 66.9, 67.1, 67.4])
-    assert prior.different(midi) == 2
-    assert prior.different(midi[:0]) == 0
+    assert prior.count_notes(midi) == 2
+    assert prior.count_notes(midi[:0]) == 0
 
 
 def test_draws_are_those_of_their_seed_and_leave_the_global_state(store):
     train = read_split(store, "train", "instrument", -40.0)
     torch.manual_seed(3)
     model = Dsae(DsaeConfig.parse({"model": {"hidden": 8, "z_size": 4, "v_size": 6}}).model).eval()
-    few = Batch(train.x[:, :20], None, train.labels)
+    few = LabelledBatch(train.x[:, :20], None, train.labels)
     state = torch.get_rng_state()
     v, x = prior.draw(model, few, 5, seed=1)
     again, other = prior.draw(model, few, 5, seed=1), prior.draw(model, few, 5, seed=2)
@@ -168,7 +168,7 @@ def test_v_can_be_drawn_from_the_training_clips(store):
     assert v.abs().max() < 2 < prior.draw(model, train, 200)[0].abs().max()
 
 
-def test_a_store_of_one_label_is_told_in_a_sentence(store):
+def test_a_store_of_one_label_is_refused(store):
     with pytest.raises(RavelError, match="two labels of scale"):
         prior.prior_validity(model_of(store, tone), store, factor="scale")
 

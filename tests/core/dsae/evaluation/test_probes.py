@@ -9,7 +9,7 @@ from core import statistics
 from core.data.store import FeatureStore
 from core.dsae.config import DsaeConfig
 from core.dsae.evaluation import probes as leak
-from core.dsae.evaluation.swap_f1 import Batch
+from core.dsae.evaluation.swap_f1 import LabelledBatch
 from core.dsae.model import Dsae
 
 
@@ -32,7 +32,7 @@ def test_a_label_that_shifts_the_mean_is_found_and_one_that_is_not_there_is_gues
         assert found["low"] <= found["value"] <= found["high"]
 
 
-def test_notes_that_v_holds_are_told_and_others_are_not():
+def test_notes_that_v_holds_are_found_and_others_are_not():
     notes = rng().integers(60, 72, (400, 12)).astype(float)
     holds = notes @ rng().standard_normal((12, 16)) + 0.01 * rng().standard_normal((400, 16))
     empty = rng().standard_normal((400, 16))
@@ -67,7 +67,7 @@ def test_z_is_averaged_over_a_clips_own_frames():
     model = Dsae(DsaeConfig.parse({"model": {"hidden": 8, "z_size": 4}}).model)
     x = torch.randn(3, 20, 80)
     lengths = torch.tensor([20, 7, 12])
-    found = leak.time_averages(model, Batch(x, lengths, np.array(list("abc"))))
+    found = leak.time_averages(model, LabelledBatch(x, lengths, np.array(list("abc"))))
     for i, length in enumerate(lengths):
         alone = model.encode(x[i : i + 1, :length])
         assert found.v[i] == pytest.approx(alone[0].mean[0].detach().numpy(), abs=1e-5)
@@ -81,7 +81,7 @@ def test_the_notes_are_those_of_the_store_within_an_octave(melodies):
     assert set(notes[0]) <= {60 + step for step in (0, 2, 4, 5, 7, 9, 11, 12, 14)}
 
 
-def test_a_probe_across_one_set_is_told_each_clip_from_others():
+def test_a_probe_across_one_set_never_trains_on_the_clips_it_predicts():
     """A label that is in the features is found; of noise nothing is, though a fit would find it."""
     rng = np.random.default_rng(0)
     labels = np.array(["violin", "trumpet"] * 30)

@@ -9,7 +9,7 @@ from core.audio.clip import read
 from core.data.store import FeatureStore
 from core.dsae import latents
 from core.dsae.evaluation import recordings, report
-from core.dsae.evaluation.classifier import Classifier, describe
+from core.dsae.evaluation.classifier import Classifier, features
 from core.errors import RavelError
 from core.vocoder.play import play
 
@@ -30,9 +30,9 @@ def test_every_pair_across_the_two_instruments_both_ways(originals):
 
 
 def test_a_recording_keeps_its_own_melody_and_no_other(originals):
-    kept = originals.melody_kept(originals.pitch, [0, 1, 2])
+    kept = originals.melody_accuracy(originals.pitch, [0, 1, 2])
     assert kept.tolist() == [1.0, 1.0, 1.0]
-    assert originals.melody_kept(pitch.track(originals.waves[[1]]), [2])[0] < 0.5
+    assert originals.melody_accuracy(pitch.track(originals.waves[[1]]), [2])[0] < 0.5
 
 
 def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
@@ -50,7 +50,7 @@ def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
     assert scores["original"]["melody"]["value"] == 1.0
     assert scores["round trip"]["melody"]["value"] > 0.8
     assert scores["swap"]["melody"]["value"] < 0.5
-    # All told to be violins, right for 2 of 4 swaps: F1 is 2/3 for violins and 0 for trumpets.
+    # All predicted to be violins, right for 2 of 4 swaps: F1 is 2/3 for violins and 0 for trumpets.
     assert scores["swap"]["judge"]["value"] == pytest.approx(1 / 3, abs=1e-3)
     assert heard[0] == (3, 94, 80)
     assert scores["original"]["fad"]["value"] == 0.0
@@ -63,13 +63,15 @@ def test_intervals_resample_recordings_not_pairs():
     melody, partner = (np.array(side) for side in zip(*pairs, strict=True))
     bad = (melody == 0) | (partner == 0)
     expected = np.array(["a" if j < 2 else "b" for j in partner])
-    told = np.where(bad, "c", expected)
-    judged = recordings.Judged(melody, partner, expected, np.where(bad, 0.0, 1.0), {"judge": told})
+    predicted = np.where(bad, "c", expected)
+    judged = recordings.Results(
+        melody, partner, expected, np.where(bad, 0.0, 1.0), {"judge": predicted}
+    )
     scores = recordings.summary(judged, recordings=4)
     assert scores["melody"]["value"] == pytest.approx(0.5)
     assert scores["melody"]["low"] == 0.0
     assert scores["melody"]["high"] == 1.0
-    by_sklearn = f1_score(expected, told, average="macro", zero_division=0.0)
+    by_sklearn = f1_score(expected, predicted, average="macro", zero_division=0.0)
     assert scores["judge"]["value"] == pytest.approx(by_sklearn, abs=1e-4)
 
 
@@ -90,14 +92,12 @@ def test_a_judge_learns_two_instruments_and_tells_new_melodies_of_them(melodies)
 def test_a_description_takes_no_notice_of_level_noise_floor_and_pauses():
     rng = np.random.default_rng(0)
     clip = rng.normal(0, 2, (100, 80)).astype("float32")
-    described = describe(clip)
-    np.testing.assert_allclose(describe(clip + 5), described, atol=1e-5)
+    expected = features(clip)
+    np.testing.assert_allclose(features(clip + 5), expected, atol=1e-5)
     deep = np.where(clip < clip.max() - 12, -36.0, clip)
-    np.testing.assert_allclose(describe(deep), described, atol=1e-5)
+    np.testing.assert_allclose(features(deep), expected, atol=1e-5)
     loud = clip[clip.mean(1) >= np.quantile(clip.mean(1), 0.3)]
-    np.testing.assert_allclose(
-        described[80:160], np.maximum(loud, loud.max() - 12).std(0), atol=0.1
-    )
+    np.testing.assert_allclose(expected[80:160], np.maximum(loud, loud.max() - 12).std(0), atol=0.1)
 
 
 def test_judges_without_real_violins_and_trumpets_to_learn_from_are_refused(melodies):

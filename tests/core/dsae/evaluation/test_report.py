@@ -71,7 +71,7 @@ def test_nothing_is_heard_where_nothing_is_asked_for(checkpoint, melodies, capsy
         (["--crepe", "huge"], "huge"),
     ],
 )
-def test_a_wrong_setting_is_told_before_anything_is_scored(
+def test_a_wrong_setting_is_refused_before_anything_is_scored(
     arguments, words, checkpoint, melodies, capsys
 ):
     try:

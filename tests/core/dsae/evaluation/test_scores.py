@@ -181,7 +181,7 @@ def test_kl_by_dimension_is_the_closed_form_and_adds_up(store):
 def test_kl_of_z_is_of_a_clips_own_frames():
     x = torch.ones(2, T, M)
     x[1, 10:] = 50.0  # what pads a shorter clip
-    clips = swaps.Batch(x, torch.tensor([T, 10]), np.array(["a", "b"]))
+    clips = swaps.LabelledBatch(x, torch.tensor([T, 10]), np.array(["a", "b"]))
     assert evaluate.local_kl(perfect(), clips) == pytest.approx(np.full(HALF, 20.0))
 
 
@@ -223,4 +223,4 @@ def test_a_judge_tells_octaves_whose_labels_are_digits(store):
 def test_every_figure_has_a_meaning(store, judges):
     scores = evaluate.score(perfect(), store, "instrument", judges=judges)
     assert set(scores) <= set(MEANINGS)
-    assert len(set(MEANINGS.values())) == len(MEANINGS)  # the lab's table is told apart by them
+    assert len(set(MEANINGS.values())) == len(MEANINGS)  # the lab's table keys its rows by them

@@ -20,17 +20,19 @@ def test_partners_bear_another_label():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_f1_is_sklearns_also_of_labels_that_are_only_expected_or_only_told(seed):
+def test_f1_is_sklearns_also_of_labels_that_are_only_expected_or_only_predicted(seed):
     rng = np.random.default_rng(seed)
     expected = np.array(["violin", "flute", "oboe"])[rng.integers(0, 3, 30)]
-    told = np.array(["flute", "a trumpet", "oboe"])[rng.integers(0, 3, 30)]
-    assert macro_f1(expected, told) == pytest.approx(f1_score(expected, told, average="macro"))
-    rows = rng.integers(0, 30, 12)
-    scores = swaps.Scores(expected, told)
-    assert scores.f1_of(rows) == pytest.approx(
-        f1_score(expected[rows], told[rows], average="macro")
+    predicted = np.array(["flute", "a trumpet", "oboe"])[rng.integers(0, 3, 30)]
+    assert macro_f1(expected, predicted) == pytest.approx(
+        f1_score(expected, predicted, average="macro")
     )
-    assert scores.f1 == macro_f1(expected, told)
+    rows = rng.integers(0, 30, 12)
+    scores = swaps.Predictions(expected, predicted)
+    assert scores.f1_of(rows) == pytest.approx(
+        f1_score(expected[rows], predicted[rows], average="macro")
+    )
+    assert scores.f1 == macro_f1(expected, predicted)
 
 
 def test_v_goes_in_at_its_mean_and_z_as_a_sample_with_the_lengths_of_z():
@@ -50,7 +52,7 @@ def test_v_goes_in_at_its_mean_and_z_as_a_sample_with_the_lengths_of_z():
         local_encoder=lambda x, v, lengths: of(x[..., :1]),
         decoder=decode,
     )
-    clips = swaps.Batch(x, lengths, np.array(["a", "b", "c"]))
+    clips = swaps.LabelledBatch(x, lengths, np.array(["a", "b", "c"]))
     found = swaps.decode_swaps(model, clips, np.array([1, 2, 0]))
     z, v, ends = (found["global"].x[..., i] for i in range(3))
     assert torch.equal(v[:, 0], torch.tensor([10.0, 20.0, 0.0]))  # the partners' means, exactly

@@ -73,7 +73,7 @@ class Embedder:
         """The embedding h [D] of a sound [S] of any length: the mean over patches end to end.
 
         A sound shorter than a patch is followed by silence. Raises RavelError for another shape or
-        samples that are no numbers.
+        samples that are not numbers.
         """
         wave = _checked(sound)
         total, count = torch.zeros(self.size), 0
@@ -145,5 +145,5 @@ def _checked(sound: Sound) -> Tensor:
             f"A sound of shape {tuple(wave.shape)} was given: it must be mono, (samples,)."
         )
     if not torch.isfinite(wave).all():
-        raise RavelError("The sound holds samples that are no numbers: save the file again.")
+        raise RavelError("The sound has samples that are not numbers: save the file again.")
     return wave.float()

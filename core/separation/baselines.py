@@ -1,7 +1,7 @@
-"""What a separator is measured against, on the same mixtures.
+"""Baselines for a separator, on the same mixtures.
 
-Doing nothing; non-negative matrix factorisation (NMF), whose components are grouped without the
-truth, or with it; and ratio masks made from the truth, which bound what masking can reach.
+No separation; non-negative matrix factorisation (NMF), with components grouped blindly or by an
+oracle; and ideal ratio masks, an upper bound for masking.
 Letters: N references, M channels, S samples, K components, F bins, T frames.
 """
 
@@ -27,7 +27,7 @@ TINY = 1e-10
 def all_of(mixture: Tensor, references: Tensor, channels: int) -> dict[str, Tensor]:
     """Every baseline's channels [M, S] of a mixture [S] with its references [N, S], by name.
 
-    The ideal ratio mask has a channel for each reference, however many `channels` are asked for.
+    The ideal ratio mask has one channel per reference, whatever `channels` is.
     """
     blind, oracle = nmf(mixture, references, channels)
     return {
@@ -39,9 +39,10 @@ def all_of(mixture: Tensor, references: Tensor, channels: int) -> dict[str, Tens
 
 
 def ideal_ratio_mask(mixture: Tensor, references: Tensor) -> Tensor:
-    """The mixture [S] through masks of the references' true shares, [N, S]: an oracle.
+    """The mixture [S] masked by each reference's true share, [N, S]: an oracle.
 
-    A share is a reference's power over that of all, in each bin of an STFT of 32 ms every 8 ms.
+    The share is the reference's power over that of all, in each bin of an STFT of 32 ms windows
+    every 8 ms.
     """
     if not mixture.any():
         return torch.zeros_like(references)
@@ -52,10 +53,10 @@ def ideal_ratio_mask(mixture: Tensor, references: Tensor) -> Tensor:
 def nmf(mixture: Tensor, references: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     """NMF's channels [M, S] of a mixture [S]: grouped by clustering, and grouped by an oracle.
 
-    The magnitudes of an STFT of 64 ms every 16 ms are factorised under the Kullback-Leibler
-    divergence; each group of components is a mask on the mixture. The clustering knows nothing but
-    the components. The oracle puts each where most of its sound is by the ratio masks of
-    `references` [N, S]; where there are more of them than channels, the last share one.
+    The magnitudes of an STFT of 64 ms windows every 16 ms are factorised under the Kullback-Leibler
+    divergence; each group of components is a mask on the mixture. The clustering uses only the
+    components. The oracle assigns each component to the reference with most of its energy, by the
+    ratio masks of `references` [N, S]; with more references than channels, the last share one.
     """
     if not mixture.any():
         silent = mixture.new_zeros(channels, len(mixture))
@@ -85,7 +86,7 @@ def factorise(magnitudes: np.ndarray, components: int) -> Parts:
         solver="mu",
         beta_loss="kullback-leibler",
         max_iter=ITERATIONS,
-        tol=0,  # always as many iterations, and no warning that it was not enough
+        tol=0,  # a fixed number of iterations, and no convergence warning
         random_state=0,
     )
     spectra, activations = librosa.decompose.decompose(magnitudes, transformer=model)
@@ -94,10 +95,10 @@ def factorise(magnitudes: np.ndarray, components: int) -> Parts:
 
 
 def group(parts: Parts, groups: int) -> np.ndarray:
-    """A group's number for each component [K]: those of one timbre are taken for one source.
+    """A group index for each component [K]: components of similar timbre form one source.
 
-    k-means of the components' mel-frequency cepstra, the level left out (Spiertz and Gnann, DAFx
-    2009), from a fixed seed.
+    k-means on the components' mel-frequency cepstra without the level (Spiertz and Gnann, DAFx
+    2009), with a fixed seed.
     """
     bins = len(parts.spectra)
     mel = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=2 * (bins - 1), n_mels=MELS) @ parts.spectra
@@ -108,19 +109,19 @@ def group(parts: Parts, groups: int) -> np.ndarray:
 def _of_groups(
     spectrum: np.ndarray, parts: Parts, groups: np.ndarray, count: int, samples: int
 ) -> Tensor:
-    among = groups == np.arange(count)[:, None]  # [M, K]
-    magnitudes = np.einsum("mk,fk,kt->mft", among, *parts)
+    members = groups == np.arange(count)[:, None]  # [M, K]
+    magnitudes = np.einsum("mk,fk,kt->mft", members, *parts)
     return _masked(spectrum, magnitudes, NMF_HOP, samples)
 
 
 def _masked(spectrum: np.ndarray, amounts: np.ndarray, hop: int, samples: int) -> Tensor:
-    """Waves [M, S] by the share that each of `amounts` [M, F, T] has of a spectrum [F, T]."""
+    """Waves [M, S]: a spectrum [F, T] masked by the share of each of `amounts` [M, F, T]."""
     shares = (amounts + TINY) / (amounts + TINY).sum(axis=0)
     return torch.from_numpy(librosa.istft(shares * spectrum, hop_length=hop, length=samples))
 
 
 def _stft(waves: Tensor, window: int, hop: int) -> np.ndarray:
     wave = waves.cpu().numpy()
-    missing = max(0, window - wave.shape[-1])  # of what is shorter than a window
+    missing = max(0, window - wave.shape[-1])  # pad waves shorter than a window
     wave = np.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)])
     return librosa.stft(wave, n_fft=window, hop_length=hop)

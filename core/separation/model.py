@@ -132,6 +132,7 @@ class Fourier(nn.Module):
         super().__init__()
         self.hop, self.size = config.hop, config.window // 2 + 1
         window = torch.hann_window(config.window).sqrt()
+        self.window: Tensor
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, mixture: Tensor) -> tuple[Tensor, Tensor]:

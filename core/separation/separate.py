@@ -1,4 +1,4 @@
-"""Separation for everybody else: a mixture of any length to channels that add up to it.
+"""The public interface of separation: a mixture of any length to channels that sum to it.
 
 model = load("separator-scenes")
 channels = model.separate(read("street.wav", normalise=False))  # [M, samples]
@@ -27,16 +27,16 @@ from core.separation.config import PRESETS, ModelConfig, SeparationConfig
 from core.separation.model import Separator
 from core.separation.objective import si_snr
 
-WINDOW = 10.0  # seconds that are separated at a time
-OVERLAP = 3.0  # seconds that two windows share
-FADE = 0.5  # seconds, amid the overlap: what is nearer to an edge knows too little of beyond it
-FAINT = 1e-6  # RMS under which a window is taken for silence
+WINDOW = 10.0  # seconds separated at a time
+OVERLAP = 3.0  # seconds shared by two windows
+FADE = 0.5  # seconds in the middle of the overlap: nearer to an edge the context is too short
+FAINT = 1e-6  # RMS below which a window counts as silent
 
 
 class Match(NamedTuple):
-    """What a channel turned out to hold: which references, how well, and how much was gained.
+    """The references a channel holds, and how well.
 
-    `si_snr` and `improvement` in dB, against the sum of those references; none without any.
+    `si_snr` and `improvement` in dB, against the sum of those references; None if it holds none.
     """
 
     references: tuple[int, ...]
@@ -45,7 +45,7 @@ class Match(NamedTuple):
 
 
 class SeparationModel:
-    """A trained separator, at rest."""
+    """A trained separator for inference."""
 
     def __init__(
         self, model: Separator, config: SeparationConfig, checkpoint: checkpoints.Checkpoint
@@ -61,26 +61,26 @@ class SeparationModel:
 
     @property
     def channels(self) -> int:
-        """M, how many channels come out."""
+        """M, the number of output channels."""
         return self.config.model.channels
 
     def separate(self, mixture: Clip | Tensor | np.ndarray) -> Tensor:
         """A mixture [S] at 16 kHz, of any length and level, to channels [M, S] that sum to it.
 
-        Raises RavelError for another shape or samples that are no numbers.
+        Raises RavelError for another shape or samples that are not numbers.
         """
         return torch.cat(list(self.parts(mixture)), dim=1)
 
     def parts(self, mixture: Clip | Tensor | np.ndarray) -> Iterator[Tensor]:
-        """The same piece by piece [M, n], in bounded memory however long the mixture is.
+        """The same piece by piece [M, n], in bounded memory for any length.
 
-        Windows overlap. Each one's channels are put into the order of those before it, by what
-        both heard, and faded over.
+        Windows overlap. The channels of each window are reordered to match those of the previous
+        one in the overlap, and crossfaded.
         """
         wave = _checked(mixture)
         size, overlap = round(WINDOW * SAMPLE_RATE), round(OVERLAP * SAMPLE_RATE)
         starts = _starts(len(wave), size, overlap)
-        tail = torch.zeros(self.channels, 0)  # what the window before says beyond what was given
+        tail = torch.zeros(self.channels, 0)  # the previous window's output beyond what was yielded
         for start, following in itertools.zip_longest(starts, starts[1:]):
             made = self.batch(wave[None, start : start + size])[0].cpu()
             made = _joined(tail, made)
@@ -90,9 +90,9 @@ class SeparationModel:
 
     @torch.inference_mode()
     def batch(self, mixtures: Tensor) -> Tensor:
-        """Mixtures [B, S] of any level to channels [B, M, S], each at its true level, in one pass.
+        """Mixtures [B, S] of any level to channels [B, M, S] at their true level, in one pass.
 
-        What is no longer than a window and needs no joining.
+        For mixtures no longer than a window.
         """
         return _apart(self.model, mixtures.to(self.device, torch.float32))
 
@@ -119,7 +119,7 @@ def untrained_small(seed: int, device: torch.device) -> Callable[[Tensor], Tenso
 
 
 def _apart(model: Separator, mixtures: Tensor) -> Tensor:
-    """Channels at their true level, of mixtures brought to the level that the model knows."""
+    """Channels at their true level; the model runs on mixtures at its training level."""
     loudness = rms(mixtures)[:, None]
     gain = torch.where(loudness > FAINT, LEVEL / loudness.clamp(min=FAINT), 1.0)
     return model(gain * mixtures) / gain[..., None]
@@ -128,8 +128,8 @@ def _apart(model: Separator, mixtures: Tensor) -> Tensor:
 def separate_file(model: SeparationModel, mixture: Clip, out: str | Path) -> list[Path]:
     """Write each channel of a mixture as NAME-channel-1.wav, ... (32-bit float) into a folder.
 
-    The samples of the files add up to the mixture's. All appear at once, at the end, or none.
-    Raises RavelError where the folder cannot be written.
+    The files sum to the mixture. They appear together at the end, or not at all. Raises RavelError
+    if the folder cannot be written.
     """
     folder = Path(out)
     names = [f"{mixture.name}-channel-{i}.wav" for i in range(1, model.channels + 1)]
@@ -156,9 +156,9 @@ def _float_wav(path: Path) -> soundfile.SoundFile:
 
 
 def remix(channels: Tensor, decibels: Sequence[float | None]) -> Tensor:
-    """Channels [M, S] at new levels, summed to [S]; none mutes one. RavelError for another count.
+    """Channels [M, S] at new levels, summed to [S]; None mutes a channel.
 
-    At 0 dB each it is the mixture again.
+    With 0 dB for each, the result is the mixture. Raises RavelError for a wrong number of levels.
     """
     if len(decibels) != len(channels):
         raise RavelError(
@@ -169,14 +169,14 @@ def remix(channels: Tensor, decibels: Sequence[float | None]) -> Tensor:
 
 
 def match(channels: Tensor, references: Tensor) -> list[Match]:
-    """What each of the channels [M, S] holds of the known `references` [N, S].
+    """Which of the `references` [N, S] each of the channels [M, S] holds.
 
-    With at least as many channels as references, each reference is sought in a channel of its own;
-    with fewer, in the grouping of references, none empty, that fits the channels best.
+    With at least as many channels as references, each reference is assigned a channel of its own;
+    with fewer, the references are grouped, no group empty, so as to fit the channels best.
     """
     mixture = references.sum(dim=0)
     m, n = len(channels), len(references)
-    best, chosen = -torch.inf, ()
+    best, chosen = -np.inf, tuple[int, ...]()
     for places in itertools.product(range(m), repeat=n):
         if len(set(places)) == min(m, n):
             figures = [
@@ -187,7 +187,7 @@ def match(channels: Tensor, references: Tensor) -> list[Match]:
                 best, chosen = sum(figures), places
     found = []
     for place, channel in enumerate(channels):
-        inside = tuple(i for i, where in enumerate(chosen) if where == place)
+        inside = tuple(i for i, other in enumerate(chosen) if other == place)
         if not inside:
             found.append(Match((), None, None))
             continue
@@ -198,9 +198,9 @@ def match(channels: Tensor, references: Tensor) -> list[Match]:
 
 
 def order_of(channels: Tensor, others: Tensor) -> np.ndarray:
-    """The order [M] that brings channels [M, S] beside `others` [M, S], which most agree."""
-    alike = others @ channels.T
-    return linear_sum_assignment(alike.numpy(), maximize=True)[1]
+    """The order [M] of channels [M, S] that best matches `others` [M, S]."""
+    similarity = others @ channels.T
+    return linear_sum_assignment(similarity.numpy(), maximize=True)[1]
 
 
 def _sum(references: Tensor, places: Sequence[int], place: int) -> Tensor:
@@ -214,12 +214,12 @@ def _checked(mixture: Clip | Tensor | np.ndarray) -> Tensor:
             f"A mixture of shape {tuple(wave.shape)} was given: it must be mono, (samples,)."
         )
     if not torch.isfinite(wave).all():
-        raise RavelError("The mixture holds samples that are no numbers: save the file again.")
+        raise RavelError("The mixture has samples that are not numbers: save the file again.")
     return wave.float()
 
 
 def _starts(samples: int, size: int, overlap: int) -> list[int]:
-    """Where windows start; the last one is drawn back, so that it is as long as the others."""
+    """Starts of the windows; the last one is moved back so that all have the same length."""
     if samples <= size:
         return [0]
     starts = list(range(0, samples - size, size - overlap))
@@ -227,13 +227,13 @@ def _starts(samples: int, size: int, overlap: int) -> list[int]:
 
 
 def _joined(tail: Tensor, made: Tensor) -> Tensor:
-    """The channels `made` [M, n] in the order of `tail` [M, o], which passes into them."""
+    """The channels `made` [M, n], reordered to match `tail` [M, o] and crossfaded with it."""
     overlap = tail.shape[1]
     if not overlap:
         return made
     made = made[order_of(made[:, :overlap], tail)]
     fade = min(round(FADE * SAMPLE_RATE), overlap)
     position = (torch.arange(overlap) - (overlap - fade) / 2) / fade
-    weight = torch.sin(torch.pi / 2 * position.clamp(0, 1)).square()  # with its mirror sums to 1
+    weight = torch.sin(torch.pi / 2 * position.clamp(0, 1)).square()  # plus its mirror image: 1
     made[:, :overlap] = (1 - weight) * tail + weight * made[:, :overlap]
     return made

@@ -1,4 +1,4 @@
-"""What the engine calls to train a separator on mixtures of mixtures."""
+"""The task the engine trains: a separator on mixtures of mixtures."""
 
 from pathlib import Path
 
@@ -26,11 +26,13 @@ class SeparationTask:
         self.samples_long = round(config.data.seconds * SAMPLE_RATE)
 
     def load(self, device: torch.device) -> int:
-        """Bring the training clips and the held-out mixtures; the number of training clips."""
+        """Load training clips and held-out mixtures; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
         self.waves = mixtures.Waves(store, store.indices("train"), device)
         if len(self.waves) < 2:
-            raise RavelError(f"{store.path} has fewer than two training clips: there is no mixing.")
+            raise RavelError(
+                f"{store.path} has fewer than two training clips, which a mixture needs."
+            )
         factor = self.config.data.factor
         references, chosen = mixtures.held_out(
             store, HELD_OUT, seconds=HELD_OUT_SECONDS, spread=self.config.data.level_spread,
@@ -50,15 +52,15 @@ class SeparationTask:
         return self.config.stage(step)
 
     def enter(self, model: Separator, stage: str, fresh: bool) -> None:
-        """Everything is trained all the time."""
+        """All parameters are trained throughout."""
 
     def batch(self, indices: Tensor) -> Tensor:
-        """References [B, 2, S]: an excerpt of each clip, and one of another clip each."""
+        """References [B, 2, S]: an excerpt of each clip, and one of a random other clip."""
         spread = self.config.data.level_spread
         return mixtures.draw(self.waves, indices, samples=self.samples_long, spread=spread)
 
     def losses(self, model: Separator, references: Tensor, stage: str) -> dict[str, Tensor]:
-        """The loss, which is a negative SNR in dB."""
+        """The loss, a negative SNR in dB."""
         channels = model(references.sum(dim=1))
         find = objective.mixit if stage == "mixit" else objective.pit
         loss, _ = find(references, channels, self.config.objective.snr_max)
@@ -67,8 +69,8 @@ class SeparationTask:
     def validate(self, model: Separator, stage: str) -> dict[str, float]:
         """Loss, MoMi and the balance of the channels on held-out mixtures.
 
-        The criterion is the loss. MoMi is the SI-SNR improvement of the best-assigned sums; with
-        as many channels as clips it is close to the SI-SNR improvement `si_snri` of single ones.
+        The criterion is the loss. MoMi is the SI-SNR improvement of the best-assigned sums; with as
+        many channels as clips it is close to `si_snri`, that of single channels.
         """
         size = max(1, self.training.batch_size)
         parts = [self._figures(model, some) for some in self.held_out.split(size)]

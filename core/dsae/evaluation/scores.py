@@ -244,7 +244,8 @@ def usage(model: Dsae, clips: LabelledBatch) -> dict[str, Any]:
 @torch.no_grad()
 def local_kl(model: Dsae, clips: LabelledBatch) -> np.ndarray:
     """KL(q(z_t | x) || p(z_t | z_<t)) by dimension, averaged over all frames: [Z]."""
-    total, frames = np.zeros(model.config.z_size), 0.0
+    total: np.ndarray | float = 0.0
+    frames = 0.0
     for start in range(0, len(clips.x), CHUNK):
         some = clips.take(np.arange(start, min(start + CHUNK, len(clips.x))))
         v = model.global_encoder(some.x, some.lengths).mean
@@ -256,7 +257,7 @@ def local_kl(model: Dsae, clips: LabelledBatch) -> np.ndarray:
         else:
             frames += nats.shape[0] * nats.shape[1]
         total = total + nats.sum((0, 1)).double().cpu().numpy()
-    return total / frames
+    return np.asarray(total) / frames
 
 
 @torch.no_grad()

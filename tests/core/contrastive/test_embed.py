@@ -95,7 +95,7 @@ def test_what_is_no_sound_is_refused(model):
     for wave in (np.zeros((2, 100)), np.zeros(0)):
         with pytest.raises(RavelError, match="must be mono"):
             model.embed(wave)
-    with pytest.raises(RavelError, match="no numbers"):
+    with pytest.raises(RavelError, match="not numbers"):
         model.embed(np.array([0.0, np.nan]))
     for hop in (0.0, -1.0, 0.001, float("inf"), float("nan")):
         with pytest.raises(RavelError, match="hop of"):

@@ -110,7 +110,7 @@ def test_silence_and_excess_stay_finite(model, wave):
     [
         (np.zeros((2, 100), np.float32), "mono"),
         (np.zeros(0, np.float32), "mono"),
-        (np.array([0.0, np.nan], np.float32), "no numbers"),
+        (np.array([0.0, np.nan], np.float32), "not numbers"),
     ],
 )
 def test_what_is_no_mixture_is_told(model, wave, says):

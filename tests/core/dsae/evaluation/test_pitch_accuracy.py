@@ -49,7 +49,7 @@ def heard(melodies):
     store = FeatureStore.open(melodies)
     originals = melody.Originals(store, 3, melody.Listener())
     clips = swaps.read_split(store, "validation", "instrument", -40.0)
-    return originals, evaluate.heard(identity(), clips, originals, seed=0)
+    return originals, evaluate.sound_scores(identity(), clips, originals, seed=0)
 
 
 def test_a_swap_that_changes_nothing_keeps_every_melody(heard):

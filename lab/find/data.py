@@ -43,8 +43,11 @@ class Query(NamedTuple):
 
 def corpora() -> dict[str, Corpus]:
     """The feature stores with audio by name; the bundled examples last."""
-    every = {name: Corpus(name, path) for name, path in stores.stores().items()}
-    found = {name: one for name, one in every.items() if (one.path / "audio.npy").exists()}
+    found = {
+        name: Corpus(name, path)
+        for name, path in stores.stores().items()
+        if (path / "audio.npy").exists()
+    }
     return found | {BUNDLED: Corpus(BUNDLED)}
 
 

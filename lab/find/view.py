@@ -92,8 +92,7 @@ def choose_sound() -> Taken | None:
                 key="find_another",
                 icon=":material/arrow_back:",
                 type="tertiary",
-                on_click=st.query_params.pop,
-                args=("clip", None),
+                on_click=forget_clip,
             )
         try:
             corpus, row = data.find(reference)
@@ -103,6 +102,11 @@ def choose_sound() -> Taken | None:
             return None
         st.caption(f"{plain(clip.name)}, a clip of {plain(corpus.name)}.")
         return Taken(clip.name, (clip,))
+
+
+def forget_clip() -> None:
+    """Return from a clip of a corpus to the slot."""
+    st.query_params.pop("clip", None)
 
 
 def choose_channel() -> tuple[Checkpoint | None, int]:

@@ -79,7 +79,8 @@ def keep_selection(points: MapPoints) -> None:
     """Carry focus and selection over to another kind of points; drop them with another corpus."""
     subset = points.spec.subset
     signature = (str(subset.store), subset.split, len(points.clips))
-    before, clips = state.get("map_points"), state.get("map_point_clips")
+    before = state.get("map_points")
+    clips: np.ndarray = state.get("map_point_clips", points.clips)
     state.map_points, state.map_point_clips = signature, points.clips
     if before is None or before[:2] != signature[:2]:
         named = np.flatnonzero(points.labels["name"] == st.query_params.get("clip"))

@@ -55,7 +55,8 @@ except RavelError as error:
     place.error(str(error), icon=":material/error:")
     st.stop()
 
-first, query, marks = every[0], None, [[] for _ in specs]
+first, query = every[0], None
+marks: list[list[plot.Query]] = [[] for _ in specs]
 inspector.keep_selection(first)
 try:
     with place.container(), st.spinner("Placing the query"):
@@ -90,7 +91,7 @@ for spec, one, made, queries in zip(specs, every, projections, marks, strict=Tru
 
 left, right = (place.container(), st.container()) if compares else st.columns([3, 2], gap="medium")
 with left:
-    drawn = Marks(state.map_focus, near, state.map_chosen)
+    drawn = Marks(state.map_focus, near.tolist(), state.map_chosen)
     plot.show(panels, drawn, key="map", height=HEIGHT, on_event=inspector.on_map_event)
     for caption in captions:
         st.caption(caption)

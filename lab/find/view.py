@@ -190,7 +190,7 @@ def choose_filter(corpus: Corpus) -> tuple[str | None, list[str], int]:
             "Label", list(options), key=f"find_label_{at}", bind="query-params", width=150
         )
         only = st.multiselect(
-            "Only",
+            "Restrict to",
             options[column],
             key=f"find_only_{at}_{column}",
             bind="query-params",

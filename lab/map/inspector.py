@@ -99,7 +99,7 @@ def show_focus(points: MapPoints) -> None:
     point, store = state.map_focus, points.spec.subset.store
     with st.container(key="map_focus_panel"):
         cell = Cell("map_focus_cell", plain(points.name(point)))
-        st.caption(points.facts(point))
+        st.caption(plain(points.facts(point)))
         if not corpora.open_store(store).has_audio:
             st.caption(
                 ":material/info: Resynthesised from the log-mel: this corpus was built without "
@@ -182,7 +182,8 @@ def list_neighbours(points: MapPoints, near: np.ndarray, distances: np.ndarray) 
     for point, distance in zip(near.tolist(), distances.tolist(), strict=True):
         with st.container(gap=None):
             with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-                st.caption(f"**{distance:.3g}** {plain(points.title(point))}", width="stretch")
+                figure = f"{distance:#.3g}".rstrip(".")
+                st.caption(f"**{figure}** {plain(points.title(point))}", width="stretch")
                 st.button(
                     "",
                     key=f"map_near_{point}",

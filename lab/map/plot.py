@@ -194,10 +194,11 @@ def show(
     sent = [{"title": title, "digest": digest, "queries": q} for title, digest, q in each]
     data = {"panels": sent, "height": height, "focus": marks.focus}
     data |= {"near": list(map(int, marks.near)), "chosen": list(map(int, marks.chosen))}
-    _MAPS(key=key, data=data, on_event_change=on_event)
     figures = dict(zip(digests, (panel.figure for panel in panels), strict=True))
-    _FIGURES(key=f"{key}_figures", data=figures)
-    _plotly()(key=f"{key}_plotly")
+    with st.container(gap=None):  # the last two are invisible
+        _MAPS(key=key, data=data, on_event_change=on_event)
+        _FIGURES(key=f"{key}_figures", data=figures)
+        _plotly()(key=f"{key}_plotly")
 
 
 def event(key: str) -> Mapping[str, Any]:

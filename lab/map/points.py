@@ -65,8 +65,8 @@ class MapPoints(NamedTuple):
     def facts(self, point: int) -> str:
         """A point's labels in one line."""
         clip = self.clips[point]
-        values = [str(v[clip]) for k, v in self.labels.items() if k not in ("name", "split")]
-        return ", ".join(value for value in values if value)
+        values = {k: str(v[clip]) for k, v in self.labels.items() if k not in ("name", "split")}
+        return ", ".join(f"{name} {value}" for name, value in values.items() if value)
 
     def wav(self, point: int) -> bytes:
         """The sound of a point's clip, or an excerpt around its frame."""

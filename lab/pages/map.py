@@ -107,7 +107,8 @@ with right:
                 inspector.show_query(query)
         with nearby:
             size = first.vectors.shape[1]
-            st.markdown(f"**Nearest neighbours** :gray[{metric} distance in all {size} dimensions]")
+            measure = f"{metric.capitalize()} distance in all {size} dimensions"
+            st.markdown(f"**Nearest neighbours** :gray[{measure}]")
             inspector.list_neighbours(first, near, distances)
 
 inspector.list_selection(first, projections[0].points)

@@ -85,7 +85,7 @@ def test_a_point_in_focus_is_heard_seen_and_has_its_neighbours(map_page, store, 
     expected, distances = neighbours(points, 3, count=6, metric="euclidean")
     assert sent(map_page)["near"] == expected.tolist()
     name, what = (store.labels[key][expected[0]] for key in ("name", "instrument"))
-    assert says(map_page, f"**{distances[0]:.3g}** {what} · {name}")
+    assert says(map_page, f"**{distances[0]:#.3g}** {what} · {name}")
     assert map_page.query_params["clip"] == "bright-294"
 
 

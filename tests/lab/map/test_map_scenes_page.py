@@ -96,7 +96,7 @@ def test_neighbours_are_those_that_the_find_page_finds(map_page, store, index):
     expected = index.nearest(index.h[4], 6, without=[4])
     assert sent(page)["near"] == expected.rows.tolist()
     label, name = (store.labels[key][expected.rows[0]] for key in ("label", "name"))
-    assert says(page, f"**{expected.distances[0]:.3g}** {label} · {plain(name)}")
+    assert says(page, f"**{expected.distances[0]:#.3g}** {label} · {plain(name)}")
     assert page.button(key="map_find").label == "Find similar"
     assert not [button.key for button in page.button if button.key.startswith("map_to_")]
 

@@ -8,6 +8,9 @@ from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
 from core.checkpoints import checkpoint as checkpoints
+from core.service import corpora
+from lab import bundled
+from tests.lab import encoders, separators
 from tests.lab.browser import CHROMIUM, FLAGS, WAIT_MS
 
 APP = Path(__file__).parent.parent.parent / "app.py"
@@ -24,6 +27,28 @@ def untrained(tmp_path_factory) -> Path:
         config = DsaeConfig.parse({"model": {"hidden": 8}, "data": {"store": f"data/{store}"}})
         weights = Dsae(config.model).state_dict()
         checkpoints.write(folder / name, config.model_dump(), weights)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scene_models(tmp_path_factory) -> Path:
+    """A folder of an encoder and separators of scenes, small and untrained."""
+    return encoders.build(separators.build(tmp_path_factory.mktemp("scene_models")))
+
+
+@pytest.fixture(scope="session")
+def scene_data(tmp_path_factory, examples) -> Path:
+    """A data folder of one store of scenes, without an index: copy it, as others use it too."""
+    return encoders.corpus(tmp_path_factory.mktemp("scene_data"), examples)
+
+
+@pytest.fixture(scope="session")
+def example_data(tmp_path_factory) -> Path:
+    """A data folder of the bundled recordings' stores."""
+    folder = tmp_path_factory.mktemp("example_data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "DATA", folder)
+        bundled.build_stores()
     return folder
 
 

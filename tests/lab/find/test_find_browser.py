@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,6 @@ import soundfile
 from core.audio.clip import read
 from core.service import HEADROOM
 from lab.widgets.mixture_slot import sources
-from tests.lab import encoders, separators
 from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -22,12 +22,11 @@ PLAYERS = 11  # of the query and of what is found
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, examples) -> Iterator[str]:
+def address(tmp_path_factory, scene_models, scene_data) -> Iterator[str]:
     """Where the lab answers; it has one small store, without an index."""
-    folder = encoders.build(separators.build(tmp_path_factory.mktemp("checkpoints")))
-    data = encoders.corpus(tmp_path_factory.mktemp("data"), examples)
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    server = Server(log, folder, RAVEL_DATA=str(data))
+    folder = tmp_path_factory.mktemp("server")
+    data = shutil.copytree(scene_data, folder / "data")
+    server = Server(folder / "log.txt", scene_models, RAVEL_DATA=str(data))
     yield server.address
     server.kill()
 
@@ -47,7 +46,7 @@ def saved(tab: "sync_api.Page") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(tab, address):
+def test_the_clips_found_are_played_filtered_and_saved(tab, address):
     tab.goto(f"{address}/find")
     at_rest(tab, PLAYERS)
     query, *others = sounds(tab)
@@ -65,23 +64,23 @@ def test_a_sound_is_looked_for_and_what_is_found_is_played_filtered_and_saved(ta
     tab.locator(".st-key-find_only_scenes_label input").press("Enter")
     tab.wait_for_url("**find_only_scenes_label=rain**")
     tab.keyboard.press("Escape")
-    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
+    at_rest(tab, 1 + rain_clips())
     assert {row["label"] for row in saved(tab)} == {"rain"}
 
     tab.reload()
-    at_rest(tab, 1 + sum(1 for _ in rain_clips()))
+    at_rest(tab, 1 + rain_clips())
     tab.locator(".st-key-find_like_1 button:visible").click()
     tab.wait_for_url("**clip=scenes%2Frain**")
     tab.get_by_text("a clip of scenes").wait_for()
 
 
-def rain_clips() -> Iterator[None]:
-    """As many as the store has: two-second segments of a bundled clip."""
+def rain_clips() -> int:
+    """How many the store has: two-second segments of a bundled clip."""
     seconds = len(read(sources()["rain"]["path"]).wave) / 16_000
-    yield from [None] * int(-(-(seconds - 0.5) // 2))
+    return int(-(-(seconds - 0.5) // 2))
 
 
-def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, address, examples):
+def test_a_channel_of_an_upload_is_searched_for_among_the_bundled_examples(tab, address, examples):
     tab.goto(f"{address}/find?find_corpus=Bundled+examples")
     at_rest(tab, PLAYERS)
     tab.locator(".st-key-query_slot").get_by_text("Upload", exact=True).click()
@@ -105,7 +104,7 @@ def test_a_channel_of_an_upload_is_looked_for_among_the_bundled_examples(tab, ad
     tab.wait_for_function("document.querySelectorAll('audio')[1].paused")
 
 
-def test_a_channel_has_its_place_on_the_map_whose_points_play_and_lead_back(tab, address):
+def test_a_channel_is_placed_on_the_map_whose_points_play_and_lead_back(tab, address):
     tab.goto(f"{address}/find?query=Dog+in+the+rain&find_what_of_2=Channel+2")
     tab.get_by_text("below the whole").wait_for()
     at_rest(tab)

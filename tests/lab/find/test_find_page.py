@@ -26,23 +26,11 @@ ROUNDING = 1 / 32768  # of a 16-bit file
 WORDS = {"very close", "close", "somewhat alike", FAR}
 
 
-@pytest.fixture(scope="session")
-def untrained_encoders(tmp_path_factory) -> Path:
-    """A folder of an encoder and separators that were never trained."""
-    return encoders.build(separators.build(tmp_path_factory.mktemp("encoders")))
-
-
-@pytest.fixture(scope="session")
-def scenes_store(tmp_path_factory, examples) -> Path:
-    """A folder of one store, without an index."""
-    return encoders.corpus(tmp_path_factory.mktemp("data"), examples)
-
-
 @pytest.fixture
-def find_page(page, untrained_encoders, scenes_store, tmp_path, monkeypatch) -> AppTest:
+def find_page(page, scene_models, scene_data, tmp_path, monkeypatch) -> AppTest:
     """The Find page, not run yet."""
-    monkeypatch.setattr(checkpoints, "SHIPPED", untrained_encoders)
-    monkeypatch.setattr(corpora, "DATA", Path(shutil.copytree(scenes_store, tmp_path / "data")))
+    monkeypatch.setattr(checkpoints, "SHIPPED", scene_models)
+    monkeypatch.setattr(corpora, "DATA", Path(shutil.copytree(scene_data, tmp_path / "data")))
     return page.switch_page(PAGE)
 
 
@@ -59,8 +47,8 @@ def store(find_page) -> FeatureStore:
 
 
 @pytest.fixture
-def model(untrained_encoders):
-    return load(untrained_encoders / "scenes-encoder")
+def model(scene_models):
+    return load(scene_models / "scenes-encoder")
 
 
 @pytest.fixture
@@ -163,8 +151,8 @@ def test_the_state_of_the_page_is_in_its_address(find_page):
     assert any(m.value.startswith("**Channel 2** :gray[dog + rain]") for m in page.markdown)
 
 
-def test_the_corpus_that_is_searched_is_what_the_map_opens_with(find_page, untrained_encoders):
-    encoder = checkpoints.find(untrained_encoders / "scenes-encoder")
+def test_the_map_opens_with_the_corpus_that_is_searched(find_page, scene_models, example_data):
+    encoder = checkpoints.find(scene_models / "scenes-encoder")
     scenes = find_data.corpora()["scenes"]
     counts = corpora.splits(scenes.path)
     assert find_data.map_address(scenes, "validation", encoder) == {
@@ -172,14 +160,13 @@ def test_the_corpus_that_is_searched_is_what_the_map_opens_with(find_page, untra
         "map_model": "scenes-encoder",
         "map_clips_scenes": f"validation ({counts['validation']})",
     }
-    told = find_data.map_address(find_data.Corpus(find_data.BUNDLED), None, encoder)
-    assert told["map_corpus"] == "examples-scenes"
-    assert told["map_clips_examples-scenes"] == "all (6)"
+    shutil.copytree(example_data, corpora.DATA, dirs_exist_ok=True)  # to build them takes seconds
+    bundled = find_data.map_address(find_data.Corpus(find_data.BUNDLED), None, encoder)
+    assert bundled["map_corpus"] == "examples-scenes"
+    assert bundled["map_clips_examples-scenes"] == "all (6)"
 
 
-def test_a_channel_is_looked_for_at_full_level(
-    find_page, store, model, index, untrained_encoders, media
-):
+def test_a_channel_is_looked_for_at_full_level(find_page, store, model, index, scene_models, media):
     page = find_page.run()
     page.selectbox(key="query").select("Dog in the rain").run()
     page.segmented_control(key="find_what_of_2").set_value("Channel 2").run()
@@ -190,7 +177,7 @@ def test_a_channel_is_looked_for_at_full_level(
     from core.separation.separate import match
 
     references = of_clips([read(sources()[name]["path"]) for name in ("dog", "rain")], [0, 0])
-    waves = separator(untrained_encoders / "separator-scenes").separate(references.sum(dim=0))
+    waves = separator(scene_models / "separator-scenes").separate(references.sum(dim=0))
     (rain,) = [
         wave.numpy()
         for wave, found in zip(waves, match(waves, references), strict=True)
@@ -324,9 +311,9 @@ def test_a_bad_upload_is_explained_in_the_slot(bundled, data, words):
 
 
 def test_a_damaged_encoder_is_explained_and_the_query_still_plays(
-    find_page, untrained_encoders, tmp_path, monkeypatch
+    find_page, scene_models, tmp_path, monkeypatch
 ):
-    folder = Path(shutil.copytree(untrained_encoders, tmp_path / "checkpoints"))
+    folder = Path(shutil.copytree(scene_models, tmp_path / "checkpoints"))
     (folder / "scenes-encoder" / "model.safetensors").write_bytes(b"no weights")
     monkeypatch.setattr(checkpoints, "SHIPPED", folder)
     page = find_page.run()
@@ -335,10 +322,10 @@ def test_a_damaged_encoder_is_explained_and_the_query_still_plays(
     assert len(page.error) == 1 and "model.safetensors" in page.error[0].value
 
 
-def test_a_damaged_index_is_explained(find_page, untrained_encoders, store):
+def test_a_damaged_index_is_explained(find_page, scene_models, store):
     from core.contrastive import index
 
-    found = checkpoints.find(untrained_encoders / "scenes-encoder")
+    found = checkpoints.find(scene_models / "scenes-encoder")
     folder = index.folder_of(store, found)
     folder.mkdir(parents=True)
     (folder / index.FILE).write_bytes(b"torn")

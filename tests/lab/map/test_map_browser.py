@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,26 +30,55 @@ MARKED = """() => [...document.querySelectorAll(".map .plot")].map(graph =>
     graph.data.flatMap(trace => (trace.selectedpoints || []).map(i => trace.customdata[i])).sort(
         (a, b) => a - b))"""
 
+PANEL = ".st-key-map_focus_panel"
+
 pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, untrained) -> Iterator[str]:
-    """Where the lab answers, with the tones as its only corpus."""
-    folder = tmp_path_factory.mktemp("lab")
-    tones.build(folder / "data" / "tones")
-    server = Server(folder / "log.txt", untrained, RAVEL_DATA=str(folder / "data"))
+def data(tmp_path_factory) -> Path:
+    """The lab's data folder, with the tones as its only corpus."""
+    folder = tmp_path_factory.mktemp("lab") / "data"
+    tones.build(folder / "tones")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(data, untrained) -> Iterator[str]:
+    """Where the lab answers."""
+    server = Server(data.parent / "log.txt", untrained, RAVEL_DATA=str(data))
     yield server.address
     server.kill()
 
 
-def heard(tab: "sync_api.Page") -> str | None:
+@pytest.fixture
+def no_corpus(data) -> Iterator[None]:
+    """The data folder is empty during the test."""
+    shutil.move(data, data.parent / "kept")
+    yield
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.move(data.parent / "kept", data)
+
+
+@pytest.fixture(scope="module")
+def umap_tab(chromium, address) -> Iterator["sync_api.Page"]:
+    """A tab that has asked for UMAP and shows PCA: other tests run while UMAP is computed."""
+    tab = chromium.new_page(viewport={"width": 1440, "height": 1100})
+    tab.set_default_timeout(WAIT_MS)
+    tab.goto(f"{address}/map?map_projection=UMAP")
+    tab.get_by_text("PCA is shown meanwhile").wait_for()
+    tab.wait_for_selector(".map .nsewdrag", state="attached")
+    yield tab
+    tab.close()
+
+
+def playing(tab: "sync_api.Page") -> str | None:
     return tab.evaluate("document.querySelector('.st-key-map_focus_panel audio')?.currentSrc")
 
 
 def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
-    """Click a point, and wait until what it is plays."""
-    before = heard(tab)
+    """Click a point, and wait until it plays."""
+    before = playing(tab)
     tab.mouse.click(*tab.evaluate(WHERE, [panel, point]))
     tab.wait_for_function(
         """before => {
@@ -87,15 +117,20 @@ def save(tab: "sync_api.Page", label: str) -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
-def test_clicks_are_heard_one_after_the_other_and_the_address_tells_the_last(tab, address):
+def test_pca_is_shown_while_umap_is_computed(umap_tab):
+    axis = umap_tab.evaluate("document.querySelector('.map .plot')._fullLayout.xaxis.title.text")
+    assert axis == "PCA 1"
+
+
+def test_clicked_points_play_and_the_address_keeps_the_last(tab, address):
     tab.goto(f"{address}/map")
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     for point, name in ((3, "bright-294"), (12, "dark-330"), (6, "bright-415")):
         click(tab, point)
-        tab.locator(".st-key-map_focus_panel").get_by_text(name).wait_for()
+        tab.locator(PANEL).get_by_text(name).wait_for()
         assert tab.url.endswith(f"clip={name}")
     tab.reload()
-    tab.locator(".st-key-map_focus_panel").get_by_text("bright-415").wait_for()
+    tab.locator(PANEL).get_by_text("bright-415").wait_for()
 
     tab.get_by_role("button", name="Swap as target").click()
     tab.get_by_text("Target: bright", exact=True).wait_for()
@@ -120,10 +155,10 @@ def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, addr
 
     click(tab, 5, panel=1)
     tab.get_by_role("button", name="Next").click()
-    tab.locator(".st-key-map_focus_panel").get_by_text("bright-415").wait_for()
+    tab.locator(PANEL).get_by_text("bright-415").wait_for()
 
 
-def test_a_box_chooses_what_lies_in_it_and_the_chosen_play_one_after_the_other(tab, address):
+def test_a_box_selects_the_points_inside_it_and_autoplay_plays_them_in_turn(tab, address):
     tab.goto(f"{address}/map")
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     xs = tab.evaluate("() => document.querySelector('.map .plot').data.flatMap(t => [...t.x])")
@@ -149,27 +184,21 @@ def test_a_box_chooses_what_lies_in_it_and_the_chosen_play_one_after_the_other(t
     assert len(set(names)) == min(3, inside)
 
 
-def test_umap_is_laid_out_in_the_background_and_takes_the_place_of_pca(tab, address):
-    tab.goto(f"{address}/map?map_projection=UMAP")
-    tab.get_by_text("PCA is shown meanwhile").wait_for()
+def test_without_a_corpus_the_bundled_examples_can_be_mapped(tab, address, no_corpus, data):
+    tab.goto(f"{address}/map")
+    tab.get_by_role("button", name="Map the bundled examples").click()
     tab.wait_for_selector(".map .nsewdrag", state="attached")
-    tab.get_by_text("UMAP: 15 neighbours").wait_for(timeout=3 * WAIT_MS)
-    tab.wait_for_function(
+    store = FeatureStore.open(data / "examples")
+    tab.get_by_text(f"All {len(store)} clips").wait_for()
+    click(tab, 0)
+    tab.locator(PANEL).get_by_text(str(store.labels["name"][0])).wait_for()
+
+
+def test_umap_computed_in_the_background_takes_the_place_of_pca(umap_tab):
+    umap_tab.get_by_text("UMAP: 15 neighbours").wait_for(timeout=3 * WAIT_MS)
+    umap_tab.wait_for_function(
         "document.querySelector('.map .plot')?._fullLayout?.xaxis.title.text == 'UMAP 1'"
     )
-    click(tab, 7)
-    tab.locator(".st-key-map_focus_panel").get_by_text("bright-440").wait_for()
-
-
-def test_who_has_no_corpus_maps_the_bundled_examples(tab, tmp_path, untrained, examples):
-    server = Server(tmp_path / "log.txt", untrained, RAVEL_DATA=str(tmp_path / "data"))
-    try:
-        tab.goto(f"{server.address}/map")
-        tab.get_by_role("button", name="Map the bundled examples").click()
-        tab.wait_for_selector(".map .nsewdrag", state="attached")
-        store = FeatureStore.open(tmp_path / "data" / "examples")
-        tab.get_by_text(f"All {len(store)} clips").wait_for()
-        click(tab, 0)
-        tab.locator(".st-key-map_focus_panel").get_by_text(str(store.labels["name"][0])).wait_for()
-    finally:
-        server.kill()
+    click(umap_tab, 7)
+    umap_tab.locator(PANEL).get_by_text("bright-440").wait_for()
+    assert umap_tab.locator("[data-testid=stException]").count() == 0

@@ -1,7 +1,6 @@
 """The Map page, driven in process; what its maps look like is tested in a browser."""
 
 import io
-import json
 import shutil
 import time
 import zipfile
@@ -13,6 +12,7 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from core.checkpoints import checkpoint as checkpoints
 from core.data.store import FeatureStore
 from core.dsae.maps import read as read_latents
 from core.maps import projection
@@ -20,7 +20,8 @@ from core.maps.points import neighbours
 from core.service import HEADROOM, corpora, maps
 from lab.map import export, plot
 from tests.lab import tones
-from tests.lab.pages import component, played, says
+from tests.lab.map.drawn import figures, sent
+from tests.lab.pages import played, says
 
 PAGE = "lab/pages/map.py"
 
@@ -47,17 +48,6 @@ def map_page(page, data, monkeypatch) -> AppTest:
     return page.switch_page(PAGE)
 
 
-def sent(page: AppTest) -> dict:
-    """The marks that the maps were given."""
-    return component(page, "ravel_latent_map")
-
-
-def figures(page: AppTest) -> list[list[dict]]:
-    """The traces of each map."""
-    given = component(page, "ravel_latent_figures")
-    return [json.loads(given[panel["digest"]])["data"] for panel in sent(page)["panels"]]
-
-
 def test_the_page_opens_with_every_clip_as_a_point_and_how_far_to_trust_it(map_page, store):
     map_page.run()
 
@@ -70,7 +60,7 @@ def test_the_page_opens_with_every_clip_as_a_point_and_how_far_to_trust_it(map_p
     assert map_page.info[0].value.startswith("Click a point")
 
 
-def test_a_point_in_focus_is_heard_seen_and_has_its_neighbours(map_page, store, media):
+def test_the_point_in_focus_shows_its_sound_log_mel_and_neighbours(map_page, store, media):
     map_page.run()
     map_page.session_state["map_focus"] = 3
     map_page.run()
@@ -124,7 +114,7 @@ def test_selected_points_are_a_table_and_can_be_played_in_turn(map_page):
     assert sent(map_page)["chosen"] == [] and not map_page.dataframe
 
 
-def test_focus_and_choice_are_carried_to_the_frames_of_the_same_clips(map_page):
+def test_focus_and_selection_are_carried_to_the_frames_of_the_same_clips(map_page):
     map_page.query_params["clip"] = "bright-294"
     map_page.run()
     map_page.session_state["map_chosen"] = [0, 3]
@@ -165,7 +155,7 @@ def test_two_models_share_one_selection_in_three_dimensions(map_page):
     assert all(trace["type"] == "scatter3d" for figure in both for trace in figure)
 
 
-def test_umap_is_made_off_the_page_with_pca_shown_meanwhile(map_page, monkeypatch):
+def test_umap_is_computed_in_a_process_while_pca_is_shown(map_page, monkeypatch):
     started, state = [], {"now": projection.Progress("missing")}
 
     def start(folder, space, x, settings):
@@ -240,24 +230,35 @@ def test_a_clip_that_is_gone_is_explained_on_the_swap_page(map_page, reference):
 
 
 def test_with_no_corpus_the_page_says_how_to_build_one_and_maps_the_examples(
-    map_page, tmp_path, monkeypatch
+    map_page, tmp_path, example_data, monkeypatch
 ):
+    def build(folder, name, *, seconds):  # it takes seconds; in a browser the real one is pressed
+        shutil.copytree(example_data / name, tmp_path / name)
+
     monkeypatch.setattr(corpora, "DATA", tmp_path)
     map_page.run()
     assert "python -m core data dmelodies" in map_page.info[0].value
 
+    monkeypatch.setattr(corpora, "build", build)
     map_page.button(key="map_examples").click().run()
     assert not map_page.exception and not map_page.error
+    assert map_page.selectbox(key="map_corpus").options == ["examples", "examples-scenes"]
     assert map_page.selectbox(key="map_corpus").value == "examples"
     assert map_page.subheader[0].value == "All 9 clips"
 
 
 def test_with_no_model_the_page_says_how_to_get_one(map_page, tmp_path, monkeypatch):
-    from core.checkpoints import checkpoint as checkpoints
-
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
     map_page.run()
     assert not map_page.exception and "python -m core train" in map_page.info[0].value
+
+
+def test_models_without_maps_are_not_offered(map_page, scene_models, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SHIPPED", scene_models)
+    map_page.run()
+    assert not map_page.exception and not map_page.error
+    assert map_page.selectbox(key="map_model").options == ["scenes-encoder"]
+    assert map_page.selectbox(key="map_compare").options == ["None", "scenes-encoder"]
 
 
 def test_a_damaged_store_is_explained(map_page, data, tmp_path, monkeypatch):
@@ -268,7 +269,7 @@ def test_a_damaged_store_is_explained(map_page, data, tmp_path, monkeypatch):
     assert not map_page.exception and "is damaged" in map_page.error[0].value
 
 
-def test_an_address_that_asks_for_what_is_not_there_falls_back(map_page):
+def test_an_address_with_unknown_names_falls_back_to_the_defaults(map_page):
     map_page.query_params["map_corpus"] = "atlantis"
     map_page.query_params["clip"] = "no-such-clip"
     map_page.query_params["map_model"] = "no-such-model"
@@ -285,7 +286,7 @@ def test_points_of_unknown_value_are_drawn_beneath_the_scale():
     assert list(unknown.customdata) == [1] and list(known.customdata) == [0, 2]
 
 
-def test_many_clips_are_encoded_off_the_page(map_page, data, monkeypatch):
+def test_many_clips_are_encoded_in_a_process(map_page, data, monkeypatch):
     monkeypatch.setattr(maps, "SOON", 0)
     monkeypatch.setattr(corpora, "DATA", data)
     shutil.rmtree(data / "maps", ignore_errors=True)

@@ -23,24 +23,24 @@ from lab.map import plot, points
 from lab.map.points import MapPoints
 from lab.widgets.mixture_slot import sources
 from lab.widgets.page import plain
-from tests.lab import encoders, separators
-from tests.lab.pages import component, says
+from tests.lab.map.drawn import figures, sent
+from tests.lab.pages import says
 
 PAGE = "lab/pages/map.py"
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory, untrained) -> Path:
+def models(tmp_path_factory, scene_models, untrained) -> Path:
     """A folder of an encoder, separators and a disentangling model that were never trained."""
-    folder = encoders.build(separators.build(tmp_path_factory.mktemp("models")))
+    folder = Path(shutil.copytree(scene_models, tmp_path_factory.mktemp("models") / "models"))
     shutil.copytree(untrained / "dsae-dmelodies", folder / "dsae-dmelodies")
     return folder
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory, examples) -> Path:
+def data(tmp_path_factory, scene_data) -> Path:
     """A folder of one store, in which indexes and maps are made."""
-    return encoders.corpus(tmp_path_factory.mktemp("data"), examples)
+    return Path(shutil.copytree(scene_data, tmp_path_factory.mktemp("data") / "data"))
 
 
 @pytest.fixture
@@ -61,15 +61,9 @@ def index(store, models) -> Index:
     return embeddings.build(store, checkpoints.find(models / "scenes-encoder"))
 
 
-def sent(page: AppTest) -> dict:
-    """The marks that the maps were given."""
-    return component(page, "ravel_latent_map")
-
-
 def traces(page: AppTest) -> list[dict]:
     """Those of the first map."""
-    digest = sent(page)["panels"][0]["digest"]
-    return json.loads(component(page, "ravel_latent_figures")[digest])["data"]
+    return figures(page)[0]
 
 
 def keys(page: AppTest) -> set[str]:
@@ -88,7 +82,7 @@ def test_a_corpus_without_instruments_opens_with_the_encoder(map_page, store):
     assert keys(page) == {"map_projection", "map_dimensions"}
 
 
-def test_neighbours_are_those_that_the_find_page_finds(map_page, store, index):
+def test_neighbours_are_the_clips_that_the_find_page_finds(map_page, store, index):
     map_page.query_params["clip"] = store.labels["name"][4]
     page = map_page.run()
 
@@ -101,7 +95,7 @@ def test_neighbours_are_those_that_the_find_page_finds(map_page, store, index):
     assert not [button.key for button in page.button if button.key.startswith("map_to_")]
 
 
-def test_what_was_looked_for_is_marked_with_its_channel(map_page, store, index, models):
+def test_the_query_is_marked_with_its_channel(map_page, store, index, models):
     map_page.query_params["asked"] = "Dog in the rain"
     map_page.query_params["asked_separator"] = "separator-scenes"
     map_page.query_params["asked_channel"] = "2"
@@ -130,7 +124,7 @@ def test_what_was_looked_for_is_marked_with_its_channel(map_page, store, index, 
     assert sent(page)["panels"][0]["queries"] == [] and "asked" not in page.query_params
 
 
-def test_a_clip_that_was_looked_for_is_not_its_own_neighbour(map_page, store, index):
+def test_a_query_is_not_its_own_neighbour(map_page, store, index):
     map_page.query_params["asked"] = f"scenes/{store.labels['name'][2]}"
     page = map_page.run()
 
@@ -143,7 +137,7 @@ def test_a_clip_that_was_looked_for_is_not_its_own_neighbour(map_page, store, in
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("parameters", "words"),
     [
         ({"asked": query_on_map.OWN}, "search again on the Find page"),
         ({"asked": "scenes/none"}, "no clip called 'none'"),
@@ -158,8 +152,8 @@ def test_a_clip_that_was_looked_for_is_not_its_own_neighbour(map_page, store, in
         ),
     ],
 )
-def test_a_query_that_is_gone_is_explained_and_the_map_stays(map_page, told, words):
-    for key, value in told.items():
+def test_a_query_that_is_gone_is_explained_and_the_map_stays(map_page, parameters, words):
+    for key, value in parameters.items():
         map_page.query_params[key] = value
     page = map_page.run()
     assert not page.exception and words in page.warning[0].value
@@ -180,7 +174,7 @@ def test_beside_a_disentangling_model_whole_clips_are_compared(map_page, store):
     assert not page.exception and len(sent(page)["panels"]) == 2
 
 
-def test_of_many_labels_those_that_are_chosen_have_colours(map_page, monkeypatch):
+def test_of_many_labels_the_highlighted_ones_have_colours(map_page, monkeypatch):
     for module in (points, plot):
         monkeypatch.setattr(module, "CATEGORIES", 4)
     points.figure.clear()
@@ -195,7 +189,7 @@ def test_of_many_labels_those_that_are_chosen_have_colours(map_page, monkeypatch
     assert other["opacity"] < rain["opacity"]
 
 
-def test_a_clip_of_several_labels_has_the_colour_of_the_first_that_is_chosen(monkeypatch):
+def test_a_clip_of_several_labels_has_the_colour_of_the_first_highlighted_one(monkeypatch):
     labels = {"name": np.arange(3), "split": np.array(["train"] * 3)}
     labels["labels"] = np.array(["Rain,Wind", "Wind", "Dog"])
     monkeypatch.setattr(corpora, "columns", lambda store: labels)
@@ -207,10 +201,12 @@ def test_a_clip_of_several_labels_has_the_colour_of_the_first_that_is_chosen(mon
     assert colour.hover.tolist() == labels["labels"].tolist()
 
 
-def test_who_has_no_corpus_maps_the_six_bundled_scenes(map_page, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpora, "DATA", tmp_path)
+def test_the_six_bundled_scenes_are_mapped_by_their_embeddings(
+    map_page, example_data, tmp_path, monkeypatch
+):
+    shutil.copytree(example_data, tmp_path / "data")
+    monkeypatch.setattr(corpora, "DATA", tmp_path / "data")
     page = map_page.run()
-    page.button(key="map_examples").click().run()
     page.selectbox(key="map_corpus").set_value("examples-scenes").run()
     page.selectbox(key="map_model").set_value("scenes-encoder").run()
 

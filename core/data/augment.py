@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import soxr
 from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve
 
 from core.audio.clip import SAMPLE_RATE
 
 NYQUIST = SAMPLE_RATE / 2
+MOST_FORMANT_DB = 12.0  # what keeps formants amplifies or attenuates no band by more
 
 
 def recorded(
@@ -92,7 +94,7 @@ def noisy(
     noise = coloured_noise(len(wave), rng, slope=rng.uniform(0, 2))
     level, other = _gain(rng.uniform(-70, -32)), rng.random() < 0.5
     if noises and other:
-        noise = np.resize(noises[rng.integers(len(noises))], len(wave))
+        noise = np.resize(noises[int(rng.integers(len(noises)))], len(wave))
         noise = np.roll(noise, rng.integers(len(wave)))
     return wave + noise * level * _rms(wave) / (_rms(noise) + 1e-9)
 
@@ -105,10 +107,42 @@ def coloured_noise(samples: int, rng: np.random.Generator, slope: float) -> np.n
     return noise / _rms(noise)
 
 
-def transposed(wave: np.ndarray, semitones: float) -> np.ndarray:
-    """The wave played faster and higher, or slower and lower, by resampling."""
+def transposed(wave: np.ndarray, semitones: float, *, keep_formants: bool = False) -> np.ndarray:
+    """The wave played faster and higher, or slower and lower, by resampling.
+
+    Resampling moves resonances with the pitch, which no real instrument does: with `keep_formants`
+    an equaliser puts the spectral envelope back to where it was.
+    """
     ratio = 2 ** (semitones / 12)
-    return soxr.resample(wave, SAMPLE_RATE * ratio, SAMPLE_RATE)
+    moved = soxr.resample(wave, SAMPLE_RATE * ratio, SAMPLE_RATE)
+    return _with_envelope(moved, wave, ratio) if keep_formants and semitones else moved
+
+
+def _with_envelope(moved: np.ndarray, wave: np.ndarray, ratio: float) -> np.ndarray:
+    """A wave that was resampled by `ratio`, with the spectral envelope of the original `wave`."""
+    octaves = np.linspace(np.log2(60), np.log2(NYQUIST), 96)
+    envelope = _envelope(wave, octaves)
+    # The envelope of `moved` is the original's, moved up by `ratio`.
+    gain = envelope - np.interp(octaves - np.log2(ratio), octaves, envelope)
+    size = len(moved) + SAMPLE_RATE // 8  # room for what would wrap around
+    hertz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE).clip(60)
+    decibels = np.interp(np.log2(hertz), octaves, gain.clip(-MOST_FORMANT_DB, MOST_FORMANT_DB))
+    return np.fft.irfft(np.fft.rfft(moved, size) * _gain(decibels), size)[: len(moved)]
+
+
+def _envelope(wave: np.ndarray, octaves: np.ndarray) -> np.ndarray:
+    """The power in dB at frequencies 2 ** `octaves`, smoothed over a third of an octave.
+
+    Wide enough that the envelope of a phrase does not follow single harmonics.
+    """
+    power = np.abs(np.fft.rfft(wave)) ** 2
+    hertz = np.fft.rfftfreq(len(wave), 1 / SAMPLE_RATE)
+    edges = 2 ** np.append(octaves - 0.5 * (octaves[1] - octaves[0]), octaves[-1])
+    sums, _ = np.histogram(hertz, edges, weights=power)
+    counts, _ = np.histogram(hertz, edges)
+    width = 1 / 3 / (octaves[1] - octaves[0])
+    smooth = gaussian_filter1d(sums, width) / np.maximum(gaussian_filter1d(counts + 0.0, width), 1)
+    return 10 * np.log10(smooth + 1e-12 * smooth.max() + 1e-20)
 
 
 def _curve(hertz: np.ndarray, rng: np.random.Generator, points: int, spread: float) -> np.ndarray:

@@ -89,7 +89,7 @@ def build(
     (rendered or real), soundfont. RavelError for impossible choices.
     """
     names = [synth.proper_name(name) for name in instruments]
-    players = _players(synthesiser, soundfonts)
+    players = soundfont_engines(synthesiser, soundfonts)
     rendered, copies = draw(names, count, validation, seed), _copies(real, real_copies, seed)
     settings = {
         "instruments": names,
@@ -153,7 +153,10 @@ def _copies(real: str | os.PathLike | None, copies: int, seed: int) -> list[Real
     return jobs
 
 
-def _players(engine: str, soundfonts: Sequence[str | os.PathLike]) -> list[synth.Synthesiser]:
+def soundfont_engines(
+    engine: str, soundfonts: Sequence[str | os.PathLike]
+) -> list[synth.Synthesiser]:
+    """A synthesiser for each soundfont that is found, and for each of `soundfonts`."""
     first = synth.find(engine)
     found = synth.soundfonts() if first.engine == "fluidsynth" else [synth.bundled_soundfont()]
     return [synth.find(first.engine, path) for path in dict.fromkeys([*found, *soundfonts])]
@@ -185,7 +188,7 @@ def _rendered(setting: Setting, job: Rendered) -> Clip:
     )
     # At peak 1 already here: the noise's level is relative to what is played.
     wave = wave / max(float(np.abs(wave).max()), 1e-6)
-    wave = augment.recorded(wave, _rng(setting, job.index, RECORDING), _noises(setting.noise))
+    wave = augment.recorded(wave, _rng(setting, job.index, RECORDING), noises(setting.noise))
     labels = {
         "melody": f"phrase-{job.index}",
         "instrument": job.instrument,
@@ -202,7 +205,7 @@ def _real(setting: Setting, job: Real) -> Clip:
     wave = _wave(job.recording.path, job.recording.name)
     if job.copy:
         wave = augment.transposed(_excerpt(wave, rng), rng.uniform(-2, 2)) * rng.choice([-1, 1])
-        wave = augment.recorded(wave, rng, _noises(setting.noise))
+        wave = augment.recorded(wave, rng, noises(setting.noise))
     name = job.recording.labels["instrument"].strip()
     known = {known.lower(): known for known in synth.INSTRUMENTS}
     stem = Path(job.recording.name).stem
@@ -244,5 +247,6 @@ def _wave(path: Path, name: str) -> np.ndarray:
 
 
 @cache
-def _noises(noise: str | None) -> list[np.ndarray]:
+def noises(noise: str | None) -> list[np.ndarray]:
+    """The segments of a folder of background sounds, each [S] at peak 1; none without a folder."""
     return [clip.wave for clip in folder.recordings(noise)] if noise else []

@@ -1,0 +1,390 @@
+"""A corpus of players: the same voice in the same room, recorded over its whole range.
+
+Two clips of one player share instrument, room, microphone and noise, and differ in all that is
+played. So they are two views of one global latent, as two excerpts of a recording are in temporal
+proximity (Fonseca et al., WASPAA 2021), and a model that takes `v` from the one to rebuild the
+other cannot put the register into it.
+
+A voice is what plays: an instrument of a soundfont with formants shifted by a few semitones, the
+recorded notes of one musician (`core.data.sampler`), or a musician's recordings as they are. A
+player is a voice in one room: several rooms for each voice tell a model what belongs to which.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from core.audio.clip import CLIP_SAMPLES, CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
+from core.audio.mel import log_mel
+from core.data import augment, folder, phrases, pool, synth
+from core.data.instruments import noises, soundfont_engines
+from core.data.recording import Recording
+from core.data.sampler import Sampler, pitch_of, recorded_note
+from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
+from core.data.synth import Bend, Note
+from core.errors import RavelError
+
+LEAD_IN = 1.0  # seconds played before a clip begins, so that it begins amid the music
+LOWEST, HIGHEST = 33, 103  # MIDI notes: what is lower or higher has no partials in a log-mel
+MOST_FORMANT_SHIFT = 5.0  # semitones, of half of the rendered voices
+VOICE, ROOM, PHRASE, EXCERPT = range(4)  # what random numbers are drawn for
+# Melodic General MIDI programs besides `synth.INSTRUMENTS`: more timbres than an orchestra has.
+PROGRAMS = {
+    "Electric Piano": 4, "Harpsichord": 6, "Celesta": 8, "Music Box": 10, "Vibraphone": 11,
+    "Marimba": 12, "Xylophone": 13, "Drawbar Organ": 16, "Reed Organ": 20, "Accordion": 21,
+    "Harmonica": 22, "Steel Guitar": 25, "Jazz Guitar": 26, "Clean Guitar": 27, "Harp": 46,
+    "Strings": 48, "Synth Strings": 50, "Choir Aahs": 52, "Voice Oohs": 53, "Muted Trumpet": 59,
+    "Brass Section": 61, "Pan Flute": 75, "Bottle": 76, "Shakuhachi": 77, "Whistle": 78,
+    "Ocarina": 79, "Square Lead": 80, "Saw Lead": 81, "Sitar": 104, "Banjo": 105, "Koto": 107,
+    "Kalimba": 108, "Bagpipe": 109, "Fiddle": 110, "Shanai": 111,
+}  # fmt: skip
+
+
+class Voice(NamedTuple):
+    """What plays. Of `rendered` voices `instrument`, `soundfont` and `shift`, the semitones that
+    formants are moved by; of `sampled` and `recorded` ones the files of one musician."""
+
+    name: str
+    source: str
+    instrument: str
+    soundfont: str = ""
+    shift: float = 0.0
+    files: tuple[Recording, ...] = ()
+
+
+class Player(NamedTuple):
+    """A voice in a room; `room` numbers those of its voice, 0 of a recorded one is the original."""
+
+    number: int
+    split: str
+    voice: Voice
+    room: int
+
+    @property
+    def name(self) -> str:
+        """The label that the player's clips share."""
+        return f"{self.voice.name}/room-{self.room}"
+
+
+class Setting(NamedTuple):
+    """What the workers need beside their players."""
+
+    seed: int
+    engine: str
+    phrases: int
+    beyond: int
+    noise: str | None
+    audio: bool
+
+
+def build(
+    out: str | os.PathLike,
+    *,
+    count: int = 1_400,
+    sampled: int = 750,
+    recorded: int = 750,
+    notes: Sequence[str | os.PathLike] = (),
+    recordings: Sequence[str | os.PathLike] = (),
+    leave_out: Sequence[str] = (),
+    phrases_each: int = 4,
+    rooms: int = 2,
+    beyond: int = 12,
+    soundfonts: Sequence[str | os.PathLike] = (),
+    synthesiser: str = "auto",
+    noise: str | os.PathLike | None = None,
+    validation: float = 0.05,
+    audio: bool = False,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> FeatureStore:
+    """Builds the corpus as a feature store; continues a killed build.
+
+    `count` rendered players, `sampled` ones that play drawn phrases with the real notes of the
+    audio folders `notes` (metadata.csv with `player` or `instrument`, and `midi_pitch` or
+    `f0_midi_est`), and `recorded` ones that are excerpts of the folders `recordings`. Each has
+    `phrases_each` clips, from low to high over its range and `beyond` semitones past it, and each
+    voice is recorded in `rooms` rooms. Collections (the column `set`) in `leave_out` are not used:
+    keep those to judge by. A part `validation` of the voices is held out with all its rooms.
+    Labels: name, split, player, voice, instrument, source, soundfont, register (the median MIDI
+    note of what was played, empty for recordings). Raises RavelError for impossible choices.
+    """
+    players = count + sampled * bool(notes) + recorded * bool(recordings)
+    _check(min(count, sampled, recorded), players, phrases_each, rooms, beyond, validation)
+    engines = soundfont_engines(synthesiser, soundfonts)
+    voices = [
+        *_rendered(-(-count // rooms), [engine.soundfont for engine in engines], seed),
+        *_sampled(_files(notes, leave_out), -(-sampled // rooms)),
+        *_recorded(_files(recordings, leave_out), -(-recorded // rooms)),
+    ]
+    dealt = _in_rooms(voices, rooms, validation, seed)
+    files = [file for voice in voices for file in voice.files]
+    settings = {
+        "players": len(dealt),
+        "voices": folder.fingerprint(files) if files else "",
+        "rendered": count,
+        "sampled": sampled if notes else 0,
+        "recorded": recorded if recordings else 0,
+        "leave_out": sorted(leave_out),
+        "phrases": phrases_each,
+        "rooms": rooms,
+        "beyond": beyond,
+        "noise": Path(noise).resolve().name if noise else None,
+        "validation": validation,
+        "audio": audio,
+        "seed": seed,
+    }
+    played_by = "; ".join(engine.description for engine in engines)
+    chunks = pool.chunked(dealt)
+    writer = StoreWriter(
+        out, kind="players", settings=settings, chunks=len(chunks), synthesiser=played_by
+    )
+    if progress and not writer.finished:
+        print(f"{len(dealt)} players of {len(voices)} voices, {phrases_each} clips each.")
+    setting = Setting(
+        seed, engines[0].engine, phrases_each, beyond, str(noise) if noise else None, audio
+    )
+    return pool.build(writer, partial(_work, setting), chunks, workers=workers, progress=progress)
+
+
+def of_store(labels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The number of each clip's player [N], from the label columns of any store.
+
+    A column `player` says it; dMelodies has one player for each instrument; of other folders the
+    clips that were cut from one file share a player, told by the file's name before the number.
+    """
+    if "player" in labels:
+        keys = labels["player"]
+    elif {"melody", "instrument"} <= labels.keys():
+        columns = [labels[name] for name in ("instrument", "soundfont") if name in labels]
+        keys = np.array(["/".join(row) for row in zip(*columns, strict=True)])
+    else:
+        keys = np.array([str(name).rpartition("-")[0] or str(name) for name in labels["name"]])
+    return np.unique(keys, return_inverse=True)[1]
+
+
+def _check(
+    least: int, players: int, phrases_each: int, rooms: int, beyond: int, validation: float
+) -> None:
+    if least < 0 or players < 1:
+        raise RavelError("There are no players: give a count, or folders of notes or recordings.")
+    if phrases_each < 2:
+        raise RavelError(f"{phrases_each} clips a player are too few: two or more are needed.")
+    if rooms < 1:
+        raise RavelError(f"{rooms} rooms are too few: give one or more.")
+    if not 0 <= beyond <= 24:
+        raise RavelError(f"{beyond} semitones beyond the range: choose 0 to 24.")
+    if not 0 <= validation < 1:
+        raise RavelError(f"The validation part is {validation:g}: expected 0 or more and below 1.")
+
+
+def _files(folders: Sequence[str | os.PathLike], leave_out: Sequence[str]) -> list[Recording]:
+    """The recordings of some folders. Raises RavelError for a collection that is not there."""
+    found = [item for path in folders for item in folder.listing(path)]
+    collections = {item.labels.get("set", "") for item in found} - {""}
+    for name in leave_out:
+        if found and name not in collections:
+            raise RavelError(
+                f"No recording is of the collection {name!r}: there are "
+                f"{', '.join(sorted(collections)) or 'none'}."
+            )
+    return [item for item in found if item.labels.get("set") not in leave_out]
+
+
+def _rendered(count: int, soundfonts: Sequence[str], seed: int) -> list[Voice]:
+    """So many voices, the instruments dealt evenly."""
+    names = [*synth.INSTRUMENTS, *PROGRAMS]
+    voices = []
+    for number in range(count):
+        rng = np.random.default_rng([seed, number, VOICE])
+        name, font = names[number % len(names)], soundfonts[int(rng.integers(len(soundfonts)))]
+        shift = float(rng.uniform(-MOST_FORMANT_SHIFT, MOST_FORMANT_SHIFT)) * (rng.random() < 0.5)
+        voices.append(Voice(f"rendered-{number}", "rendered", name, font, round(shift, 2)))
+    return voices
+
+
+def _by_musician(files: Sequence[Recording]) -> dict[str, list[Recording]]:
+    """Files by `player`, else by instrument, else each by itself."""
+    found = defaultdict(list)
+    for item in files:
+        labels = item.labels
+        found[labels.get("player") or labels.get("instrument") or item.name].append(item)
+    return dict(sorted(found.items()))
+
+
+def _sampled(files: Sequence[Recording], count: int) -> list[Voice]:
+    """So many voices, the musicians dealt evenly. Raises RavelError where no file has a pitch."""
+    if not files or not count:
+        return []
+    notes = [item for item in files if item.labels.get("kind", "note") == "note"]
+    musicians = _by_musician([item for item in notes if pitch_of(item) is not None])
+    if not musicians:
+        raise RavelError(
+            "No recording names its pitch: a column midi_pitch or f0_midi_est is needed."
+        )
+    return _dealt("sampled", musicians, count)
+
+
+def _recorded(files: Sequence[Recording], count: int) -> list[Voice]:
+    """So many voices of recordings that are longer than notes, the musicians dealt evenly."""
+    whole = [item for item in files if item.labels.get("kind", "phrase") == "phrase"]
+    return _dealt("recorded", _by_musician(whole), count)
+
+
+def _dealt(source: str, musicians: Mapping[str, Sequence[Recording]], count: int) -> list[Voice]:
+    names = list(musicians)
+    files = [musicians[names[number % len(names)]] for number in range(count if names else 0)]
+    return [_voice(source, number, items) for number, items in enumerate(files)]
+
+
+def _voice(source: str, number: int, files: Sequence[Recording]) -> Voice:
+    instrument = files[0].labels.get("instrument", "").strip().title()
+    return Voice(f"{source}-{number}", source, instrument, files=tuple(files))
+
+
+def _in_rooms(voices: Sequence[Voice], rooms: int, validation: float, seed: int) -> list[Player]:
+    """Each voice in its rooms; a musician is held out with all voices and rooms."""
+    keys = [_musician(voice) for voice in voices]
+    different = sorted(set(keys))
+    held_out = round(len(different) * validation)
+    chosen = np.random.default_rng(seed).permutation(different)[:held_out].tolist()
+    pairs = itertools.product(zip(voices, keys, strict=True), range(rooms))
+    return [
+        Player(index, "validation" if key in chosen else "train", voice, room)
+        for index, ((voice, key), room) in enumerate(pairs)
+    ]
+
+
+def _musician(voice: Voice) -> str:
+    """Who plays: what is held out together."""
+    if not voice.files:
+        return voice.name
+    return voice.files[0].labels.get("player") or voice.files[0].name
+
+
+def _work(setting: Setting, players: Sequence[Player]) -> Chunk:
+    clips = [(player, clip) for player in players for clip in _clips(setting, player)]
+    rows = [{"name": clip.name, "split": player.split, **clip.labels} for player, clip in clips]
+    waves = [to_pcm(clip.wave) for _, clip in clips] if setting.audio else None
+    return Chunk(rows, [log_mel(clip.wave).numpy() for _, clip in clips], waves)
+
+
+def _clips(setting: Setting, player: Player) -> list[Clip]:
+    """A player's clips, all through the same room: the chain is drawn from the player alone."""
+    voice = player.voice
+    labels = {
+        "player": player.name,
+        "voice": voice.name,
+        "instrument": voice.instrument,
+        "source": voice.source,
+        "soundfont": Path(voice.soundfont).name if voice.soundfont else "",
+    }
+    clips = []
+    for number in range(setting.phrases):
+        wave, register = _played(setting, player, number)
+        if not np.abs(wave).max() > 0:
+            continue  # a soundfont may lack a preset, and a recording end in silence
+        wave = wave / np.abs(wave).max()
+        if voice.source != "recorded" or player.room:
+            room = np.random.default_rng([setting.seed, player.number, ROOM])
+            wave = augment.recorded(wave, room, noises(setting.noise))
+        name = f"{player.name}-{number}"
+        clips.append(
+            from_array(
+                wave[-CLIP_SAMPLES:], SAMPLE_RATE, name=name, labels=labels | {"register": register}
+            )
+        )
+    return clips
+
+
+def _played(setting: Setting, player: Player, number: int) -> tuple[np.ndarray, str]:
+    """A dry wave [S] of LEAD_IN and a clip, peaks as they come, and its median MIDI note."""
+    rng = np.random.default_rng([setting.seed, player.number, number, PHRASE])
+    voice, seconds = player.voice, LEAD_IN + CLIP_SECONDS
+    if voice.source == "recorded":
+        return _excerpt(voice, rng), ""
+    sampler = _sampler(voice) if voice.files else None
+    low, high = (sampler.low, sampler.high) if sampler else _range(voice.instrument)
+    beyond = 0 if sampler else setting.beyond  # a sampler's range is stretched already
+    base = _window(low, high, beyond, number, setting.phrases)
+    notes, bends = phrases.draw(rng, base, base + phrases.SPAN, seconds)
+    if sampler:
+        notes = [note._replace(pitch=sampler.playable(note.pitch)) for note in notes]
+    register = f"{np.median([note.pitch for note in notes]):g}" if notes else ""
+    if sampler:
+        return sampler.play(notes, seconds, rng), register
+    # A range is stretched by playing what the soundfont has samples for, and moving that.
+    outside = min(base - low, 0) + max(base + phrases.SPAN - high, 0)
+    return _rendered_wave(setting, voice, notes, bends, float(outside)), register
+
+
+def _window(low: int, high: int, beyond: int, number: int, count: int) -> int:
+    """The lowest MIDI note of phrase `number` of `count`: from below the range to above it."""
+    first, last = max(low - beyond, LOWEST), min(high + beyond, HIGHEST) - phrases.SPAN
+    return round(first + max(0, last - first) * number / (count - 1))
+
+
+def _rendered_wave(
+    setting: Setting, voice: Voice, notes: Sequence[Note], bends: Sequence[Bend], outside: float
+) -> np.ndarray:
+    """Notes by a soundfont: played lower by what resampling then raises, in as much more time."""
+    seconds, moved = LEAD_IN + CLIP_SECONDS, voice.shift + outside
+    slower = 2 ** (moved / 12)
+    down = round(moved)  # a synthesiser plays whole semitones; the rest is bent
+    rest = down - moved
+    notes = [
+        note._replace(pitch=note.pitch - down, start=note.start * slower, end=note.end * slower)
+        for note in notes
+    ]
+    bends = [Bend(bend.time * slower, bend.semitones + rest) for bend in bends]
+    wave = synth.Synthesiser(setting.engine, voice.soundfont).render(
+        notes, _program(voice.instrument), seconds=seconds * slower, bends=bends, effects=False
+    )
+    wave = augment.transposed(wave.astype(np.float64), voice.shift)
+    return augment.transposed(wave, outside, keep_formants=True)
+
+
+def _excerpt(voice: Voice, rng: np.random.Generator) -> np.ndarray:
+    """A random part of one of a musician's recordings, with sound in it."""
+    file = voice.files[int(rng.integers(len(voice.files)))]
+    wave = _wave(file.path, file.name)
+    size = round((LEAD_IN + CLIP_SECONDS) * SAMPLE_RATE)
+    spare = max(0, len(wave) - size)
+    parts = [wave[start : start + size] for start in rng.integers(0, spare + 1, 4)]
+    return max(parts, key=lambda part: float(np.mean(part.astype(np.float64) ** 2)))
+
+
+def _range(instrument: str) -> tuple[int, int]:
+    if instrument in PROGRAMS:
+        return 48, 84
+    found = synth.instrument(instrument)
+    return found.low, found.high
+
+
+def _program(instrument: str) -> int:
+    if instrument in PROGRAMS:
+        return PROGRAMS[instrument]
+    return synth.instrument(instrument).program
+
+
+def _sampler(voice: Voice) -> Sampler:
+    pitched = [(item, pitch_of(item)) for item in voice.files]
+    return _loaded(tuple((item.path, item.name, p) for item, p in pitched if p is not None))
+
+
+@lru_cache(maxsize=2)  # the rooms of a voice follow one another; more would fill the memory
+def _loaded(notes: tuple[tuple[Path, str, float], ...]) -> Sampler:
+    return Sampler([recorded_note(path, name, pitch) for path, name, pitch in notes])
+
+
+@lru_cache(maxsize=32)
+def _wave(path: Path, name: str) -> np.ndarray:
+    return read(path, name=name, max_seconds=folder.MAX_FILE_SECONDS).wave

@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     corpora = data.add_subparsers(metavar="CORPUS", required=True)
     _add_dmelodies(corpora)
     _add_instruments(corpora)
+    _add_players(corpora)
     _add_urmp(corpora)
     _add_folder(corpora)
 
@@ -117,6 +118,67 @@ def run_instruments(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
     )
     say(f"{len(store)} clips in {store.path}, played by {store.synthesiser}")
+
+
+def _add_players(corpora: Any) -> None:
+    parser = _add_build(
+        corpora,
+        "players",
+        "Render and cut players: the same voice in the same room, over its whole range.",
+        "python -m core data players --out data/players\n"
+        "  python -m core data players --notes notes/ --recordings solos/ --out data/players",
+        run_players,
+    )
+    parser.add_argument("--count", type=int, default=1_400, help="rendered players (default: 1400)")
+    parser.add_argument(
+        "--notes", nargs="+", default=[], metavar="FOLDER",
+        help="folders of single notes (metadata.csv with 'player' or 'instrument', and "
+        "'midi_pitch' or 'f0_midi_est') that samplers play phrases with",
+    )  # fmt: skip
+    parser.add_argument("--sampled", type=int, default=750, help="their players (default: 750)")
+    parser.add_argument(
+        "--recordings", nargs="+", default=[], metavar="FOLDER",
+        help="folders of solo recordings, cut into excerpts; 'player' says which belong together",
+    )  # fmt: skip
+    parser.add_argument("--recorded", type=int, default=750, help="their players (default: 750)")
+    parser.add_argument(
+        "--leave-out", nargs="+", default=[], metavar="SET",
+        help="collections (the column 'set') that are not used: keep those for evaluation",
+    )  # fmt: skip
+    parser.add_argument("--phrases", type=int, default=4, help="clips per player (default: 4)")
+    parser.add_argument("--rooms", type=int, default=2, help="rooms per voice (default: 2)")
+    parser.add_argument(
+        "--beyond", type=int, default=12, metavar="SEMITONES",
+        help="how far past an instrument's range it plays, formants kept (default: 12)",
+    )  # fmt: skip
+    parser.add_argument("--soundfonts", nargs="+", default=[], metavar="FILE", help="further fonts")
+    parser.add_argument("--noise", metavar="FOLDER", help="recordings to use as background")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: 0)")
+    parser.add_argument("--audio", action="store_true", help="keep the sound beside the log-mels")
+
+
+def run_players(arguments: argparse.Namespace) -> None:
+    """Build a store of players."""
+    from core.data import players
+
+    store = players.build(
+        arguments.out,
+        count=arguments.count,
+        sampled=arguments.sampled,
+        recorded=arguments.recorded,
+        notes=arguments.notes,
+        recordings=arguments.recordings,
+        leave_out=arguments.leave_out,
+        phrases_each=arguments.phrases,
+        rooms=arguments.rooms,
+        beyond=arguments.beyond,
+        soundfonts=arguments.soundfonts,
+        noise=arguments.noise,
+        audio=arguments.audio,
+        seed=arguments.seed,
+        workers=arguments.workers,
+    )
+    say(f"{_splits(store)}; {len(set(store.labels['player']))} players")
 
 
 def _add_urmp(corpora: Any) -> None:

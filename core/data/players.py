@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,40 +23,17 @@ import numpy as np
 
 from core.audio.clip import CLIP_SAMPLES, CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
 from core.audio.mel import log_mel
-from core.data import augment, folder, phrases, pool, synth
+from core.data import augment, folder, phrases, pool, synth, voices
 from core.data.instruments import noises, soundfont_engines
-from core.data.recording import Recording
 from core.data.sampler import Sampler, pitch_of, recorded_note
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.data.synth import Bend, Note
+from core.data.voices import Voice
 from core.errors import RavelError
 
 LEAD_IN = 1.0  # seconds played before a clip begins, so that it begins amid the music
 LOWEST, HIGHEST = 33, 103  # MIDI notes: what is lower or higher has no partials in a log-mel
-MOST_FORMANT_SHIFT = 5.0  # semitones, of half of the rendered voices
-VOICE, ROOM, PHRASE, EXCERPT = range(4)  # what random numbers are drawn for
-# Melodic General MIDI programs besides `synth.INSTRUMENTS`: more timbres than an orchestra has.
-PROGRAMS = {
-    "Electric Piano": 4, "Harpsichord": 6, "Celesta": 8, "Music Box": 10, "Vibraphone": 11,
-    "Marimba": 12, "Xylophone": 13, "Drawbar Organ": 16, "Reed Organ": 20, "Accordion": 21,
-    "Harmonica": 22, "Steel Guitar": 25, "Jazz Guitar": 26, "Clean Guitar": 27, "Harp": 46,
-    "Strings": 48, "Synth Strings": 50, "Choir Aahs": 52, "Voice Oohs": 53, "Muted Trumpet": 59,
-    "Brass Section": 61, "Pan Flute": 75, "Bottle": 76, "Shakuhachi": 77, "Whistle": 78,
-    "Ocarina": 79, "Square Lead": 80, "Saw Lead": 81, "Sitar": 104, "Banjo": 105, "Koto": 107,
-    "Kalimba": 108, "Bagpipe": 109, "Fiddle": 110, "Shanai": 111,
-}  # fmt: skip
-
-
-class Voice(NamedTuple):
-    """What plays. Of `rendered` voices `instrument`, `soundfont` and `shift`, the semitones that
-    formants are moved by; of `sampled` and `recorded` ones the files of one musician."""
-
-    name: str
-    source: str
-    instrument: str
-    soundfont: str = ""
-    shift: float = 0.0
-    files: tuple[Recording, ...] = ()
+ROOM, PHRASE = 1, 2  # what random numbers are drawn for; `voices` draws with 0
 
 
 class Player(NamedTuple):
@@ -120,13 +96,13 @@ def build(
     players = count + sampled * bool(notes) + recorded * bool(recordings)
     _check(min(count, sampled, recorded), players, phrases_each, rooms, beyond, validation)
     engines = soundfont_engines(synthesiser, soundfonts)
-    voices = [
-        *_rendered(-(-count // rooms), [engine.soundfont for engine in engines], seed),
-        *_sampled(_files(notes, leave_out), -(-sampled // rooms)),
-        *_recorded(_files(recordings, leave_out), -(-recorded // rooms)),
+    drawn = [
+        *voices.rendered(-(-count // rooms), [engine.soundfont for engine in engines], seed),
+        *voices.sampled(voices.files_of(notes, leave_out), -(-sampled // rooms)),
+        *voices.recorded(voices.files_of(recordings, leave_out), -(-recorded // rooms)),
     ]
-    dealt = _in_rooms(voices, rooms, validation, seed)
-    files = [file for voice in voices for file in voice.files]
+    dealt = _in_rooms(drawn, rooms, validation, seed)
+    files = [file for voice in drawn for file in voice.files]
     settings = {
         "players": len(dealt),
         "voices": folder.fingerprint(files) if files else "",
@@ -148,7 +124,7 @@ def build(
         out, kind="players", settings=settings, chunks=len(chunks), synthesiser=played_by
     )
     if progress and not writer.finished:
-        print(f"{len(dealt)} players of {len(voices)} voices, {phrases_each} clips each.")
+        print(f"{len(dealt)} players of {len(drawn)} voices, {phrases_each} clips each.")
     setting = Setting(
         seed, engines[0].engine, phrases_each, beyond, str(noise) if noise else None, audio
     )
@@ -158,8 +134,8 @@ def build(
 def of_store(labels: Mapping[str, np.ndarray]) -> np.ndarray:
     """The number of each clip's player [N], from the label columns of any store.
 
-    A column `player` says it; dMelodies has one player for each instrument; of other folders the
-    clips that were cut from one file share a player, told by the file's name before the number.
+    It is read from the column `player`. dMelodies has one player per instrument. In other stores
+    the clips that were cut from one file share a player, by the name before the clip's number.
     """
     if "player" in labels:
         keys = labels["player"]
@@ -186,88 +162,17 @@ def _check(
         raise RavelError(f"The validation part is {validation:g}: expected 0 or more and below 1.")
 
 
-def _files(folders: Sequence[str | os.PathLike], leave_out: Sequence[str]) -> list[Recording]:
-    """The recordings of some folders. Raises RavelError for a collection that is not there."""
-    found = [item for path in folders for item in folder.listing(path)]
-    collections = {item.labels.get("set", "") for item in found} - {""}
-    for name in leave_out:
-        if found and name not in collections:
-            raise RavelError(
-                f"No recording is of the collection {name!r}: there are "
-                f"{', '.join(sorted(collections)) or 'none'}."
-            )
-    return [item for item in found if item.labels.get("set") not in leave_out]
-
-
-def _rendered(count: int, soundfonts: Sequence[str], seed: int) -> list[Voice]:
-    """So many voices, the instruments dealt evenly."""
-    names = [*synth.INSTRUMENTS, *PROGRAMS]
-    voices = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number, VOICE])
-        name, font = names[number % len(names)], soundfonts[int(rng.integers(len(soundfonts)))]
-        shift = float(rng.uniform(-MOST_FORMANT_SHIFT, MOST_FORMANT_SHIFT)) * (rng.random() < 0.5)
-        voices.append(Voice(f"rendered-{number}", "rendered", name, font, round(shift, 2)))
-    return voices
-
-
-def _by_musician(files: Sequence[Recording]) -> dict[str, list[Recording]]:
-    """Files by `player`, else by instrument, else each by itself."""
-    found = defaultdict(list)
-    for item in files:
-        labels = item.labels
-        found[labels.get("player") or labels.get("instrument") or item.name].append(item)
-    return dict(sorted(found.items()))
-
-
-def _sampled(files: Sequence[Recording], count: int) -> list[Voice]:
-    """So many voices, the musicians dealt evenly. Raises RavelError where no file has a pitch."""
-    if not files or not count:
-        return []
-    notes = [item for item in files if item.labels.get("kind", "note") == "note"]
-    musicians = _by_musician([item for item in notes if pitch_of(item) is not None])
-    if not musicians:
-        raise RavelError(
-            "No recording names its pitch: a column midi_pitch or f0_midi_est is needed."
-        )
-    return _dealt("sampled", musicians, count)
-
-
-def _recorded(files: Sequence[Recording], count: int) -> list[Voice]:
-    """So many voices of recordings that are longer than notes, the musicians dealt evenly."""
-    whole = [item for item in files if item.labels.get("kind", "phrase") == "phrase"]
-    return _dealt("recorded", _by_musician(whole), count)
-
-
-def _dealt(source: str, musicians: Mapping[str, Sequence[Recording]], count: int) -> list[Voice]:
-    names = list(musicians)
-    files = [musicians[names[number % len(names)]] for number in range(count if names else 0)]
-    return [_voice(source, number, items) for number, items in enumerate(files)]
-
-
-def _voice(source: str, number: int, files: Sequence[Recording]) -> Voice:
-    instrument = files[0].labels.get("instrument", "").strip().title()
-    return Voice(f"{source}-{number}", source, instrument, files=tuple(files))
-
-
-def _in_rooms(voices: Sequence[Voice], rooms: int, validation: float, seed: int) -> list[Player]:
+def _in_rooms(drawn: Sequence[Voice], rooms: int, validation: float, seed: int) -> list[Player]:
     """Each voice in its rooms; a musician is held out with all voices and rooms."""
-    keys = [_musician(voice) for voice in voices]
+    keys = [voices.musician(voice) for voice in drawn]
     different = sorted(set(keys))
     held_out = round(len(different) * validation)
     chosen = np.random.default_rng(seed).permutation(different)[:held_out].tolist()
-    pairs = itertools.product(zip(voices, keys, strict=True), range(rooms))
+    pairs = itertools.product(zip(drawn, keys, strict=True), range(rooms))
     return [
         Player(index, "validation" if key in chosen else "train", voice, room)
         for index, ((voice, key), room) in enumerate(pairs)
     ]
-
-
-def _musician(voice: Voice) -> str:
-    """Who plays: what is held out together."""
-    if not voice.files:
-        return voice.name
-    return voice.files[0].labels.get("player") or voice.files[0].name
 
 
 def _work(setting: Setting, players: Sequence[Player]) -> Chunk:
@@ -312,7 +217,7 @@ def _played(setting: Setting, player: Player, number: int) -> tuple[np.ndarray, 
     if voice.source == "recorded":
         return _excerpt(voice, rng), ""
     sampler = _sampler(voice) if voice.files else None
-    low, high = (sampler.low, sampler.high) if sampler else _range(voice.instrument)
+    low, high = (sampler.low, sampler.high) if sampler else voices.playing_range(voice.instrument)
     beyond = 0 if sampler else setting.beyond  # a sampler's range is stretched already
     base = _window(low, high, beyond, number, setting.phrases)
     notes, bends = phrases.draw(rng, base, base + phrases.SPAN, seconds)
@@ -346,7 +251,11 @@ def _rendered_wave(
     ]
     bends = [Bend(bend.time * slower, bend.semitones + rest) for bend in bends]
     wave = synth.Synthesiser(setting.engine, voice.soundfont).render(
-        notes, _program(voice.instrument), seconds=seconds * slower, bends=bends, effects=False
+        notes,
+        voices.program(voice.instrument),
+        seconds=seconds * slower,
+        bends=bends,
+        effects=False,
     )
     wave = augment.transposed(wave.astype(np.float64), voice.shift)
     return augment.transposed(wave, outside, keep_formants=True)
@@ -360,19 +269,6 @@ def _excerpt(voice: Voice, rng: np.random.Generator) -> np.ndarray:
     spare = max(0, len(wave) - size)
     parts = [wave[start : start + size] for start in rng.integers(0, spare + 1, 4)]
     return max(parts, key=lambda part: float(np.mean(part.astype(np.float64) ** 2)))
-
-
-def _range(instrument: str) -> tuple[int, int]:
-    if instrument in PROGRAMS:
-        return 48, 84
-    found = synth.instrument(instrument)
-    return found.low, found.high
-
-
-def _program(instrument: str) -> int:
-    if instrument in PROGRAMS:
-        return PROGRAMS[instrument]
-    return synth.instrument(instrument).program
 
 
 def _sampler(voice: Voice) -> Sampler:

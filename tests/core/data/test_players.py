@@ -101,7 +101,7 @@ def test_a_musician_is_held_out_with_all_voices_and_rooms(store):
         assert len(set(labels["split"][labels["instrument"] == name])) == 1
 
 
-def test_a_player_is_heard_from_low_to_high(store):
+def test_a_player_s_clips_go_from_low_to_high(store):
     labels = store.labels
     for name in set(labels["player"][labels["source"] == "rendered"]):
         registers = labels["register"][labels["player"] == name].astype(float)

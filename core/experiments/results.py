@@ -1,4 +1,4 @@
-"""What grids of runs found: cell by cell over seeds, beside what the papers published.
+"""Results of grids: scores by cell and seed, and the figures that the papers published.
 
 A grid's table lies beside its TOML file (see core/experiments/grid.py); published figures lie in
 `published`, in files that begin with the name of their system.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
@@ -34,19 +35,11 @@ COUNTS = (
     "pairs",
     "heard_clips",
 )
-COUNTED = "fad_frames"
-
-
-class Score(NamedTuple):
-    """A figure of one run; the ends of its 95 % interval where it has one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
+COUNTED = "fad_frames"  # how the names of further counts begin
 
 
 class Spread(NamedTuple):
-    """A score over n runs. `sd`: the sample standard deviation, none of a single run."""
+    """A score over n runs. `sd`: the sample standard deviation, None for a single run."""
 
     n: int
     mean: float
@@ -56,7 +49,7 @@ class Spread(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """Differences seed by seed. `low`, `high`: 95 % t interval of their mean, none of one seed."""
+    """Differences by seed. `low`, `high`: 95 % t interval of their mean, None for one seed."""
 
     seeds: tuple[int, ...]
     differences: tuple[float, ...]
@@ -65,59 +58,63 @@ class Paired(NamedTuple):
     high: float | None
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a grid's table: a scored run, or, with no run, a baseline called `row`."""
-
-    run: str
-    row: str
-    seed: int | None
-    steps: int | None
-    scores: Mapping[str, Score]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
-    """A combination of settings: those of its table, every setting as text, its scored runs.
+    """A combination of settings in a table of a grid.
 
-    `runs` are the names of all that were planned, scored or not.
+    `settings` are those of the table, `texts` all settings as text, `planned` the names of its
+    runs, `runs` the lines of the grid's table for those that have been scored.
     """
 
     settings: Mapping[str, Any]
     texts: Mapping[str, str] = field(repr=False)
-    runs: tuple[str, ...]
-    lines: tuple[Line, ...]
+    planned: tuple[str, ...]
+    runs: pd.DataFrame
 
     def spread(self, score: str) -> Spread | None:
-        """A score over the runs that have it, or none."""
-        return spread([line.scores[score].value for line in self.lines if score in line.scores])
+        """A score over the runs that have it, or None."""
+        return spread(self.runs[score].dropna()) if score in self.runs else None
+
+    def by_seed(self, score: str) -> pd.Series:
+        """A score by seed, of the runs that have it."""
+        if score not in self.runs:
+            return pd.Series(dtype=float)
+        return self.runs.groupby("seed")[score].last().dropna()
 
 
 @dataclass(frozen=True)
 class Published:
-    """A published figure: where it stands, of what, the settings that reproduce it, as text.
+    """A published figure: its table, what was measured, the settings that reproduce it as text.
 
-    `figures` are numbers, `given` the same as they were written.
+    `given` are its numbers as they were written.
     """
 
     table: str
     corpus: str
     method: str
     score: str
-    settings: Mapping[str, str]
-    figures: Mapping[str, float]
-    given: Mapping[str, str]
     note: str
     source: str
+    settings: Mapping[str, str]
+    given: Mapping[str, str]
 
-    def is_of(self, cell: Cell) -> bool:
+    @property
+    def figures(self) -> dict[str, float]:
+        """Its numbers by name, of FIGURES."""
+        return {name: float(text) for name, text in self.given.items()}
+
+    def matches(self, cell: Cell) -> bool:
         """Whether the cell has the settings that it was published for."""
         alike = all(cell.texts.get(name) == text for name, text in self.settings.items())
         return bool(self.settings) and alike
 
+    def is_in(self, table: Table) -> bool:
+        """Whether it was published in the table or figure that `table` reproduces."""
+        return table.name.casefold() in self.table.casefold().split(" and ")
+
 
 class Claim(NamedTuple):
-    """What a paper says in words of one of its figures."""
+    """A paper's statement about one of its figures."""
 
     table: str
     corpus: str
@@ -125,17 +122,17 @@ class Claim(NamedTuple):
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
-    """A grid with the lines of its table."""
+    """A grid and its table, as `read_table` reads it."""
 
     grid: Grid
-    lines: Sequence[Line]
+    table: pd.DataFrame
 
     @property
-    def baselines(self) -> list[Line]:
-        """What was measured of no training of ours."""
-        return [line for line in self.lines if not line.run]
+    def baselines(self) -> pd.DataFrame:
+        """The lines of baselines, which belong to no run."""
+        return self.table[self.table["run"] == ""]
 
     @cached_property
     def planned(self) -> dict[str, str]:
@@ -145,177 +142,160 @@ class Results:
     @property
     def done(self) -> int:
         """How many of the planned runs have been scored."""
-        return len({line.run for line in self.lines} & set(self.planned.values()))
+        return len(set(self.table["run"]) & set(self.planned.values()))
 
     def cells(self, table: Table) -> list[Cell]:
-        """A table's cells, row by row, those without a run too."""
+        """A table's cells, row by row, including those without a scored run."""
         return [self._cell(settings) for settings in table.cells()]
 
     def scores(self) -> list[str]:
-        """What was measured, counts of clips left out."""
-        names = dict.fromkeys(name for line in self.lines for name in line.scores)
-        return [n for n in names if n not in COUNTS and not n.startswith(COUNTED)]
+        """The names of the scores, without counts of clips."""
+        names = [name for name in self.table if _is_score(name, self.table)]
+        return [name for name in names if name not in COUNTS and not name.startswith(COUNTED)]
 
     def _cell(self, settings: Mapping[str, Any]) -> Cell:
         configs = [self.grid.config(settings, seed) for seed in self.grid.seeds]
-        names = tuple(self.planned[config.model_dump_json()] for config in configs)
-        lines = tuple(line for name in names for line in self.lines if line.run == name)
+        planned = tuple(self.planned[config.model_dump_json()] for config in configs)
         texts = {name: spelt(value) for name, value in flat_values(configs[0]).items()}
-        return Cell(settings, texts, names, lines)
+        by_run = self.table.set_index("run", drop=False)
+        scored = by_run.loc[[name for name in planned if name in by_run.index]]
+        return Cell(settings, texts, planned, scored.reset_index(drop=True))
 
 
 def folder() -> Path:
-    """Where grids and their tables are kept."""
+    """The folder of grids and their tables."""
     return checkpoints.SHIPPED / "results"
 
 
 def grids() -> list[Path]:
-    """The grids that are kept there."""
+    """The TOML files of the grids in it."""
     return sorted(folder().glob("*.toml"), key=lambda path: path.stem)
 
 
-def read_lines(path: Path) -> list[Line]:
-    """The lines of a grid's table, none while there is no file. Raises RavelError if damaged."""
-    if not path.exists():
-        return []
-    rows = _rows(path)
-    if rows and not {"run", "seed"} <= rows[0].keys():
+def published_files(system: str) -> list[Path]:
+    """The files with the published figures of a system's paper."""
+    return sorted((folder() / "published").glob(f"{system}-*.csv"))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A grid's table: a line for each scored run, and one with an empty `run` for each baseline.
+
+    Columns: run, row (text), seed, steps (whole numbers or missing), and as floats each score and
+    the ends of its 95 % interval, `score_low` and `score_high`, where it has one. Without a file
+    the table is empty. Raises RavelError if it is damaged.
+    """
+    text = _text(path) if path.exists() else pd.DataFrame()
+    if text.empty:
+        return pd.DataFrame(columns=["run", "row", "seed", "steps"])
+    if not {"run", "seed"} <= set(text):
         raise RavelError(_damaged(path, "it has no columns run and seed"))
-    names = _measured(rows)
-    return [_line(path, number, row, names) for number, row in enumerate(rows, start=2)]
+    scores = [name for name in text if _is_score(name, text) and _any_number(text[name])]
+    columns = [f"{score}{end}" for score in scores for end in ("", "_low", "_high")]
+    columns = [name for name in columns if name in text]
+    numbers = _numbers(path, text[[*columns, *text.columns.intersection(["seed", "steps"])]])
+    whole = np.trunc(numbers.reindex(columns=["seed", "steps"])).astype("Int64")
+    about = text.reindex(columns=["run", "row"], fill_value="")
+    return pd.concat([about, whole, numbers[columns]], axis=1)
 
 
 def published(system: str) -> list[Published]:
-    """What a system's paper published, figure by figure. Raises RavelError if damaged."""
+    """The published figures of a system's paper. Raises RavelError if a file is damaged."""
     found = []
     for path in published_files(system):
-        for number, row in enumerate(_rows(path), start=2):
-            if "score" in row and "mean" in row:
-                found.append(_published(path, number, row))
+        text = _text(path)
+        if not {"score", "mean"} <= set(text):
+            continue
+        for name in ABOUT_PUBLISHED:
+            if name not in text:
+                raise RavelError(_damaged(path, f"it has no column {name}"))
+        _numbers(path, text[text.columns.intersection(FIGURES)])
+        for row in text.to_dict("records"):
+            about = {name: row[name] for name in ABOUT_PUBLISHED}
+            settings = {name: value for name, value in row.items() if "." in name and value}
+            given = {name: row[name] for name in FIGURES if row.get(name)}
+            found.append(Published(**about, settings=settings, given=given))
     return found
 
 
 def claims(system: str) -> list[Claim]:
-    """What a system's paper says of figures whose numbers it does not give. Raises RavelError."""
-    rows = [row for path in published_files(system) for row in _rows(path) if "claim" in row]
+    """What a system's paper says about figures whose numbers it does not give. Raises RavelError."""
+    tables = [text for path in published_files(system) if "claim" in (text := _text(path))]
+    rows = [row for text in tables for row in text.to_dict("records")]
     return [Claim(*(row.get(name, "") for name in Claim._fields)) for row in rows]
 
 
-def published_files(system: str) -> list[Path]:
-    """The files of figures that a system's paper published."""
-    return sorted((folder() / "published").glob(f"{system}-*.csv"))
+def relevant(
+    table: Table, cells: Sequence[Cell], published: Sequence[Published]
+) -> list[Published]:
+    """The published figures of a table: those that stand in it, and those that match a cell."""
+    return [p for p in published if p.is_in(table) or any(p.matches(cell) for cell in cells)]
 
 
-def beside(table: Table, cells: Sequence[Cell], known: Sequence[Published]) -> list[Published]:
-    """What was published of a table: all that stands in it, and what is of one of its cells."""
-    return [p for p in known if is_in(p, table) or any(p.is_of(cell) for cell in cells)]
+def matching(cell: Cell, score: str, published: Sequence[Published]) -> Published | None:
+    """The published figure of a cell's score, or None."""
+    return next((p for p in published if p.score == score and p.matches(cell)), None)
 
 
-def is_in(one: Published, table: Table) -> bool:
-    """Whether it was published in the table or figure that is redone here."""
-    return table.name.casefold() in one.table.casefold().split(" and ")
-
-
-def of_cell(cell: Cell, score: str, known: Sequence[Published]) -> Published | None:
-    """What was published of a cell."""
-    return next((p for p in known if p.score == score and p.is_of(cell)), None)
-
-
-def spread(values: Sequence[float]) -> Spread | None:
-    """Mean, sample standard deviation and range of some values; none of none."""
-    if not len(values):
+def spread(values: pd.Series) -> Spread | None:
+    """Mean, sample standard deviation and range; None without values."""
+    if values.empty:
         return None
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(len(values), float(np.mean(values)), sd, min(values), max(values))
+    sd = float(values.std()) if len(values) > 1 else None
+    low, high = float(values.min()), float(values.max())
+    return Spread(len(values), float(values.mean()), sd, low, high)
 
 
 def paired(one: Cell, other: Cell, score: str) -> Paired | None:
-    """How much more one cell scores than another, over the seeds that both have; or none."""
-    mine, theirs = _by_seed(one, score), _by_seed(other, score)
-    seeds = tuple(sorted(mine.keys() & theirs.keys()))
-    differences = tuple(mine[seed] - theirs[seed] for seed in seeds)
-    found = spread(differences)
-    if found is None:
+    """`one` minus `other` for each seed that both have, as in a paired t-test; None without any."""
+    by_seed = (one.by_seed(score) - other.by_seed(score)).dropna()
+    if by_seed.empty:
         return None
-    if found.sd is None:
-        return Paired(seeds, differences, found.mean, None, None)
-    from scipy.special import stdtrit
+    seeds, differences = tuple(map(int, by_seed.index)), tuple(map(float, by_seed))
+    mean, low, high = float(by_seed.mean()), None, None
+    if len(by_seed) > 1:
+        from scipy.special import stdtrit  # the quantile of Student's t; scipy.stats loads slowly
 
-    half = float(stdtrit(found.n - 1, 0.975)) * found.sd / math.sqrt(found.n)
-    return Paired(seeds, differences, found.mean, found.mean - half, found.mean + half)
-
-
-def _by_seed(cell: Cell, score: str) -> dict[int, float]:
-    return {
-        line.seed: line.scores[score].value
-        for line in cell.lines
-        if score in line.scores and line.seed is not None
-    }
+        half = float(stdtrit(len(by_seed) - 1, 0.975) * by_seed.sem())
+        low, high = mean - half, mean + half
+    return Paired(seeds, differences, mean, low, high)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV file as text. Raises RavelError unless each has as many fields."""
+def _text(path: Path) -> pd.DataFrame:
+    """A CSV file as text, indexed by line number. Raises RavelError unless its lines match.
+
+    Not by pandas' own reader: it pads short lines, and takes a field too many for an index.
+    """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RavelError(_damaged(path, f"it cannot be read ({error})")) from None
     for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
+        if len(row) != len(header):
             raise RavelError(_damaged(path, f"line {number} has not as many fields as the first"))
-    return rows
+    columns = dict(zip(header, zip(*rows, strict=True), strict=False))  # none without rows
+    return pd.DataFrame(columns, index=range(2, len(rows) + 2))
 
 
-def _measured(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """The columns that hold scores: those with a number in any line."""
-    names = [name for name in (rows[0] if rows else ()) if _is_score(name, rows[0])]
-    return [name for name in names if any(_number(row[name]) is not None for row in rows)]
+def _numbers(path: Path, text: pd.DataFrame) -> pd.DataFrame:
+    """Text as floats, empty fields as NaN. Raises RavelError naming the first other field."""
+    numbers = text.map(_number).astype(float)
+    wrong = (numbers.isna() & (text != "")).stack()
+    if wrong.any():
+        line, name = wrong.idxmax()
+        found = text.at[line, name]
+        raise RavelError(_damaged(path, f"in line {line} {name} is {found!r}, not a number"))
+    return numbers
 
 
-def _is_score(name: str, known: Mapping[str, str]) -> bool:
-    end = name.removesuffix("_low").removesuffix("_high")
-    return name not in ABOUT_RUN and "." not in name and (end == name or end not in known)
+def _any_number(column: pd.Series) -> bool:
+    return bool(column.map(_number).notna().any())
 
 
-def _line(path: Path, number: int, row: Mapping[str, str], names: Sequence[str]) -> Line:
-    def value(name: str) -> float | None:
-        found = _number(row.get(name, ""))
-        if found is None and row.get(name):
-            raise RavelError(
-                _damaged(path, f"in line {number} {name} is {row[name]!r}, not a number")
-            )
-        return found
-
-    def whole(name: str) -> int | None:
-        found = value(name)
-        return None if found is None else int(found)
-
-    scores = {
-        name: Score(found, value(f"{name}_low"), value(f"{name}_high"))
-        for name in names
-        if (found := value(name)) is not None
-    }
-    return Line(row["run"], row.get("row", ""), whole("seed"), whole("steps"), scores)
-
-
-def _published(path: Path, number: int, row: Mapping[str, str]) -> Published:
-    missing = [name for name in ABOUT_PUBLISHED if name not in row]
-    if missing:
-        raise RavelError(_damaged(path, f"it has no column {missing[0]}"))
-    figures = {name: _number(row.get(name, "")) for name in FIGURES}
-    for name, value in figures.items():
-        if value is None and row.get(name):
-            raise RavelError(_damaged(path, f"in line {number} {name} is {row[name]!r}"))
-    return Published(
-        **{name: row[name] for name in ABOUT_PUBLISHED},
-        settings={name: text for name, text in _settings(row)},
-        figures={name: value for name, value in figures.items() if value is not None},
-        given={name: row[name] for name in FIGURES if row.get(name)},
-    )
-
-
-def _settings(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((name, text) for name, text in row.items() if "." in name and text)
+def _is_score(name: str, table: pd.DataFrame) -> bool:
+    """Whether a column holds a score: nothing about the run, no setting, no end of an interval."""
+    score = name.removesuffix("_low").removesuffix("_high")
+    return name not in ABOUT_RUN and "." not in name and (score == name or score not in table)
 
 
 def _number(text: str) -> float | None:

@@ -1,10 +1,11 @@
-"""Scores of several runs as dots, with their means, in panels that share their places."""
+"""Scores of several runs as dots, with their means, in panels that share their axis of places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import pandas as pd
 import streamlit as st
 
 from lab.widgets.run_chart import colours
@@ -13,35 +14,32 @@ PANEL_HEIGHT, LINE_HEIGHT, BELOW = 170, 30, 58  # pixels of a panel, of a place,
 TITLE, LEGEND = 44, 24  # pixels of a panel's title, of the legend
 SYMBOLS = ("circle", "square", "triangle-up", "x")
 DASHES = ("solid", "dot", "dash", "dashdot")
-NEUTRAL, GREY = -1, "#8A979C"  # the series of what belongs to none, and its colour
+GREY = "#8A979C"
 MARGIN = 0.07  # of a panel's span, at either end
 
 
-class Dot(NamedTuple):
-    """A run's value: what is said of it, and its name, which a click gives."""
+class Mark(NamedTuple):
+    """A run's value, drawn as a dot, or a mean; from `low` to `high`, if given, runs a rule.
 
-    value: float
-    says: str
+    `series`: a name in the chart's legend; any other is grey. A click on a dot gives `run`.
+    """
+
+    kind: Literal["run", "mean"]
+    place: str
+    series: str
+    value: float | None
+    text: str
+    low: float | None = None
+    high: float | None = None
     run: str = ""
 
 
-class Group(NamedTuple):
-    """What stands at one place of one series: dots, their mean, a range drawn as a rule."""
-
-    place: int
-    series: int
-    dots: Sequence[Dot] = ()
-    mean: float | None = None
-    says: str = ""
-    reach: tuple[float, float] | None = None
-
-
 class Panel(NamedTuple):
-    """One score. What is `published` is drawn hollow; without groups its place is left empty."""
+    """One score. `hollow`: for published figures. Without marks its place is left empty."""
 
     title: str
-    groups: Sequence[Group]
-    published: bool = False
+    marks: Sequence[Mark]
+    hollow: bool = False
     span: tuple[float, float] | None = None  # the least and the greatest value
 
 
@@ -51,6 +49,9 @@ class Series(NamedTuple):
     name: str
     colour: int = 0
     symbol: int = 0
+
+
+NEUTRAL = Series("")
 
 
 class Chart(NamedTuple):
@@ -100,7 +101,7 @@ def show(chart: Chart, *, key: str, alt: str) -> str | None:
 
 
 def clicked(event: Any) -> str | None:
-    """The run behind the last dot that a chart's event tells of."""
+    """The run of the last dot in a chart's selection event."""
     points = event["selection"]["points"] if event else []
     named = [point.get("customdata") for point in points]
     found = [name[0] if isinstance(name, list | tuple) else name for name in named if name]
@@ -123,16 +124,22 @@ def figure(chart: Chart) -> dict[str, Any]:
     }  # fmt: skip
     for r, row in enumerate(chart.rows):
         for c, panel in enumerate(row):
-            if panel.groups:
+            if panel.marks:
                 end = "" if (number := r * len(row) + c) == 0 else str(number + 1)
-                layout |= _axes(chart, panel, r, c, end)
+                marks = pd.DataFrame(panel.marks, columns=Mark._fields)
+                layout |= _axes(chart, panel.span or _span(marks), r, c, end)
                 layout["annotations"].append(_title(panel, end))
-                data += _traces(chart, panel, end)
-    _name_once(data)
+                data += _traces(chart, marks, panel.hollow, end)
+    named = {""}
+    for trace in data:  # each series stands in the legend once, by the first of its means
+        trace["showlegend"] = trace["showlegend"] and trace["name"] not in named
+        named |= {trace["name"]} if trace["showlegend"] else set()
     return {"data": data, "layout": layout}
 
 
-def _axes(chart: Chart, panel: Panel, row: int, column: int, end: str) -> dict[str, Any]:
+def _axes(
+    chart: Chart, span: tuple[float, float], row: int, column: int, end: str
+) -> dict[str, Any]:
     """The two axes of a panel, each at its place in the figure."""
     columns, rows = len(chart.rows[0]), len(chart.rows)
     gap = 0.05 if chart.upright else 0.03
@@ -142,149 +149,110 @@ def _axes(chart: Chart, panel: Panel, row: int, column: int, end: str) -> dict[s
     upper = 1 - row * (chart.panel_height + BELOW + TITLE) / whole
     lower = max(0.0, upper - chart.panel_height / whole)
     numbers = list(range(len(chart.places)))
-    places = {
+    same = {"zeroline": False, "fixedrange": True}
+    places = same | {
         "tickvals": numbers if chart.upright else numbers[::-1],
         "ticktext": list(chart.places),
         "range": [-0.6, len(chart.places) - 0.4],
         "showgrid": not chart.upright,
         "showticklabels": chart.upright or column == 0,
     }
-    span = panel.span or _span(panel)
-    values = {"tickformat": "~g", "nticks": 6, "range": span, "showgrid": True}
-    across, up = (places, values) if chart.upright else (values, places)
+    values = same | {"tickformat": "~g", "nticks": 6, "range": span, "showgrid": True}
     if chart.upright and row == rows - 1:
-        across = across | {"title": {"text": chart.along, "standoff": 4, "font": {"size": 12}}}
-    same = {"zeroline": False, "fixedrange": True}
+        places |= {"title": {"text": chart.along, "standoff": 4, "font": {"size": 12}}}
+    x, y = (places, values) if chart.upright else (values, places)
     return {
-        f"xaxis{end}": across | same | {"domain": [left, left + width], "anchor": f"y{end}"},
-        f"yaxis{end}": up
-        | same
-        | {"domain": [lower, upper], "anchor": f"x{end}", "automargin": True},
+        f"xaxis{end}": x | {"domain": [left, left + width], "anchor": f"y{end}"},
+        f"yaxis{end}": y | {"domain": [lower, upper], "anchor": f"x{end}", "automargin": True},
     }
 
 
 def _title(panel: Panel, end: str) -> dict[str, Any]:
     return {
-        "text": panel.title,
-        "showarrow": False,
-        "font": {"size": 13},
-        "xref": f"x{end} domain",
-        "yref": f"y{end} domain",
-        "x": 0.5,
-        "y": 1,
-        "xanchor": "center",
-        "yanchor": "bottom",
-        "yshift": 4,
-    }
+        "text": panel.title, "showarrow": False, "font": {"size": 13},
+        "xref": f"x{end} domain", "yref": f"y{end} domain", "x": 0.5, "y": 1,
+        "xanchor": "center", "yanchor": "bottom", "yshift": 4,
+    }  # fmt: skip
 
 
-def _span(panel: Panel) -> tuple[float, float]:
+def _span(marks: pd.DataFrame) -> tuple[float, float]:
     """From a little below the least value to a little above the greatest."""
-    values = [value for group in panel.groups for value in group.reach or ()]
-    values += [group.mean for group in panel.groups if group.mean is not None]
-    values += [dot.value for group in panel.groups for dot in group.dots]
-    low, high = min(values), max(values)
+    values = marks[["value", "low", "high"]].astype(float)
+    low, high = float(values.min(axis=None)), float(values.max(axis=None))
     pad = MARGIN * (high - low) or 0.1 * abs(high) or 0.1
     return low - pad, high + pad
 
 
-def _name_once(data: Sequence[dict[str, Any]]) -> None:
-    """Each series stands in the legend once, by the first of its marks."""
-    named = {""}
-    for trace in data:
-        if trace.pop("of_means", False) and trace["name"] not in named:
-            named.add(trace["name"])
-            trace["showlegend"] = True
-
-
-def _traces(chart: Chart, panel: Panel, end: str) -> list[dict[str, Any]]:
-    palette, traces = colours(), []
-    for number in sorted({group.series for group in panel.groups}):
-        about = Series("") if number == NEUTRAL else chart.series[number]
-        colour = GREY if number == NEUTRAL else palette[about.colour % len(palette)]
-        middle = number - (len(chart.series) - 1) / 2
-        step = 0.0 if number == NEUTRAL else min(0.2, 0.5 / len(chart.series)) * middle
-        look = _Look(chart, about, colour, step, panel.published, end)
-        groups = sorted(
-            (group for group in panel.groups if group.series == number), key=lambda g: g.place
-        )
-        traces += [look.ranges(groups), look.dots(groups), look.means(groups)]
-    return [trace for trace in traces if trace["x"]]
-
-
-class _Look(NamedTuple):
-    """How a series is drawn in a panel."""
-
-    chart: Chart
-    about: Series
-    colour: str
-    step: float
-    hollow: bool
-    end: str
-
-    def _at(self, place: int) -> float:
-        if self.chart.upright:
-            return place + self.step
-        return len(self.chart.places) - 1 - place - self.step
-
-    def _trace(self, places: list, values: list, **options: Any) -> dict[str, Any]:
-        x, y = (places, values) if self.chart.upright else (values, places)
-        return {
-            "type": "scatter",
-            "x": x,
-            "y": y,
-            "xaxis": f"x{self.end}",
-            "yaxis": f"y{self.end}",
-            "name": self.about.name,
-            "legendgroup": self.about.name,
-            "showlegend": False,
+def _traces(chart: Chart, marks: pd.DataFrame, hollow: bool, end: str) -> list[dict[str, Any]]:
+    """A panel's rules, dots and means, series by series; the series stand beside each other."""
+    names, palette, traces = [one.name for one in chart.series], colours(), []
+    number = marks["series"].map(lambda name: names.index(name) if name in names else -1)
+    place = marks["place"].map(list(chart.places).index)
+    middle, step = (len(names) - 1) / 2, min(0.2, 0.5 / max(1, len(names)))
+    at = place + ((number - middle) * step).where(number >= 0, 0.0)
+    marks = marks.assign(at=at if chart.upright else len(chart.places) - 1 - at)
+    marks = marks.iloc[place.argsort(kind="stable")]
+    for index, own in marks.groupby(number):
+        series = chart.series[index] if index >= 0 else NEUTRAL
+        colour = palette[series.colour % len(palette)] if index >= 0 else GREY
+        common = {
+            "type": "scatter", "xaxis": f"x{end}", "yaxis": f"y{end}",
+            "name": series.name, "legendgroup": series.name, "showlegend": False,
             "hovertemplate": "%{text}<extra></extra>",
-            **options,
-        }
+        }  # fmt: skip
+        dots = own[own["kind"] == "run"]
+        means = own[(own["kind"] == "mean") & own["value"].notna()]
+        for points, look in (
+            (_rules(own), _rule_look(colour)),
+            (dots[["at", "value"]], _dot_look(dots, series, colour)),
+            (means[["at", "value"]], _mean_look(means, series, colour, chart.upright, hollow)),
+        ):
+            x, y = ("at", "value") if chart.upright else ("value", "at")
+            places = {"x": points[x].tolist(), "y": points[y].tolist()}
+            traces += [common | places | look] if len(points) else []
+    return traces
 
-    def ranges(self, groups: Sequence[Group]) -> dict[str, Any]:
-        """A rule from end to end."""
-        places: list[float | None] = []
-        values: list[float | None] = []
-        for group in groups:
-            if group.reach:
-                places += [self._at(group.place)] * 2 + [None]
-                values += [*group.reach, None]
-        line = {"width": 1.5, "color": self.colour}
-        return self._trace(places, values, mode="lines", line=line, hoverinfo="skip", opacity=0.6)
 
-    def dots(self, groups: Sequence[Group]) -> dict[str, Any]:
-        """A dot for each run."""
-        there = [(group, dot) for group in groups for dot in group.dots]
-        symbol = SYMBOLS[self.about.symbol % len(SYMBOLS)]
-        return self._trace(
-            [self._at(group.place) for group, _ in there],
-            [dot.value for _, dot in there],
-            mode="markers",
-            marker={"size": 8, "color": self.colour, "opacity": 0.75, "symbol": symbol},
-            customdata=[dot.run for _, dot in there],
-            text=[dot.says for _, dot in there],
-            unselected={"marker": {"opacity": 0.75}},
-            selected={"marker": {"opacity": 1, "size": 14}},
-        )
+def _rules(marks: pd.DataFrame) -> pd.DataFrame:
+    """The ends of each mark's range; the None after them keeps the rules apart."""
+    ranges = marks.dropna(subset=["low", "high"])[["at", "low", "high"]].itertuples(index=False)
+    rows = [row for at, low, high in ranges for row in ((at, low), (at, high), (None, None))]
+    return pd.DataFrame(rows, columns=["at", "value"], dtype=object)
 
-    def means(self, groups: Sequence[Group]) -> dict[str, Any]:
-        """A mark for each mean, joined along sizes."""
-        there = [group for group in groups if group.mean is not None]
-        symbol, size, width = ("diamond", 10, 0) if self.chart.upright else ("line-ns", 15, 2.5)
-        if self.hollow:
-            symbol, size, width = "diamond-open", 10, 2
-        dash = DASHES[self.about.symbol % len(DASHES)]
-        return self._trace(
-            [self._at(group.place) for group in there],
-            [group.mean for group in there],
-            of_means=True,
-            mode="lines+markers" if self.chart.upright else "markers",
-            line={"width": 1.5, "color": self.colour, "dash": dash},
-            marker={
-                "size": size, "color": self.colour, "symbol": symbol,
-                "line": {"width": width, "color": self.colour},
-            },
-            text=[group.says for group in there],
-            unselected={"marker": {"opacity": 1}},
-        )  # fmt: skip
+
+def _rule_look(colour: str) -> dict[str, Any]:
+    line = {"width": 1.5, "color": colour}
+    return {"mode": "lines", "line": line, "hoverinfo": "skip", "opacity": 0.6}
+
+
+def _dot_look(dots: pd.DataFrame, series: Series, colour: str) -> dict[str, Any]:
+    symbol = SYMBOLS[series.symbol % len(SYMBOLS)]
+    return {
+        "mode": "markers",
+        "marker": {"size": 8, "color": colour, "opacity": 0.75, "symbol": symbol},
+        "customdata": dots["run"].tolist(),
+        "text": dots["text"].tolist(),
+        "unselected": {"marker": {"opacity": 0.75}},
+        "selected": {"marker": {"opacity": 1, "size": 14}},
+    }
+
+
+def _mean_look(
+    means: pd.DataFrame, series: Series, colour: str, upright: bool, hollow: bool
+) -> dict[str, Any]:
+    """A mark for each mean; upright, they are joined by a line."""
+    symbol, size, width = ("diamond", 10, 0.0) if upright else ("line-ns", 15, 2.5)
+    if hollow:
+        symbol, size, width = "diamond-open", 10, 2.0
+    dash = DASHES[series.symbol % len(DASHES)]
+    return {
+        "showlegend": True,
+        "mode": "lines+markers" if upright else "markers",
+        "line": {"width": 1.5, "color": colour, "dash": dash},
+        "marker": {
+            "size": size, "color": colour, "symbol": symbol,
+            "line": {"width": width, "color": colour},
+        },
+        "text": means["text"].tolist(),
+        "unselected": {"marker": {"opacity": 1}},
+    }  # fmt: skip

@@ -1,71 +1,97 @@
-"""Settings and scores of grids as a researcher would say them."""
+"""Settings and scores of grids in a researcher's words."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from core import registry
 from core.experiments.grid import spelt
-from core.experiments.results import Spread
+from core.experiments.results import Published, Spread
 
-TITLES = {
-    "views.pair": "Views",
-    "views.separators": "Channels by",
-    "views.specaugment": "SpecAugment",
-    "views.random_pool": "Random draws",
-    "objective.coincidence": "Objective",
-    "objective.similarity": "Similarity",
-    "objective.reduction": "Loss terms",
-    "objective.variant": "Model",
-    "objective.stage1_steps": "Constrained steps",
-    "model.embedding": "Embedding",
-    "model.encoder": "Encoder",
-    "model.posterior": "Posterior of z",
-    "model.decoder": "Decoder",
-    "model.hidden": "Width",
-    "model.decorrelate": "What v tells of z",
-    "model.z_size": "Size of z",
-    "model.v_size": "Size of v",
-    "training.steps": "Steps",
-    "training.amsgrad": "Optimiser",
-    "data.store": "Corpus",
-}
-VALUES = {
-    ("views.pair", "mixture-mixture"): "mixture vs mixture",
-    ("views.pair", "mixture-channel"): "mixture vs channel",
-    ("views.pair", "channel-channel"): "channel vs channel",
-    ("views.specaugment", "true"): "with SpecAugment",
-    ("views.specaugment", "false"): "without SpecAugment",
-    ("views.random_pool", "1"): "one for the whole run",
-    ("objective.coincidence", "0.0"): "similarity (SM)",
-    ("objective.coincidence", "1.0"): "joint (SM + CP)",
-    ("objective.reduction", "mean"): "means, as in the authors' code",
-    ("objective.reduction", "elbo"): "sums, as in equation 2",
-    ("objective.variant", "dsae"): "DSAE",
-    ("objective.variant", "dsae-f"): "DSAE-f",
-    ("objective.variant", "ts-dsae-no-swaps"): "TS-DSAE w/o swap terms",
-    ("objective.variant", "ts-dsae"): "TS-DSAE",
-    ("model.posterior", "factorised"): "factorised",
-    ("model.posterior", "full"): "full",
-    ("model.decoder", "framewise"): "frame-wise",
-    ("model.decoder", "recurrent"): "richer (recurrent)",
-    ("model.decoder", "convolutional"): "convolutional",
-    ("model.decorrelate", "true"): "off z",
-    ("model.decorrelate", "false"): "left in z",
-    ("training.amsgrad", "true"): "AMSGrad",
-    ("training.amsgrad", "false"): "Adam",
-}
-UNITS = {
-    "model.z_size": "z {}",
-    "model.v_size": "v {}",
-    "model.hidden": "{} wide",
-    "model.embedding": "{} dimensions",
-    "views.random_pool": "{} random draws",
-    "training.steps": "{} steps",
-    "objective.stage1_steps": "{} constrained steps",
+
+class Words(NamedTuple):
+    """A setting's heading and help, its values in words, and how a value reads without heading."""
+
+    title: str
+    values: Mapping[str, str] = {}
+    unit: str = "{}"
+    help: str = ""
+
+
+SETTINGS = {
+    "views.pair": Words(
+        "Views",
+        {
+            "mixture-mixture": "mixture vs mixture",
+            "mixture-channel": "mixture vs channel",
+            "channel-channel": "channel vs channel",
+        },
+        help="The two views of a clip that the encoder learns to bring together.",
+    ),
+    "views.separators": Words(
+        "Channels by",
+        help="The model that makes the channels. Snapshots of one separator: **S2** fully trained, "
+        "**S1** after 5,000 steps, **F** after 500, **N** untrained. *Or*: one of them is drawn "
+        "for each example.",
+    ),
+    "views.specaugment": Words(
+        "SpecAugment",
+        {"true": "with SpecAugment", "false": "without SpecAugment"},
+        help="Whether patches are masked and warped.",
+    ),
+    "views.random_pool": Words(
+        "Random draws", {"1": "one for the whole run"}, "{} random draws"
+    ),
+    "objective.coincidence": Words(
+        "Objective",
+        {"0.0": "similarity (SM)", "1.0": "joint (SM + CP)"},
+        help="**SM** is similarity maximisation (NT-Xent), **CP** coincidence prediction; joint is "
+        "both.",
+    ),
+    "objective.similarity": Words("Similarity"),
+    "objective.reduction": Words(
+        "Loss terms",
+        {"mean": "means, as in the authors' code", "elbo": "sums, as in equation 2"},
+    ),
+    "objective.variant": Words(
+        "Model",
+        {
+            "dsae": "DSAE",
+            "dsae-f": "DSAE-f",
+            "ts-dsae-no-swaps": "TS-DSAE w/o swap terms",
+            "ts-dsae": "TS-DSAE",
+        },
+        help="**DSAE**: one stage. **DSAE-f**: two stages, with the global encoder frozen in the "
+        "second. **TS-DSAE w/o swap terms**: with the informed prior alone.",
+    ),
+    "objective.stage1_steps": Words("Constrained steps", unit="{} constrained steps"),
+    "model.embedding": Words("Embedding", unit="{} dimensions"),
+    "model.encoder": Words("Encoder"),
+    "model.posterior": Words(
+        "Posterior of z",
+        help="q(z) of each frame on its own, or given the whole sequence and v.",
+    ),
+    "model.decoder": Words(
+        "Decoder", {"framewise": "frame-wise", "recurrent": "richer (recurrent)"}
+    ),
+    "model.hidden": Words(
+        "Width", unit="{} wide", help="Units in each layer of the encoders and the decoder."
+    ),
+    "model.decorrelate": Words(
+        "Decorrelate z from v",
+        {"true": "z decorrelated", "false": "z as encoded"},
+        help="Remove from z the part of its clip mean that v predicts linearly.",
+    ),
+    "model.z_size": Words("Size of z", unit="z {}", help="Dimensions of a frame's local latent."),
+    "model.v_size": Words("Size of v", unit="v {}"),
+    "training.steps": Words("Steps", unit="{} steps"),
+    "training.amsgrad": Words("Optimiser", {"true": "AMSGrad", "false": "Adam"}),
+    "data.store": Words("Corpus"),
 }
 WEIGHTS = {
     "kl_z": "KL of z",
@@ -76,22 +102,6 @@ WEIGHTS = {
     "z_lswap": "z, local swap",
 }
 SEPARATORS = {"": "S2", "5000": "S1", "500": "F", "0": "N"}
-HELP = {
-    "views.pair": "The two views of a clip that the encoder learns to bring together.",
-    "views.separators": "Who makes the channels. Snapshots of one separator: **S2** fully "
-    "trained, **S1** after 5,000 steps, **F** after 500, **N** not trained at all. *Or*: one is "
-    "drawn for each example.",
-    "views.specaugment": "Whether patches are masked and warped.",
-    "objective.coincidence": "**SM** is similarity maximisation (NT-Xent), **CP** coincidence "
-    "prediction, joint is both.",
-    "objective.variant": "**DSAE**: one stage. **DSAE-f**: two stages, the global encoder frozen "
-    "in the second. **TS-DSAE w/o swap terms**: with the informed prior alone.",
-    "model.posterior": "q(z) of each frame by itself, or given the whole sequence and v.",
-    "model.z_size": "Numbers in the local latent of a frame.",
-    "model.hidden": "Units in each layer of encoders and decoder.",
-    "model.decorrelate": "Whether what v tells of the mean of z over a clip, by a linear "
-    "regression, is taken off z.",
-}
 FIGURES = {  # the scores that a figure of the first paper draws, by how their names begin
     "Figure 3": ("f1_pre", "f1_global", "f1_local"),
     "Figure 4": ("fad_vggish", "fad_crepe", "fad_resynthesised"),
@@ -102,6 +112,7 @@ BASELINES = {
     "supervised": "Supervised encoder",
     "log-mel statistics": "Log-mel statistics",
 }
+MISSING = "–"
 
 
 def setting(name: str) -> str:
@@ -109,7 +120,7 @@ def setting(name: str) -> str:
     last = name.rsplit(".", 1)[-1]
     if last in WEIGHTS:
         return f"Weight: {WEIGHTS[last]}"
-    return TITLES.get(name, last.replace("_", " ").capitalize())
+    return SETTINGS[name].title if name in SETTINGS else last.replace("_", " ").capitalize()
 
 
 def value(name: str, given: Any) -> str:
@@ -117,24 +128,24 @@ def value(name: str, given: Any) -> str:
     text = spelt(given)
     if name == "views.separators":
         return " or ".join(separator(one) for one in text.split("+"))
-    if (name, text) in VALUES:
-        return VALUES[name, text]
+    if name in SETTINGS and text in SETTINGS[name].values:
+        return SETTINGS[name].values[text]
     return text.replace("data/", "") if name == "data.store" else _number(text)
 
 
 def phrase(name: str, given: Any) -> str:
-    """A setting's value where no heading says what it is of."""
+    """A setting's value without its heading."""
     last, text = name.rsplit(".", 1)[-1], value(name, given)
-    if name in UNITS and (name, spelt(given)) not in VALUES:
-        return UNITS[name].format(text)
-    return f"{WEIGHTS[last]} × {text}" if last in WEIGHTS else text
+    if last in WEIGHTS:
+        return f"{WEIGHTS[last]} × {text}"
+    words = SETTINGS.get(name)
+    return words.unit.format(text) if words and spelt(given) not in words.values else text
 
 
 def separator(name: str) -> str:
-    """Who makes channels: a snapshot by the paper's letters, a random one in words."""
+    """The model that makes channels: a snapshot by the paper's letter, a random one in words."""
     snapshot = re.fullmatch(r"separator-scenes(?:@(\d+))?", name)
-    step = snapshot and (snapshot[1] or "")
-    return SEPARATORS.get(step, name) if snapshot else name.replace("-", " ")
+    return SEPARATORS.get(snapshot[1] or "", name) if snapshot else name.replace("-", " ")
 
 
 def together(settings: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -153,23 +164,19 @@ def wrapped(text: str, width: int = 36) -> str:
     return "<br>".join(textwrap.wrap(text, width))
 
 
-def default_scores(system: str, there: Sequence[str]) -> list[str]:
-    """The scores that a paper tells, as far as they were measured."""
-    usual = registry.get(system).default_scores
-    return [name for name in usual if name in there] or list(there[:2])
+def default_scores(system: str, measured: Sequence[str]) -> list[str]:
+    """The system's main scores, as far as they were measured."""
+    main = registry.get(system).default_scores
+    return [name for name in main if name in measured] or list(measured[:2])
 
 
-def first(there: Sequence[str], start: str) -> str:
-    """The first score that begins so, or nothing."""
-    return next((name for name in there if name.startswith(start)), "")
-
-
-def figures(there: Sequence[str]) -> dict[str, list[str]]:
+def figures(measured: Sequence[str]) -> dict[str, list[str]]:
     """The figures of the first paper whose scores were measured, with their scores."""
     found = {
-        figure: [first(there, start) for start in starts] for figure, starts in FIGURES.items()
+        figure: [name for start in starts for name in _first(measured, start)]
+        for figure, starts in FIGURES.items()
     }
-    return {figure: list(filter(None, names)) for figure, names in found.items() if any(names)}
+    return {figure: names for figure, names in found.items() if names}
 
 
 def figure(number: float) -> str:
@@ -180,8 +187,39 @@ def figure(number: float) -> str:
 def spread(found: Spread | None) -> str:
     """Mean ± standard deviation; of a single run its value."""
     if found is None:
-        return "–"
+        return MISSING
     return figure(found.mean) + ("" if found.sd is None else f" ± {figure(found.sd)}")
+
+
+def of_run(line: pd.Series, score: str) -> str:
+    """A score in a line of a grid's table, with its interval."""
+    value, low, high = (line.get(f"{score}{end}") for end in ("", "_low", "_high"))
+    if pd.isna(value):
+        return MISSING
+    interval = "" if pd.isna(low) or pd.isna(high) else f" [{figure(low)}, {figure(high)}]"
+    return figure(value) + interval
+
+
+def baseline(line: pd.Series) -> str:
+    """A baseline's name."""
+    return BASELINES.get(line["row"], line["row"])
+
+
+def published(one: Published) -> str:
+    """A published figure as it was given."""
+    given = one.given
+    if "mean" not in given:
+        return f"≥ {given['low']}" if "low" in given else MISSING
+    return given["mean"] + (f" ± {given['sd']}" if "sd" in given else "")
+
+
+def other(one: Published) -> str:
+    """The name of another author's system."""
+    return f"{one.method}, {one.note}" if one.note else one.method
+
+
+def _first(measured: Sequence[str], start: str) -> list[str]:
+    return [name for name in measured if name.startswith(start)][:1]
 
 
 def _number(text: str) -> str:

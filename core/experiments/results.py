@@ -218,7 +218,7 @@ def published(system: str) -> list[Published]:
 
 
 def claims(system: str) -> list[Claim]:
-    """What a system's paper says about figures whose numbers it does not give. Raises RavelError."""
+    """What a system's paper says about figures without giving numbers. Raises RavelError."""
     tables = [text for path in published_files(system) if "claim" in (text := _text(path))]
     rows = [row for text in tables for row in text.to_dict("records")]
     return [Claim(*(row.get(name, "") for name in Claim._fields)) for row in rows]

@@ -1,13 +1,11 @@
-"""What the Results page reads: grids, their results, published figures, anew as they change."""
+"""What the Results page reads: grids, their tables, published figures; again when they change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 
-from core.errors import RavelError
 from core.experiments import grid as grids
 from core.experiments import results
 from core.experiments.grid import Grid
@@ -16,7 +14,7 @@ from lab.training import runs
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file does."""
+    """What changes when a file does: its time and its size."""
     try:
         about = path.stat()
     except OSError:
@@ -24,15 +22,9 @@ def stamp(path: Path) -> tuple[int, int]:
     return about.st_mtime_ns, about.st_size
 
 
-def table_of(grid: Path) -> Path:
-    """The table of a grid's results."""
-    return grid.with_suffix(".csv")
-
-
 def stamps() -> list[tuple[int, int]]:
     """What changes when any result does."""
-    found = results.grids()
-    return [stamp(path) for grid in found for path in (grid, table_of(grid))]
+    return [stamp(path) for grid in results.grids() for path in (grid, _table(grid))]
 
 
 def grid(path: Path) -> Grid:
@@ -40,24 +32,24 @@ def grid(path: Path) -> Grid:
     return _grid(path, stamp(path))
 
 
+def read(path: Path) -> Results:
+    """A grid's results. Raises RavelError when they are damaged."""
+    return _results(path, stamp(path), stamp(_table(path)))
+
+
+def published(system: str) -> list[Published]:
+    """The figures that a paper published. Raises RavelError when a file is damaged."""
+    return _published(system, tuple(map(stamp, results.published_files(system))))
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _grid(path: Path, changed: tuple[int, int]) -> Grid:
     return grids.read(path)
 
 
-def read(path: Path) -> Results:
-    """A grid's results. Raises RavelError when they are damaged."""
-    return _results(path, stamp(path), stamp(table_of(path)))
-
-
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _results(path: Path, *changed: tuple[int, int]) -> Results:
-    return Results(grids.read(path), results.read_lines(table_of(path)))
-
-
-def published(system: str) -> list[Published]:
-    """What a paper published. Raises RavelError when a file is damaged."""
-    return _published(system, tuple(map(stamp, results.published_files(system))))
+    return Results(grid(path), results.read_table(_table(path)))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -65,8 +57,12 @@ def _published(system: str, changed: tuple) -> list[Published]:
     return results.published(system)
 
 
+def _table(grid: Path) -> Path:
+    return grid.with_suffix(".csv")
+
+
 def run_name(grid: Path, run: str) -> str | None:
-    """What a grid's run is called on the page Runs, or none where it is not on this machine."""
+    """The name of a grid's run on the page Runs, or None if it is not on this machine."""
     name = f"grid-{grid.stem}/{run}"
     return name if (runs.path(name) / "config.json").exists() else None
 
@@ -75,13 +71,3 @@ def command(path: Path, *options: str) -> str:
     """The command that makes a grid's table."""
     shown = path.relative_to(runs.ROOT) if path.is_relative_to(runs.ROOT) else path
     return " ".join(["python -m core grid", str(shown), *options])
-
-
-def ask_meanings(system: str) -> Mapping[str, str]:
-    """What a system's scores are, in words."""
-    from core import registry
-
-    try:
-        return registry.get(system).meanings
-    except RavelError:
-        return {}

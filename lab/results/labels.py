@@ -44,9 +44,7 @@ SETTINGS = {
         {"true": "with SpecAugment", "false": "without SpecAugment"},
         help="Whether patches are masked and warped.",
     ),
-    "views.random_pool": Words(
-        "Random draws", {"1": "one for the whole run"}, "{} random draws"
-    ),
+    "views.random_pool": Words("Random draws", {"1": "one for the whole run"}, "{} random draws"),
     "objective.coincidence": Words(
         "Objective",
         {"0.0": "similarity (SM)", "1.0": "joint (SM + CP)"},

@@ -1,4 +1,4 @@
-"""A checkpoint scored from the Results page: asked for, followed, and its scores shown."""
+"""Evaluating a checkpoint from the Results page: its form, its progress and its scores."""
 
 from __future__ import annotations
 
@@ -7,43 +7,38 @@ from pathlib import Path
 import streamlit as st
 
 from core.checkpoints import checkpoint as checkpoints
-from core.errors import RavelError
 from core.training import evaluation
 from lab.training import runs, scores
+from lab.widgets.page import show_errors
 
 HELP = (
     "Scores a checkpoint on a corpus's held-out clips, as `python -m core evaluate` does, and "
-    "keeps the scores in its metrics.json and its card."
+    "writes the scores to its metrics.json and its card."
 )
-NONE = "There is no checkpoint yet: make one of a run on the page Runs, or train one."
+NO_CHECKPOINT = "There is no checkpoint yet: export a run on the page Runs, or train one."
 NO_STORE = "There is no corpus to score on: build one with `python -m core data`."
+WITHOUT_SOUND = {"dsae": ["--melodies", "0"]}  # by system: the options that leave out resynthesis
 
 
 def folder(name: str) -> Path:
-    """Where the evaluation of a checkpoint is kept; no run is called so."""
+    """The folder of a checkpoint's evaluation; no run has such a name."""
     return runs.FOLDER / ".evaluations" / name
 
 
 def button() -> None:
-    """Ask for it."""
+    """A button that opens the dialog."""
     if st.button(
         "Evaluate a checkpoint", key="results_evaluate", icon=":material/scoreboard:", help=HELP
     ):
-        ask()
-
-
-@st.dialog("Evaluate a checkpoint")
-def ask() -> None:
-    """The dialog over the page."""
-    form()
+        st.dialog("Evaluate a checkpoint")(form)()
 
 
 def form() -> None:
-    """Ask for a checkpoint and a corpus, and start."""
+    """Choose a checkpoint and a corpus, and start."""
     known = {one.name: one for one in checkpoints.list_checkpoints()}
     stores = runs.stores()
     if not known or not stores:
-        st.caption(NO_STORE if known else NONE)
+        st.caption(NO_STORE if known else NO_CHECKPOINT)
         return
     name = st.selectbox("Checkpoint", list(known), key="results_checkpoint")
     own = str(known[name].config.get("data", {}).get("store", ""))
@@ -54,50 +49,46 @@ def form() -> None:
         index=corpora.index(own) if own in corpora else 0,
         format_func=lambda path: f"{path} ({stores[path]})",
         key=f"results_store_{name}",
-        help="On whose held-out clips.",
+        help="The checkpoint is scored on its held-out clips.",
     )
-    options = listening(known[name].system)
-    st.caption("A process of its own does it, in minutes: this page may be closed.")
-    if st.button("Score it", type="primary", key="results_score"):
-        try:
+    options = choose_sound(known[name].system)
+    st.caption("This takes minutes, in a separate process: you may close this page.")
+    if st.button("Score", type="primary", key="results_score"):
+        with show_errors():
             evaluation.start(folder(name), known[name].path, store, options)
-        except RavelError as error:
-            st.error(str(error), icon=":material/error:")
-            return
-        st.query_params["scored"] = name
-        st.rerun()
+            st.query_params["scored"] = name
+            st.rerun()
 
 
-def listening(system: str) -> list[str]:
-    """Whether clips are made sound again, which takes most of the time: the command's option."""
-    if system != "dsae":
+def choose_sound(system: str) -> list[str]:
+    """Options of the evaluation: with or without resynthesis, which takes most of the time."""
+    if system not in WITHOUT_SOUND:
         return []
-    heard = st.toggle(
-        "Listen too",
+    with_sound = st.toggle(
+        "Evaluate the sound",
         value=True,
         key="results_listen",
-        help="Makes a hundred clips sound again for pitch accuracy and Fréchet audio distance, and "
-        "fifty draws from the prior. Without it the other scores are there in a minute.",
+        help="Resynthesises a hundred clips for pitch accuracy and Fréchet audio distance, and "
+        "fifty samples from the prior. Without it the other scores take a minute.",
     )
-    return [] if heard else ["--melodies", "0"]
+    return [] if with_sound else WITHOUT_SOUND[system]
 
 
 def follow() -> None:
-    """What is being scored, by whomever; the scores of the one that was asked for here."""
+    """All running evaluations, and the scores of the one that was started here."""
     asked = st.query_params.get("scored", "")
-    there = [path.parent.name for path in sorted(runs.FOLDER.glob(".evaluations/*/job.json"))]
-    going = [name for name in there if _state(name) == "running"]
-    shown = [name for name in there if name in going or name == asked]
-    scores.follow(shown, folder)
-    if asked in there and asked not in going:
+    started = [path.parent.name for path in sorted(runs.FOLDER.glob(".evaluations/*/job.json"))]
+    running = [name for name in started if _is_running(name)]
+    scores.follow([name for name in started if name in running or name == asked], folder)
+    if asked in started and asked not in running:
         scores.draw([asked], folder)
-        st.button("Close", key="results_close", icon=":material/close:", on_click=_forget)
+        st.button("Close", key="results_close", icon=":material/close:", on_click=_close)
 
 
-def _state(name: str) -> str:
+def _is_running(name: str) -> bool:
     found = evaluation.look(folder(name))
-    return found.state if found else ""
+    return found is not None and found.state == "running"
 
 
-def _forget() -> None:
+def _close() -> None:
     st.query_params.pop("scored", None)

@@ -1,6 +1,7 @@
 """Results of grids: cells over seeds against numpy and scipy, published figures, damaged files."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ rows = { "views.pair" = ["mixture-mixture", "mixture-channel"] }
 name = "joint"
 rows = { "objective.coincidence" = [0.0, 1.0] }
 """
+NO_TABLE = results.read_table(Path("none.csv"))
 SCORES = {"mixture-mixture": [0.5, 0.55, 0.52], "mixture-channel": [0.6, 0.58, 0.67]}
 
 
@@ -49,7 +51,7 @@ def write(folder, without=()):
             lines.append({**about, "clips": 30, "map": value, **ends, "route": "live"})
     lines.append({"run": "", "row": "untrained", "map": 0.4, "map_low": 0.3, "map_high": 0.5})
     grids.write_table(lines, folder / "scenes.csv")
-    return results.Results(grid, results.read_lines(folder / "scenes.csv"))
+    return results.Results(grid, results.read_table(folder / "scenes.csv"))
 
 
 def test_a_cell_tells_mean_deviation_and_range_over_its_seeds(folder):
@@ -61,8 +63,9 @@ def test_a_cell_tells_mean_deviation_and_range_over_its_seeds(folder):
         assert (found.n, found.low, found.high) == (3, min(values), max(values))
         assert found.mean == pytest.approx(np.mean(values))
         assert found.sd == pytest.approx(np.std(values, ddof=1))
-    assert [line.seed for line in cells[0].lines] == [0, 1, 2]
-    assert cells[0].lines[0].scores["map"] == pytest.approx((0.5, 0.4, 0.6))
+    assert cells[0].runs["seed"].tolist() == [0, 1, 2]
+    first = cells[0].runs.loc[0, ["map", "map_low", "map_high"]]
+    assert first.tolist() == pytest.approx([0.5, 0.4, 0.6])
     assert read.scores() == ["map"]  # neither a count nor a word
 
 
@@ -70,10 +73,10 @@ def test_a_cell_that_stands_in_two_tables_is_the_same_runs_and_one_without_runs_
     read = write(folder)
     channel = read.cells(read.grid.tables[0])[1]
     similarity, joint = read.cells(read.grid.tables[1])
-    assert [line.run for line in similarity.lines] == [line.run for line in channel.lines]
-    assert joint.lines == () and len(joint.runs) == 3 and joint.spread("map") is None
+    assert similarity.runs.equals(channel.runs) and len(channel.runs) == 3
+    assert joint.runs.empty and len(joint.planned) == 3 and joint.spread("map") is None
     assert (read.done, len(read.planned)) == (6, 9)
-    assert [line.row for line in read.baselines] == ["untrained"]
+    assert read.baselines["row"].tolist() == ["untrained"]
 
 
 def test_differences_are_paired_by_seed_as_in_a_paired_t_test(folder):
@@ -90,7 +93,7 @@ def test_differences_are_paired_by_seed_as_in_a_paired_t_test(folder):
 def test_only_seeds_that_both_cells_have_are_compared(folder):
     read = write(folder)
     mixture, channel = read.cells(read.grid.tables[0])
-    read = write(folder, without=(mixture.runs[0], channel.runs[1]))
+    read = write(folder, without=(mixture.planned[0], channel.planned[1]))
     mixture, channel = read.cells(read.grid.tables[0])
     found = results.paired(channel, mixture, "map")
     assert found.seeds == (2,) and found.differences == pytest.approx([0.67 - 0.52])
@@ -99,7 +102,7 @@ def test_only_seeds_that_both_cells_have_are_compared(folder):
 
 
 def test_a_table_that_is_not_there_yet_has_no_lines(folder):
-    assert results.read_lines(folder / "scenes.csv") == []
+    assert results.read_table(folder / "scenes.csv").empty
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_a_damaged_table_says_where(folder, text, why):
     data = text if isinstance(text, bytes) else text.encode()
     (folder / "scenes.csv").write_bytes(data)
     with pytest.raises(RavelError, match="is damaged") as error:
-        results.read_lines(folder / "scenes.csv")
+        results.read_table(folder / "scenes.csv")
     assert why in str(error.value)
 
 
@@ -131,11 +134,11 @@ def test_a_published_figure_belongs_to_the_cells_with_its_settings(folder):
     known = results.published("contrastive")
     views, joint = read.grid.tables
     mixture, channel = read.cells(views)
-    assert results.of_cell(mixture, "map", known).given == {"mean": "0.265"}
-    assert results.of_cell(channel, "map", known) is None
-    assert results.of_cell(mixture, "qbe_map", known) is None
-    assert [p.method for p in results.beside(views, [mixture], known)] == ["mix vs mix", "others"]
-    assert [p.method for p in results.beside(joint, read.cells(joint), known)] == ["joint"]
+    assert results.matching(mixture, "map", known).given == {"mean": "0.265"}
+    assert results.matching(channel, "map", known) is None
+    assert results.matching(mixture, "qbe_map", known) is None
+    assert [p.method for p in results.relevant(views, [mixture], known)] == ["mix vs mix", "others"]
+    assert [p.method for p in results.relevant(joint, read.cells(joint), known)] == ["joint"]
 
 
 def test_the_published_figures_that_ship_can_be_read_and_name_their_source():
@@ -152,19 +155,19 @@ def test_the_published_figures_that_ship_can_be_read_and_name_their_source():
 def test_the_settings_of_published_figures_are_settings_there_are(name):
     path = checkpoints.SHIPPED / "results" / f"{name}.toml"
     grid = grids.read(path)
-    read = results.Results(grid, [])
+    read = results.Results(grid, NO_TABLE)
     known = results.published(grid.system)
     cells = [cell for table in grid.tables for cell in read.cells(table)]
     assert all(one.settings.keys() <= cells[0].texts.keys() for one in known)
-    assert any(one.is_of(cell) for one in known for cell in cells)
+    assert any(one.matches(cell) for one in known for cell in cells)
 
 
 def test_a_weight_that_was_not_published_has_nothing_beside_it():
-    read = results.Results(grids.read(checkpoints.SHIPPED / "results" / "dsae.toml"), [])
+    read = results.Results(grids.read(checkpoints.SHIPPED / "results" / "dsae.toml"), NO_TABLE)
     (table,) = [table for table in read.grid.tables if table.name == "swap terms"]
     known = results.published("dsae")
     found = {
-        len(cell.settings): results.of_cell(cell, "f1_pre", known) for cell in read.cells(table)
+        len(cell.settings): results.matching(cell, "f1_pre", known) for cell in read.cells(table)
     }
     assert found[0] is not None and found[1] is None
 

@@ -14,7 +14,7 @@ from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.latents import load, swap_clips
 from lab import bundled
-from lab.results import factors as result_factors
+from lab.results import factors
 from tests.lab.conftest import APP
 
 CASES = ("rebuilt", "swap_instrument", "swap_octave", "swap_instrument_and_octave")
@@ -23,9 +23,9 @@ CASES = ("rebuilt", "swap_instrument", "swap_octave", "swap_instrument_and_octav
 def scored() -> dict[str, dict[str, float]]:
     found = {}
     for number, case in enumerate(CASES):
-        for told in ("instrument", "octave", "all"):
-            value = 0.9 - 0.1 * number - (0.05 if told == "octave" else 0.0)
-            found[f"{case}_told_{told}"] = {"value": value, "low": value - 0.02, "high": value}
+        for factor in ("instrument", "octave", "all"):
+            value = 0.9 - 0.1 * number - (0.05 if factor == "octave" else 0.0)
+            found[f"{case}_told_{factor}"] = {"value": value, "low": value - 0.02, "high": value}
     return found
 
 
@@ -95,9 +95,11 @@ def test_without_a_model_that_was_scored_so_there_is_no_figure(page, tmp_path):
 
 
 def test_the_shares_are_downloaded_in_numbers():
-    frame = result_factors.frame(scored())
+    frame = factors.frame(scored())
     assert len(frame) == 12
-    line = frame[(frame["target differs in"] == "Both others") & (frame["told"] == "Instrument")]
+    line = frame[
+        (frame["target differs in"] == "Both others") & (frame["predicted"] == "Instrument")
+    ]
     assert line[["value", "low", "high"]].iloc[0].tolist() == pytest.approx([0.6, 0.58, 0.6])
 
 

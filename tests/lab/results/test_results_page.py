@@ -13,9 +13,7 @@ from core.experiments import grid as grids
 from core.experiments import results
 from core.training import evaluation
 from core.training.run import Run
-from lab.results import dot_chart
-from lab.results import labels as words
-from lab.results import scoring as result_scoring
+from lab.results import dot_chart, labels, scoring
 from lab.training import runs
 from tests.lab.conftest import APP
 
@@ -151,7 +149,7 @@ def test_the_table_is_downloaded_in_numbers(scenes, media):
         from lab.results.table import View
 
         grid = grids.read(checkpoints.SHIPPED / "results" / "scenes.toml")
-        whole = results.Results(grid, results.read_lines(results.folder() / "scenes.csv"))
+        whole = results.Results(grid, results.read_table(results.folder() / "scenes.csv"))
         known = results.published("contrastive")
         written = [View(whole, grid.tables[0], ["map"], known, {}).to_csv()]
     rows = list(csv.DictReader(io.StringIO(written[0].decode())))
@@ -317,9 +315,9 @@ def test_a_checkpoint_is_evaluated_and_its_scores_are_shown(page, folder):
     page.run()  # the process has not got beyond its imports
     assert not page.exception
     assert any("**mine** is scored on" in markdown.value for markdown in page.markdown)
-    evaluation.stop(result_scoring.folder("mine"))
+    evaluation.stop(scoring.folder("mine"))
     deadline = time.monotonic() + 60
-    while evaluation.look(result_scoring.folder("mine")).state == "running":
+    while evaluation.look(scoring.folder("mine")).state == "running":
         assert time.monotonic() < deadline
         time.sleep(0.1)
     page.run()
@@ -334,9 +332,9 @@ def test_a_checkpoint_is_evaluated_and_its_scores_are_shown(page, folder):
 
 
 def ask():
-    from lab.results import scoring as result_scoring
+    from lab.results import scoring
 
-    result_scoring.form()
+    scoring.form()
 
 
 def test_without_a_checkpoint_or_a_corpus_the_dialog_says_what_is_missing(folder):
@@ -364,14 +362,14 @@ def test_scores_with_baselines_have_a_column_for_each(tmp_path):
 
 
 def test_settings_are_told_in_words():
-    assert words.value("views.pair", "mixture-channel") == "mixture vs channel"
-    assert words.value("views.separators", ["separator-scenes", "separator-scenes@0"]) == "S2 or N"
-    assert words.value("views.separators", ["random-filter"]) == "random filter"
-    assert words.value("objective.coincidence", 1.0) == "joint (SM + CP)"
-    assert words.setting("objective.v_gswap") == "Weight: v, global swap"
-    assert words.phrase("objective.v_gswap", 0.5) == "v, global swap × 0.5"
-    assert words.phrase("model.embedding", 1024) == "1,024 dimensions"
-    assert words.setting("training.learning_rate") == "Learning rate"
+    assert labels.value("views.pair", "mixture-channel") == "mixture vs channel"
+    assert labels.value("views.separators", ["separator-scenes", "separator-scenes@0"]) == "S2 or N"
+    assert labels.value("views.separators", ["random-filter"]) == "random filter"
+    assert labels.value("objective.coincidence", 1.0) == "joint (SM + CP)"
+    assert labels.setting("objective.v_gswap") == "Weight: v, global swap"
+    assert labels.phrase("objective.v_gswap", 0.5) == "v, global swap × 0.5"
+    assert labels.phrase("model.embedding", 1024) == "1,024 dimensions"
+    assert labels.setting("training.learning_rate") == "Learning rate"
 
 
 def test_a_click_gives_the_run_of_its_dot_and_none_of_a_mean():

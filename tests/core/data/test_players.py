@@ -128,7 +128,8 @@ def test_clips_of_one_room_share_its_response_and_other_rooms_do_not(store):
 def test_the_same_bytes_come_from_more_workers(store, notes, tmp_path):
     again = players.build(
         tmp_path / "again", count=8, sampled=4, recorded=4, notes=[notes], recordings=[notes],
-        phrases_each=3, synthesiser="tinysoundfont", validation=0.25, audio=True, workers=2, progress=False,
+        phrases_each=3, synthesiser="tinysoundfont", validation=0.25, audio=True, workers=2,
+        progress=False,
     )  # fmt: skip
     assert np.array_equal(again.log_mel[:], store.log_mel[:])
     assert list(again.labels["name"]) == list(store.labels["name"])

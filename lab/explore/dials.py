@@ -1,4 +1,4 @@
-"""Dials: every dimension of one clip's global latent as a slider, and the sound that follows."""
+"""Dials: each dimension of a clip's global latent as a slider, and the resulting sound."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import math
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
-from lab.explore import data as live
-from lab.explore.pictures import fill, in_words, offer_latents, scale
-from lab.swap.data import log_mel, wav
+from lab.explore.data import Dimensions, dimensions
+from lab.explore.sounds import fill, offer_latents, scale
+from lab.widgets import page, route
 from lab.widgets.cell import Cell
 
 STEP = 0.05
 LIMIT = 3  # standard deviations of the prior on each side
 IN_A_ROW = 2
-FEW = 4  # dials that are named beside a title
+NAMED = 4  # moved dials are named in the title up to this number
 PRIOR = "prior mean"
-ABOUT = "The first dials hold most: they are ordered by KL."
+ABOUT = "The most informative dials come first: they are ordered by KL."
 ORDER = (
     "Each dial is a dimension of v, in standard deviations of its prior N(0, 1), and starts at the "
-    "clip's own value. The order is by how much the model writes into a dimension: the KL "
-    "divergence of its posterior from the prior, in nats, averaged over the bundled recordings, "
-    "so that it is the same for every clip."
+    "clip's own value. They are ordered by how much information the model puts into a "
+    "dimension: the KL divergence of its posterior from the prior, in nats, averaged over the "
+    "bundled recordings. The order is the same for every clip."
 )
 state = st.session_state
 
@@ -32,9 +33,9 @@ state = st.session_state
 def show(checkpoint: Checkpoint, clip: Clip, left: DeltaGenerator, right: DeltaGenerator) -> None:
     """The section: sounds on the left, dials on the right. Raises RavelError."""
     with right, st.spinner("Loading the model"):
-        own = live.latents(checkpoint, clip).v.tolist()
-        live.reach(checkpoint, clip)
-        live.bank(checkpoint)
+        own = service.latents(checkpoint, clip).v.tolist()
+        service.reach(checkpoint, clip)
+        dimensions(checkpoint)
     _start(checkpoint, clip, own)
     with right:
         board(checkpoint, clip, left)
@@ -42,23 +43,22 @@ def show(checkpoint: Checkpoint, clip: Clip, left: DeltaGenerator, right: DeltaG
 
 @st.fragment
 def board(checkpoint: Checkpoint, clip: Clip, left: DeltaGenerator) -> None:
-    """Dials, presets and the two sounds; a moved dial runs this alone."""
-    bank, own = live.bank(checkpoint), live.latents(checkpoint, clip).v.tolist()
-    limit = _limit(own, *bank.presets.values())
+    """Dials, presets and the two sounds; a moved dial reruns only this part of the page."""
+    known, own = dimensions(checkpoint), service.latents(checkpoint, clip).v.tolist()
+    limit = _limit(own, *known.presets.values())
     _restore(own, limit)
-    _tools(bank, own)
-    with_use = [i for i in bank.order if not bank.collapsed[i]]
-    without = [i for i in bank.order if bank.collapsed[i]]
-    reach = live.reach(checkpoint, clip)
-    _sliders(with_use, bank, own, reach, limit)
-    if without:
-        _collapsed(without, bank, own, reach, limit)
-    with left, in_words():
+    _tools(known, own)
+    in_use, collapsed = known.split()
+    reach = service.reach(checkpoint, clip)
+    _sliders(in_use, known, own, reach, limit)
+    if collapsed:
+        _collapsed(collapsed, known, own, reach, limit)
+    with left, page.show_errors():
         _sounds(checkpoint, clip, own)
 
 
 def _start(checkpoint: Checkpoint, clip: Clip, own: list[float]) -> None:
-    """Another clip or another model has values of its own: let go of what was set by hand."""
+    """Discard the dials' settings when the clip or the model has changed."""
     now = (checkpoint.digest, clip.digest)
     if state.setdefault("dials_of", now) != now:
         state.dials_of, state.dials_preset = now, None
@@ -68,16 +68,17 @@ def _start(checkpoint: Checkpoint, clip: Clip, own: list[float]) -> None:
 
 
 def _restore(own: list[float], limit: int) -> None:
-    """Give each slider its value: what it was, what the address says, or the clip's own."""
-    asked = read(st.query_params.get("v", ""))
+    """Set each new slider to the address's value, else to the clip's own."""
+    from_address = read(st.query_params.get("v", ""))
     for i, value in enumerate(own):
         if _key(i) not in state:
-            wanted = asked.get(i, _notch(value))
+            wanted = from_address.get(i, _notch(value))
             state[_key(i)] = _notch(min(max(wanted, -limit), limit))
 
 
 def read(text: str) -> dict[int, float]:
-    """What an address says of the dials, such as 15:1.2,2:-0.5; what makes no sense is left out."""
+    """The dials in an address, such as 15:1.2,2:-0.5, by dimension from 0; invalid ones are left
+    out."""
     found = {}
     for part in text.split(","):
         name, _, value = part.partition(":")
@@ -91,7 +92,7 @@ def read(text: str) -> dict[int, float]:
 
 
 def moved(own: list[float]) -> dict[int, float]:
-    """The dials that do not stand at the clip's own values."""
+    """The dials that are not at the clip's own values."""
     values = {i: state[_key(i)] for i in range(len(own)) if _key(i) in state}
     return {i: value for i, value in values.items() if abs(value - _notch(own[i])) > STEP / 2}
 
@@ -108,8 +109,8 @@ def _limit(*sets: list[float]) -> int:
     return max(LIMIT, *(math.ceil(abs(value)) for values in sets for value in values))
 
 
-def _heed(own: list[float]) -> None:
-    """After a dial was moved: keep the address, and play if that is wanted."""
+def _on_move(own: list[float]) -> None:
+    """After a dial was moved: update the address, and play if that is on."""
     found = moved(own)
     if found:
         st.query_params["v"] = ",".join(f"{i + 1}:{value:g}" for i, value in found.items())
@@ -120,18 +121,18 @@ def _heed(own: list[float]) -> None:
 
 def _by_hand(own: list[float]) -> None:
     state.dials_preset = None
-    _heed(own)
+    _on_move(own)
 
 
 def _set_all(values: list[float], own: list[float]) -> None:
     for i, value in enumerate(values):
         state[_key(i)] = _notch(value)
-    _heed(own)
+    _on_move(own)
 
 
-def _take_preset(bank: live.Bank, own: list[float]) -> None:
+def _take_preset(known: Dimensions, own: list[float]) -> None:
     name = state.dials_preset
-    _set_all([0.0] * len(own) if name == PRIOR else bank.presets.get(name, own), own)
+    _set_all([0.0] * len(own) if name == PRIOR else known.presets.get(name, own), own)
 
 
 def _reset(own: list[float]) -> None:
@@ -139,18 +140,16 @@ def _reset(own: list[float]) -> None:
     _set_all(own, own)
 
 
-def _tools(bank: live.Bank, own: list[float]) -> None:
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
-    ):
+def _tools(known: Dimensions, own: list[float]) -> None:
+    with page.row("bottom"):
         st.pills(
             "Set all dials to",
-            [*bank.presets, PRIOR],
+            [*known.presets, PRIOR],
             key="dials_preset",
             wrap=True,
             on_change=_take_preset,
-            args=(bank, own),
-            help="The mean v of the bundled recordings of an instrument, or of the prior: 0 in "
+            args=(known, own),
+            help="The mean v of an instrument's bundled recordings, or of the prior, which is 0 in "
             "every dimension.",
         )
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
@@ -161,7 +160,7 @@ def _tools(bank: live.Bank, own: list[float]) -> None:
                 width="content",
             )
             st.button(
-                "Back to the clip's own",
+                "Reset to the clip",
                 key="dials_reset",
                 icon=":material/undo:",
                 on_click=_reset,
@@ -171,66 +170,66 @@ def _tools(bank: live.Bank, own: list[float]) -> None:
 
 
 def _sliders(
-    dims: list[int], bank: live.Bank, own: list[float], reach: list[float], limit: int
+    dims: list[int], known: Dimensions, own: list[float], reach: list[float], limit: int
 ) -> None:
     turned = moved(own)
     for first in range(0, len(dims), IN_A_ROW):
         for column, i in zip(st.columns(IN_A_ROW), dims[first : first + IN_A_ROW], strict=False):
-            name = f":gray[v {i + 1}]" if bank.collapsed[i] else f"**v {i + 1}**"
+            name = f":gray[v {i + 1}]" if known.collapsed[i] else f"**v {i + 1}**"
             name = f":primary[**v {i + 1}**]" if i in turned else name
             column.slider(
-                f"{name} :gray[own {_signed(own[i])}, KL {bank.kl[i]:.2f}]",
+                f"{name} :gray[own {_signed(own[i])}, KL {known.kl[i]:.2f}]",
                 -float(limit),
                 float(limit),
                 step=STEP,
                 key=_key(i),
                 on_change=_by_hand,
                 args=(own,),
-                help=f"From −2 to +2 this dial changes the clip's sound by {reach[i]:.2f} dB, on "
-                f"average over time and mel bands. Its KL is {bank.kl[i]:.3f} nats.",
+                help=f"From −2 to +2 this dial changes the clip's log-mel by {reach[i]:.2f} dB, "
+                f"averaged over time and mel bands. Its KL is {known.kl[i]:.3f} nats.",
             )
 
 
 def _collapsed(
-    dims: list[int], bank: live.Bank, own: list[float], reach: list[float], limit: int
+    dims: list[int], known: Dimensions, own: list[float], reach: list[float], limit: int
 ) -> None:
     everything = len(dims) == len(own)
     most = max(reach[i] for i in dims)
     if everything:
         st.warning(
-            f"None of the {len(own)} dimensions of v holds anything: the largest KL is "
-            f"{max(bank.kl):.4f} nats. Turn what you like, the sound stays.",
+            f"None of the {len(own)} dimensions of v carries information: the largest KL is "
+            f"{max(known.kl):.4f} nats. These dials do not change the sound.",
             title="This model's global latent has collapsed",
             icon=":material/blur_off:",
         )
     title = f"Collapsed: {len(dims)} of {len(own)} dimensions do nothing"
     with st.expander(title, icon=":material/blur_off:", expanded=everything):
         st.caption(
-            "The posterior of these dimensions is the prior, whatever the clip: a KL of 0.02 nats "
-            f"or less. From −2 to +2 none of them changes the sound by more than {most:.2f} dB."
+            "For every clip, the posterior of these dimensions is the prior (KL of 0.02 nats or "
+            f"less). From −2 to +2, none of them changes the log-mel by more than {most:.2f} dB."
         )
-        _sliders(dims, bank, own, reach, limit)
+        _sliders(dims, known, own, reach, limit)
 
 
 def _sounds(checkpoint: Checkpoint, clip: Clip, own: list[float]) -> None:
     from core.dsae import edits
 
     turned = moved(own)
-    made = live.latents(checkpoint, clip)
+    made = service.latents(checkpoint, clip)
     if turned:
         made = edits.turn(made, turned)
-    sound = live.render(checkpoint, made)
-    names = ", ".join(f"v {i + 1}" for i in live.bank(checkpoint).order if i in turned)
+    sound = service.render(checkpoint, made, route.current())
+    names = ", ".join(f"v {i + 1}" for i in dimensions(checkpoint).order if i in turned)
     original = Cell("dials_clip", "The clip")
     result = Cell(
         "dials_result",
-        "As the dials say" if turned else "Rebuilt from its own latents",
-        names if len(turned) <= FEW else f"{len(turned)} dials moved",
+        "With the dials moved" if turned else "Rebuilt from its own latents",
+        names if len(turned) <= NAMED else f"{len(turned)} dials moved",
     )
-    original.log_mel = log_mel(clip)
-    shared = scale([original.log_mel])
+    log_mel = original.log_mel = service.log_mel(clip)
+    shared = scale([log_mel])
     original.draw(shared)
-    original.play(wav(clip))
+    original.play(service.wav(clip))
     name = f"{clip.name}-{'dials' if turned else 'rebuilt'}-{checkpoint.name}"
     play = bool(state.pop("dials_play", False))
     fill(result, sound, shared, f"{name}.wav", autoplay=play)

@@ -1,4 +1,4 @@
-"""Draw: sounds from the model's prior, whole or in part."""
+"""Draw: sounds sampled from the model's prior, whole or in part."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
-from lab.explore import data as live
-from lab.explore.pictures import listen, scale, thumbnail
+from lab.explore.sounds import listen, scale, thumbnail
+from lab.widgets import route
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents
@@ -19,28 +20,28 @@ EVERYTHING, MELODY, INSTRUMENT = "Everything", "The melody", "The instrument"
 DRAWS = 4
 LARGEST = 99_999
 ABOUT = (
-    "The model draws latents of its own: v from N(0, I), and z frame by frame, each from the prior "
-    "given those before it."
+    "The latents are sampled from the model's prior: v from N(0, I), and z frame by frame, each "
+    "conditioned on the frames before it."
 )
 state = st.session_state
 
 
 def show(checkpoint: Checkpoint, clip: Clip | None, beside: DeltaGenerator) -> None:
-    """The section, its settings `beside` the clip. Raises RavelError."""
+    """The section, with its settings `beside` the clip. Raises RavelError."""
     with beside:
         what, seconds, seed = _settings()
     if clip is None and what != EVERYTHING:
-        st.info("For the other part a clip is needed: fill its slot.", icon=":material/music_note:")
+        st.info("The other part comes from a clip: fill its slot.", icon=":material/music_note:")
         return
     places = [place.container(gap="xsmall") for place in st.columns(DRAWS)]
     with st.spinner("Drawing"):
         draws = [_draw(checkpoint, clip, what, seconds, seed + i) for i in range(DRAWS)]
-        shared = scale([live.log_mel(checkpoint, made) for made in draws])
+        shared = scale([service.decode(checkpoint, made) for made in draws])
     for i, (place, made) in enumerate(zip(places, draws, strict=True)):
         name = f"Draw {seed + i}"
         with place:
             st.markdown(f"**{name}**")
-            sound = live.render(checkpoint, made)
+            sound = service.render(checkpoint, made, route.current())
             thumbnail(sound, shared, key=f"draw_{i}_picture", name=name)
             stem = f"draw-{seed + i}-{checkpoint.name}"
             listen(sound, made, key=f"draw_{i}", name=name, stem=stem)
@@ -56,8 +57,8 @@ def _settings() -> tuple[str, float, int]:
             key="draw",
             bind="query-params",
             width="content",
-            help="The melody: z is drawn, and v is the clip's. The instrument: v is drawn, and z "
-            "is the clip's.",
+            help="**The melody**: z is sampled, and v is the clip's. **The instrument**: v is "
+            "sampled, and z is the clip's.",
         )
         seconds = st.slider(
             "Seconds",
@@ -70,7 +71,7 @@ def _settings() -> tuple[str, float, int]:
             bind="query-params",
             width=220,
             disabled=what == INSTRUMENT,
-            help="How long the drawn melodies last.",
+            help="Length of the sampled melodies.",
         )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         seed = st.number_input(
@@ -82,8 +83,7 @@ def _settings() -> tuple[str, float, int]:
             key="seed",
             bind="query-params",
             width=150,
-            help="The same seed draws the same again; the draws side by side take it and the "
-            "numbers after it.",
+            help="Same seed, same result. Side-by-side samples use consecutive seeds.",
         )
         st.button(
             "Draw again", key="draw_again", icon=":material/casino:", type="primary", on_click=_next
@@ -100,8 +100,9 @@ def _draw(
 ) -> Latents:
     from core.dsae import edits
 
-    drawn = live.sample(checkpoint, seconds, seed)
+    drawn = service.sample(checkpoint, seconds, seed)
     if what == EVERYTHING:
         return drawn
-    own = live.latents(checkpoint, clip)
+    assert clip is not None  # asked for above
+    own = service.latents(checkpoint, clip)
     return edits.point(own.v, drawn.z) if what == MELODY else edits.point(drawn.v, own.z)

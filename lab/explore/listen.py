@@ -1,33 +1,35 @@
-"""Blind listening between two renderings of the same thing: ABX and preference."""
+"""Blind listening tests between two renderings of the same sound: ABX and preference."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import streamlit as st
 
+from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
-from core.errors import RavelError
-from core.vocoder.play import GRIFFIN_LIM, PAPER, VOCODER, play
+from core.service import Pair
+from core.vocoder.play import GRIFFIN_LIM, PAPER, VOCODER
 from lab import bundled
 from lab.explore import tally
-from lab.swap import data as live
-from lab.widgets import played, slot, switch
+from lab.widgets import page, route, slot, switch
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.listening import Round
+    from core.listening import Kind, Round
 
-KEPT = 50  # rounds of a visitor
+T = TypeVar("T")
+MOST_ROUNDS = 50  # kept for a visitor
 TRIALS = [5, 8, 10, 12, 16, 20, 25]
-TESTS = {
-    "ABX": "**ABX**: X is A or B, drawn by chance for each trial. Say which. Guessing is right "
-    "half of the time; who is right more often hears a difference.",
-    "Preference": "**Preference**: which of the two plays as A is drawn by chance for each trial. "
-    "Say which one you like better, without knowing what it is.",
+TESTS: dict[Kind, str] = {
+    "ABX": "**ABX**: X is A or B, chosen at random for each trial. Which one is it? Guessing is "
+    "right half of the time; being right more often shows an audible difference.",
+    "Preference": "**Preference**: the two renderings are assigned to A and B at random for each "
+    "trial. Which one do you prefer, without knowing which it is?",
 }
 
 
@@ -35,16 +37,16 @@ CHOICES = [f"listen_{name}" for name in ("test", "compare", "trials", "other", "
 
 
 class Comparison(NamedTuple):
-    """Two renderings: what they tell, and whether they take a second recording to swap with."""
+    """Two renderings, and whether they take a second recording to swap with."""
 
-    says: str
+    description: str
     swaps: bool
 
 
-class Wanted(NamedTuple):
-    """A test that was asked for; the second model and the second recording may be None."""
+class Request(NamedTuple):
+    """A test to prepare; the second model and the second recording may be None."""
 
-    kind: str
+    kind: Kind
     what: str
     trials: int
     models: list[Checkpoint | None]
@@ -54,19 +56,19 @@ class Wanted(NamedTuple):
 COMPARISONS = {
     "Reconstruction": Comparison("The recording, and the model's reconstruction of it.", False),
     "Round trip": Comparison(
-        "The recording, and its log-mel made audible again: what is lost before any model.", False
+        "The recording, and its resynthesised log-mel: what is lost without any model.", False
     ),
     "Two models": Comparison(
         "The same swap by two models: source melody, target instrument.", True
     ),
     "Vocoder": Comparison(
-        "The same swap by one model, made audible by the vocoder, a network trained for it, and by "
+        "The same swap by one model, resynthesised by the vocoder, a trained network, and by "
         "Griffin-Lim, which needs no training.",
         True,
     ),
     "Two routes": Comparison(
-        "The same swap by one model, made audible by Griffin-Lim with a fit of the log-mel, and by "
-        "the paper's route (least squares, then Griffin-Lim).",
+        "The same swap by one model, resynthesised by Griffin-Lim with a fit of the log-mel, and "
+        "by the paper's route (least squares, then Griffin-Lim).",
         True,
     ),
 }
@@ -75,23 +77,23 @@ state = st.session_state
 
 @st.fragment
 def show(checkpoint: Checkpoint) -> None:
-    """A test in progress, or the result of the last one and the way to the next."""
+    """A test in progress, or the result of the last one and the settings of the next."""
     rounds = state.setdefault("listening_rounds", [])
     place = st.empty()
-    if wanted := state.pop("listening_wanted", None):
+    if request := state.pop("listening_request", None):
         with place:
-            begin(wanted)
+            begin(request)
     if now := running():
         keep_choices()
-        ask(now)
+        show_trial(now)
         return
     if rounds:
-        tally.tell(rounds[-1])
+        tally.show_result(rounds[-1])
         st.button(
-            "The same again",
+            "Repeat this test",
             key="listen_again",
             icon=":material/replay:",
-            on_click=again,
+            on_click=repeat,
             args=(rounds[-1],),
         )
     prepare(checkpoint)
@@ -105,14 +107,14 @@ def running() -> Round | None:
     return rounds[-1] if rounds and not rounds[-1].finished else None
 
 
-# -- before ------------------------------------------------------------------------------------
+# -- settings ----------------------------------------------------------------------------------
 
 
 def prepare(checkpoint: Checkpoint) -> None:
-    """Choose what to compare, and begin."""
+    """Choose what to compare, and start."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = choose("Test", list(TESTS), "  \n".join(TESTS.values()))
-        explained = (f"**{name}**: {one.says}" for name, one in COMPARISONS.items())
+        explained = (f"**{name}**: {one.description}" for name, one in COMPARISONS.items())
         what = choose("Compare", list(COMPARISONS), "  \n".join(explained))
         trials = st.selectbox(
             "Trials",
@@ -121,13 +123,13 @@ def prepare(checkpoint: Checkpoint) -> None:
             key="listen_trials",
             bind="query-params",
             width=100,
-            help="How many, decided beforehand: who stops when it looks good finds something in "
-            "everything. More trials find smaller differences.",
+            help="Choose this before you start; stopping early biases the result. More trials find "
+            "smaller differences.",
         )
         other = choose_other(checkpoint) if what == "Two models" else None
     comparison = COMPARISONS[what]
-    st.caption(comparison.says + enough(kind, trials))
-    rendered = live.corpus(checkpoint).startswith("dmelodies")
+    st.caption(comparison.description + required(kind, trials))
+    rendered = service.corpus_of(checkpoint).startswith("dmelodies")
     violin, trumpet = list(slot.rendered()) if rendered else ("violin-1", "trumpet-1")
     left, right = st.columns(2)
     with left:
@@ -144,17 +146,17 @@ def prepare(checkpoint: Checkpoint) -> None:
         icon=":material/hearing:",
         key="listen_begin",
         disabled=not ready,
-        on_click=want,
-        args=(Wanted(kind, what, trials, [checkpoint, other], [source, target]),),
+        on_click=start,
+        args=(Request(kind, what, trials, [checkpoint, other], [source, target]),),
     )
     st.caption(
-        "Both are cut to one length and brought to one loudness (ITU-R BS.1770) without clipping. "
+        "Both are cut to the same length and matched in loudness (ITU-R BS.1770) without clipping. "
         f"Use headphones. Examples: {bundled.instrument_credits()}."
     )
 
 
-def choose(label: str, options: list[str], says: str) -> str:
-    """A choice between a few, kept in the address."""
+def choose(label: str, options: Sequence[T], help: str) -> T:
+    """A choice among a few options, kept in the address."""
     return st.segmented_control(
         label,
         options,
@@ -163,72 +165,69 @@ def choose(label: str, options: list[str], says: str) -> str:
         key=f"listen_{label.lower()}",
         bind="query-params",
         width="content",
-        help=says,
+        help=help,
     )
 
 
 def choose_other(checkpoint: Checkpoint) -> Checkpoint | None:
     """The second model."""
-    known = {one.name: one for one in list_checkpoints("dsae") if one.name != checkpoint.name}
+    others = {one.name: one for one in list_checkpoints("dsae") if one.name != checkpoint.name}
     name = st.selectbox(
         "Second model",
-        list(known),
+        list(others),
         key="listen_other",
         width=200,
-        disabled=not known,
+        disabled=not others,
         placeholder="There is no other model",
     )
-    return known.get(name)
+    return others.get(name)
 
 
-def enough(kind: str, trials: int) -> str:
-    """What it takes to show something with so many trials."""
+def required(kind: str, trials: int) -> str:
+    """How many right answers show a difference in so many trials."""
     from core.listening import needed
 
     right = needed(trials)
-    return f" It takes {right} of {trials} right to show a difference." if kind == "ABX" else ""
+    return f" {right} of {trials} right answers show a difference." if kind == "ABX" else ""
 
 
-def want(wanted: Wanted) -> None:
-    """Ask for a test; it is prepared where the page can say so."""
-    state.listening_wanted = wanted
+def start(request: Request) -> None:
+    """Request a test; the page prepares it in its next run, where it can show a spinner."""
+    state.listening_request = request
 
 
-def begin(wanted: Wanted) -> None:
+def begin(request: Request) -> None:
     """Make both renderings, match them and start a round of trials."""
-    kind, what, trials, models, clips = wanted
+    kind, what, trials, models, clips = request
     from core.listening import Round
 
-    try:
-        with st.spinner("Preparing both renderings"):
-            renderings = render(what, models, clips)
-            from core.audio.loudness import match
+    with page.show_errors(), st.spinner("Preparing both renderings"):
+        renderings = render(what, models, clips)
+        from core.audio.loudness import match
 
-            state.listening_sounds = match(list(renderings.values()))
-    except RavelError as error:
-        st.error(str(error), icon=":material/error:")
-        return
-    used = [model for model in models if model] if what != "Round trip" else []
-    about = {
-        "comparison": what,
-        "model": " and ".join(model.name for model in used),
-        "recording": " by ".join(clip.name for clip in clips if clip),
-    }
-    add(Round(kind, tuple(renderings), trials, about))
+        state.listening_sounds = match(list(renderings.values()))
+        used = [model for model in models if model] if what != "Round trip" else []
+        about = {
+            "comparison": what,
+            "model": " and ".join(model.name for model in used),
+            "recording": " by ".join(clip.name for clip in clips if clip),
+        }
+        first, second = renderings
+        add(Round(kind, (first, second), trials, about))
 
 
-def again(round: Round) -> None:
-    """The same two renderings once more, for as many trials."""
+def repeat(round: Round) -> None:
+    """Start the same test once more."""
     from core.listening import Round
 
     add(Round(round.kind, round.names, round.planned, dict(round.about)))
 
 
 def add(round: Round) -> None:
-    """Start a round, its time noted; the oldest is forgotten when there are too many."""
+    """Start a round and note the time; the oldest is dropped when there are too many."""
     round.about["started"] = datetime.now(UTC).isoformat(timespec="seconds")
     state.listening_files = None
-    state.listening_rounds = [*state.listening_rounds, round][-KEPT:]
+    state.listening_rounds = [*state.listening_rounds, round][-MOST_ROUNDS:]
 
 
 def render(
@@ -236,43 +235,46 @@ def render(
 ) -> dict[str, np.ndarray]:
     """The two renderings [S] by name, each at its own level. Raises RavelError."""
     (model, other), (source, target) = models, clips
+    assert model is not None and source is not None  # the button is disabled without them
     if what == "Round trip":
-        return {"recording": source.wave, "round trip": heard(live.log_mel(source))}
+        return {"recording": source.wave, "round trip": play(service.log_mel(source))}
     if what == "Reconstruction":
-        rebuilt = live.made(live.Pair(model, source, source), "source_reconstruction")
-        return {"recording": source.wave, "reconstruction": heard(rebuilt)}
-    swapped = live.made(live.Pair(model, source, target), "swapped")
+        rebuilt = service.decoded(Pair(model, source, source), "source_reconstruction")
+        return {"recording": source.wave, "reconstruction": play(rebuilt)}
+    assert target is not None
+    swapped = service.decoded(Pair(model, source, target), "swapped")
     if what == "Vocoder":
         return {
-            "vocoder": heard(swapped, VOCODER),
-            "Griffin-Lim": heard(swapped, GRIFFIN_LIM),
+            "vocoder": play(swapped, VOCODER),
+            "Griffin-Lim": play(swapped, GRIFFIN_LIM),
         }
     if what == "Two routes":
         return {
-            "live route": heard(swapped, GRIFFIN_LIM),
-            "paper's route": heard(swapped, PAPER),
+            "live route": play(swapped, GRIFFIN_LIM),
+            "paper's route": play(swapped, PAPER),
         }
-    by_other = live.made(live.Pair(other, source, target), "swapped")
-    return {model.name: heard(swapped), other.name: heard(by_other)}
+    assert other is not None
+    by_other = service.decoded(Pair(other, source, target), "swapped")
+    return {model.name: play(swapped), other.name: play(by_other)}
 
 
-def heard(log_mel: np.ndarray, way: str | None = None) -> np.ndarray:
-    """A log-mel [T, 80] as a wave [S], played in a way, or as was chosen on this page."""
-    return play(log_mel, way or played.now()).numpy()
+def play(log_mel: np.ndarray, by: str | None = None) -> np.ndarray:
+    """A log-mel [T, 80] as a wave [S], by a route or by the one chosen on this page."""
+    return service.waveform(log_mel, by or route.current())
 
 
-# -- meanwhile ---------------------------------------------------------------------------------
+# -- trials ------------------------------------------------------------------------------------
 
 
 def keep_choices() -> None:
-    """Let what was chosen outlive the trials, during which the choices are not drawn."""
+    """Keep the settings during the trials: Streamlit drops those of widgets that are not drawn."""
     for key in CHOICES:
         if key in state:
             state[key] = state[key]
 
 
-def ask(round: Round) -> None:
-    """One trial: hear, and answer."""
+def show_trial(round: Round) -> None:
+    """One trial: its players and its answers."""
     number = len(round.answered) + 1
     st.progress((number - 1) / round.planned, f"**Trial {number} of {round.planned}**")
     st.caption(question(round))
@@ -289,7 +291,7 @@ def ask(round: Round) -> None:
             )
     with st.container(horizontal=True, horizontal_alignment="center"):
         st.button(
-            "Stop and see the tally" if number > 1 else "Stop",
+            "Stop and show the result" if number > 1 else "Stop",
             key="listen_stop",
             type="tertiary",
             on_click=stop,
@@ -298,20 +300,20 @@ def ask(round: Round) -> None:
 
 
 def question(round: Round) -> str:
-    """What the trial asks, naming what may be known."""
+    """The trial's question, which names only what the listener may know."""
     first, second = round.names
     if round.kind == "ABX":
         return (
-            f"A: {first}. B: {second}. **X is one of them: which?** Hear each as often as you like."
+            f"A: {first}. B: {second}. **X is one of them: which?** Play each as often as you like."
         )
     return (
-        f"One is {first}, the other {second}, in an order drawn anew for each trial. "
-        "**Which do you prefer?** Hear each as often as you like."
+        f"One is {first}, the other {second}, in random order for each trial. "
+        "**Which do you prefer?** Play each as often as you like."
     )
 
 
 def files(round: Round) -> dict[str, bytes]:
-    """What the trial's letters sound like: files made for this trial, the same until answered."""
+    """The WAV files behind the trial's letters, the same until it is answered."""
     from core.listening import disguised
 
     trial = len(round.answered)
@@ -324,13 +326,13 @@ def files(round: Round) -> dict[str, bytes]:
 
 
 def answer(round: Round, letter: str, number: int) -> None:
-    """Take an answer to a trial; a second one, of an impatient click, is none."""
+    """Take an answer to a trial; a second click on the same trial does not count."""
     if not round.finished and number == len(round.answered) + 1:
         round.answer(letter)
 
 
 def stop(round: Round) -> None:
-    """End a round before its time; without an answer it never was."""
+    """End a round early; without any answer it is discarded."""
     round.finished = True
     if not round.answered:
         state.listening_rounds = [one for one in state.listening_rounds if one is not round]

@@ -1,4 +1,4 @@
-"""Melody: the local track of one clip, edited in a list of edits that can be taken back."""
+"""Melody: the local latents of a clip, changed by a list of edits with undo."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from core import service
 from core.audio.clip import HOP_SECONDS, Clip
 from core.checkpoints.checkpoint import Checkpoint
-from core.errors import RavelError
-from lab.explore import data as live
-from lab.explore.pictures import fill, in_words, offer_latents, scale, tracks
+from lab.explore.sounds import fill, offer_latents, scale, tracks
+from lab.widgets import page, route
 from lab.widgets.cell import Cell
 
 if TYPE_CHECKING:
@@ -19,51 +19,51 @@ if TYPE_CHECKING:
 
 MOST = 20  # edits in the list
 ABOUT = (
-    "Edits are done one after the other, in the order of the list; the sound keeps the clip's own "
-    "global latent. Choose an edit, move its sliders, keep it or let it go."
+    "Edits are applied in the order of the list; the global latent stays the clip's. Choose an "
+    "edit, move its sliders, keep or discard it."
 )
 NUDGED = (
-    "Nudging is no transposition: the model has no straight line from note to note. A pitch may "
-    "stay where it is for long, then leap."
+    "This is not a transposition: pitches do not lie on a straight line in z, so a pitch may stay "
+    "unchanged for a while, then jump."
 )
 state = st.session_state
 
 
 class Tool(NamedTuple):
-    """A kind of edit: what it does, how a done one reads, and how many numbers it has."""
+    """A kind of edit: its help, its line in the list, and how many numbers it has."""
 
-    says: str
-    reads: str
+    description: str
+    line: str
     numbers: int
     needs_other: bool = False
 
 
 TOOLS = {
     "hold": Tool(
-        "Freeze a span of time at one moment: a note is held.",
+        "Freeze a time span at one moment, so that a note is held.",
         "Hold {0:.2f} to {1:.2f} s as it is at {2:.2f} s",
         3,
     ),
     "nudge": Tool(
-        f"Moment by moment towards the other clip's melody. {NUDGED}",
+        f"Move each frame towards the other clip's melody. {NUDGED}",
         "Nudge {0:.0%} of the way to the other clip",
         1,
         True,
     ),
     "shift": Tool(
-        f"The whole melody by the way from its own mean to the other clip's mean. {NUDGED}",
+        f"Shift the whole melody from its own mean towards the other clip's mean. {NUDGED}",
         "Shift by {0:.0%} of the way to the other clip's mean",
         1,
         True,
     ),
     "stretch": Tool(
-        "Slower or faster, at the same pitch, by interpolating between moments.",
+        "Slow down or speed up at the same pitch, by interpolation between frames.",
         "Stretch to {0:.0%} of the time",
         1,
     ),
     "splice": Tool(
-        "The clip up to a moment, then the other clip from a moment of its own; five frames, "
-        "80 ms, fade one into the other.",
+        "This clip up to a moment, then the other clip from a moment of its own, with a crossfade "
+        "of five frames (80 ms).",
         "Up to {0:.2f} s, then the other clip from {1:.2f} s",
         2,
         True,
@@ -74,23 +74,21 @@ TOOLS = {
 def show(checkpoint: Checkpoint, clip: Clip, other: Clip | None) -> None:
     """The section. Raises RavelError."""
     with st.spinner("Loading the model"):
-        live.latents(checkpoint, clip)
-    bench(checkpoint, clip, other)
+        service.latents(checkpoint, clip)
+    editor(checkpoint, clip, other)
 
 
 @st.fragment
-def bench(checkpoint: Checkpoint, clip: Clip, other: Clip | None) -> None:
-    """The tools, the list of edits and what comes out; a moved slider runs this alone."""
+def editor(checkpoint: Checkpoint, clip: Clip, other: Clip | None) -> None:
+    """The tools, the list of edits and the result; a moved slider reruns only this part."""
     kept = read(st.query_params.get("edits", ""))
-    own = live.latents(checkpoint, clip)
-    second = live.latents(checkpoint, other) if other else None
+    own = service.latents(checkpoint, clip)
+    second = service.latents(checkpoint, other) if other else None
     left, right = st.columns(2)
     with right:
-        with st.container(
-            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-        ):
-            st.markdown("**Edits, in their order**")
-            _take_back(kept)
+        with page.row():
+            st.markdown("**Edits, in order**")
+            _undo(kept)
         listed = st.container(gap="xsmall")
     with left:
         before = _edited(own, kept, second)
@@ -102,12 +100,12 @@ def bench(checkpoint: Checkpoint, clip: Clip, other: Clip | None) -> None:
         _list(kept, in_hand)
     if made is not None:
         tracks(own, made)
-        with in_words():
+        with page.show_errors():
             _sounds(checkpoint, clip, own, made)
 
 
 def read(text: str) -> list[tuple[str, tuple[float, ...]]]:
-    """The edits that an address tells, such as hold:0.5,1,0.7;stretch:2; no sense is left out."""
+    """The edits in an address, such as hold:0.5,1,0.7;stretch:2; invalid ones are left out."""
     found = []
     for part in text.split(";"):
         kind, _, numbers = part.partition(":")
@@ -130,21 +128,19 @@ def _write(edits: Sequence[tuple[str, tuple[float, ...]]]) -> None:
 
 
 def _edited(own: Latents, done: list, second: Latents | None) -> Latents | None:
-    """The clip after these edits, or None when one of them cannot be done, which is said."""
+    """The clip after these edits; None, with an error shown, if one of them is not possible."""
     from core.dsae import edits
 
     if not done:
         return own
-    try:
+    with page.show_errors():
         steps = [edits.Edit(*step) for step in done]
         return edits.point(own.v, edits.apply(own.z, steps, None if second is None else second.z))
-    except RavelError as error:
-        st.error(str(error), icon=":material/error:")
-        return None
+    return None
 
 
 def _tool(track: Latents, second: Latents | None, full: bool) -> tuple | None:
-    """The edit in hand: chosen, set by its sliders, not kept yet."""
+    """The current edit: chosen and set by its sliders, but not kept yet."""
     kind = st.segmented_control(
         "Edit",
         list(TOOLS),
@@ -152,15 +148,15 @@ def _tool(track: Latents, second: Latents | None, full: bool) -> tuple | None:
         key="tool",
         width="content",
         disabled=full,
-        help="Choose one, and again to let go of it.",
+        help="Click again to deselect.",
     )
     if full:
-        st.caption(f"{MOST} edits are the most: take one back first.")
+        st.caption(f"The list is full with {MOST} edits: undo one first.")
         return None
     if kind is None:
-        st.caption("Nothing in hand: choose an edit.")
+        st.caption("No edit chosen.")
         return None
-    st.caption(TOOLS[kind].says)
+    st.caption(TOOLS[kind].description)
     if TOOLS[kind].needs_other and second is None:
         st.info(f"To {kind}, fill the slot of the other clip.", icon=":material/music_note:")
         return None
@@ -170,7 +166,7 @@ def _tool(track: Latents, second: Latents | None, full: bool) -> tuple | None:
 
 
 def _numbers(kind: str, seconds: float, others: float) -> tuple[float, ...]:
-    """The sliders of a kind of edit, each of which hears at once."""
+    """The values of an edit's sliders."""
     if kind == "hold":
         third = round(seconds / 3, 2)
         start, end = st.slider(
@@ -217,7 +213,7 @@ def _drop(number: int | None) -> None:
     _write(kept)
 
 
-def _take_back(kept: list) -> None:
+def _undo(kept: list) -> None:
     with st.container(horizontal=True, width="content"):
         st.button(
             "Undo",
@@ -227,7 +223,7 @@ def _take_back(kept: list) -> None:
             on_click=_drop,
             args=(-1,),
             disabled=not kept,
-            help="Take the last edit back.",
+            help="Undo the last edit.",
         )
         st.button(
             "Reset",
@@ -237,16 +233,14 @@ def _take_back(kept: list) -> None:
             on_click=_drop,
             args=(None,),
             disabled=not (kept or state.get("tool")),
-            help="Back to the clip as it is.",
+            help="Remove all edits.",
         )
 
 
 def _list(kept: list, in_hand: tuple | None) -> None:
     for number, (kind, numbers) in enumerate(kept):
-        with st.container(
-            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-        ):
-            st.markdown(f"{number + 1}. {TOOLS[kind].reads.format(*numbers)}", width="content")
+        with page.row():
+            st.markdown(f"{number + 1}. {TOOLS[kind].line.format(*numbers)}", width="content")
             st.button(
                 "",
                 key=f"drop_{number}",
@@ -254,17 +248,18 @@ def _list(kept: list, in_hand: tuple | None) -> None:
                 type="tertiary",
                 on_click=_drop,
                 args=(number,),
-                help="Take this edit out.",
+                help="Remove this edit.",
             )
     if in_hand:
         kind, numbers = in_hand
-        st.markdown(f":gray[{len(kept) + 1}. {TOOLS[kind].reads.format(*numbers)}, in hand]")
+        st.markdown(f":gray[{len(kept) + 1}. {TOOLS[kind].line.format(*numbers)}, not kept yet]")
     elif not kept:
-        st.caption("None yet: the melody is the clip's own.")
+        st.caption("No edits yet.")
 
 
 def _sounds(checkpoint: Checkpoint, clip: Clip, own: Latents, made: Latents) -> None:
-    sounds = [live.render(checkpoint, latents) for latents in (own, made)]
+    by = route.current()
+    sounds = [service.render(checkpoint, latents, by) for latents in (own, made)]
     left, right = st.columns(2)
     with left:
         original = Cell("track_before", "The clip, rebuilt")

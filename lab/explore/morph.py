@@ -1,53 +1,57 @@
-"""Morph: on the way from one clip to another, in steps and continuously."""
+"""Morph: interpolation between two clips, in steps and at any position."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import streamlit as st
 
+from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
-from lab.explore import data as live
-from lab.explore.pictures import fill, in_words, listen, offer_latents, scale, thumbnail
+from core.service import Rendering
+from lab.explore.sounds import fill, listen, offer_latents, scale, thumbnail
+from lab.widgets import page, route
 from lab.widgets.cell import Cell
-from lab.widgets.page import plain
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents
 
-WHAT = {"Both": "both", "Global v": "global", "Local z": "local"}
-WAYS = {"Straight": "straight", "Arc": "arc"}
+What = Literal["both", "global", "local"]
+Path = Literal["straight", "arc"]
+WHAT: dict[str, What] = {"Both": "both", "Global v": "global", "Local z": "local"}
+PATHS: dict[str, Path] = {"Straight": "straight", "Arc": "arc"}
 STEPS = [5, 7, 9]
 IN_A_ROW = 5
 ABOUT = (
-    "Global v alone changes the instrument, local z alone the melody. Melodies of different "
-    "length are stretched to a length in between, so that they start and end together."
+    "Moving only the global v changes the instrument, moving only the local z the melody. Melodies "
+    "of different lengths are stretched to a length in between."
 )
 state = st.session_state
 
 
 class Pair(NamedTuple):
-    """Two clips in a model, and how to go from one to the other."""
+    """Two clips, the model, and how to interpolate between them."""
 
     checkpoint: Checkpoint
     clips: tuple[Clip, Clip]
-    what: str
-    way: str
+    what: What
+    path: Path
 
     def at(self, position: float) -> Latents:
         """The latents at a position between 0 and 1. Raises RavelError."""
         from core.dsae import edits
 
-        ends = (live.latents(self.checkpoint, clip) for clip in self.clips)
-        return edits.morph(*ends, position, self.what, self.way)
+        start, end = (service.latents(self.checkpoint, clip) for clip in self.clips)
+        return edits.morph(start, end, position, self.what, self.path)
 
-    def sound(self, position: float) -> live.Sound:
-        """How it sounds there. Raises RavelError."""
-        return live.render(self.checkpoint, self.at(position))
+    def sound(self, position: float) -> Rendering:
+        """The sound at a position. Raises RavelError."""
+        return service.render(self.checkpoint, self.at(position), route.current())
 
     def name(self, position: float) -> str:
-        """What a file of it is called, without its ending."""
+        """The name of a file of it, without suffix."""
         first, last = (clip.name for clip in self.clips)
         return f"{first}-to-{last}-{self.what}-{position:.2f}-{self.checkpoint.name}"
 
@@ -55,14 +59,14 @@ class Pair(NamedTuple):
 def show(checkpoint: Checkpoint, clip: Clip, other: Clip) -> None:
     """The section. Raises RavelError."""
     with st.container(horizontal=True, gap="medium"):
-        what = _switch("What moves", WHAT, "morph", "The other part stays as it is in the clip.")
-        way = _switch(
+        what = _switch("What moves", WHAT, "morph", "The other part stays the clip's.")
+        path = _switch(
             "Path of v",
-            WAYS,
+            PATHS,
             "path",
-            "Straight mixes the two in proportion. An **arc** keeps the length of v: draws from a "
-            "prior of many dimensions all lie about as far from its mean, and a straight line "
-            "between two of them cuts through where none lies.",
+            "**Straight** interpolates linearly. An **arc** keeps the length of v: in many "
+            "dimensions, samples of the prior all lie at about the same distance from its mean, "
+            "and a straight line between two of them leaves that shell.",
             disabled=what == "Local z",
         )
         steps = st.segmented_control(
@@ -74,7 +78,7 @@ def show(checkpoint: Checkpoint, clip: Clip, other: Clip) -> None:
             bind="query-params",
             width="content",
         )
-    pair = Pair(checkpoint, (clip, other), WHAT[what], WAYS[way])
+    pair = Pair(checkpoint, (clip, other), WHAT[what], PATHS[path])
     with st.spinner("Loading the model"):
         pair.at(0)
     anywhere(pair)
@@ -82,7 +86,7 @@ def show(checkpoint: Checkpoint, clip: Clip, other: Clip) -> None:
 
 
 def _switch(
-    label: str, options: dict[str, str], key: str, says: str, *, disabled: bool = False
+    label: str, options: Mapping[str, str], key: str, help: str, *, disabled: bool = False
 ) -> str:
     return st.segmented_control(
         label,
@@ -92,15 +96,15 @@ def _switch(
         key=key,
         bind="query-params",
         width="content",
-        help=says,
+        help=help,
         disabled=disabled,
     )
 
 
 @st.fragment
 def anywhere(pair: Pair) -> None:
-    """Any position between the two; moving it runs this alone."""
-    first, last = (plain(clip.name) for clip in pair.clips)
+    """Any position between the two; moving it reruns only this part of the page."""
+    first, last = (page.plain(clip.name) for clip in pair.clips)
     position = st.slider(
         f"Position from {first} (0) to {last} (1)",
         0.0,
@@ -112,8 +116,8 @@ def anywhere(pair: Pair) -> None:
         on_change=_moved,
     )
     cell = Cell("morph", f"At {position:.2f}", f"{first} → {last}")
-    with in_words():
-        mels = [live.log_mel(pair.checkpoint, pair.at(at)) for at in (position, 0, 1)]
+    with page.show_errors():
+        mels = [service.decode(pair.checkpoint, pair.at(at)) for at in (position, 0, 1)]
         sound, shared, name = pair.sound(position), scale(mels), pair.name(position)
         play = bool(state.pop("morph_play", False))
         fill(cell, sound, shared, f"{name}.wav", autoplay=play)
@@ -134,13 +138,13 @@ def _go_to(position: float) -> None:
 
 
 def _strip(pair: Pair, positions: list[float]) -> None:
-    """The steps as small multiples, each filled as it is made."""
+    """The steps as thumbnails, each filled as soon as it is made."""
     st.markdown("**Step by step**")
     places = []
     for first in range(0, len(positions), IN_A_ROW):
         row = positions[first : first + IN_A_ROW]
         places += st.columns(IN_A_ROW)[: len(row)]
-    shared = scale([live.log_mel(pair.checkpoint, pair.at(end)) for end in (0, 1)])
+    shared = scale([service.decode(pair.checkpoint, pair.at(end)) for end in (0, 1)])
     for number, (place, at) in enumerate(zip(places, positions, strict=True)):
         with place.container(gap="xsmall"):
             st.button(
@@ -149,7 +153,7 @@ def _strip(pair: Pair, positions: list[float]) -> None:
                 type="tertiary",
                 on_click=_go_to,
                 args=(at,),
-                help="Bring the position there.",
+                help="Move the position here.",
             )
             sound = pair.sound(at)
             thumbnail(sound, shared, key=f"step_{number}_picture", name=f"At {at:.2f}")

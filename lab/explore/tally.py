@@ -1,4 +1,4 @@
-"""What blind listening has shown: the result of a round, and the tally of a visit."""
+"""The results of blind listening: one round's, and the tally of a visit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from lab.widgets import page
+
 if TYPE_CHECKING:
     from core.listening import Round
 
 
-def tell(round: Round) -> None:
-    """The result in figures and in words, and what each trial was."""
+def show_result(round: Round) -> None:
+    """A round's result in figures and in words, and a table of its trials."""
     with st.container(border=True, key="listen_result"):
         left, right = st.columns([2, 3], gap="medium")
         with left:
@@ -23,8 +25,8 @@ def tell(round: Round) -> None:
                 st.caption(f"A: {round.names[0]}. B: {round.names[1]}.")
             if len(round.answered) < round.planned:
                 st.caption(
-                    f"Stopped after {len(round.answered)} of {round.planned}: a p-value means what "
-                    "it says only where the number of trials was decided beforehand."
+                    f"Stopped after {len(round.answered)} of {round.planned}: the p-value is valid "
+                    "only if the number of trials was decided beforehand."
                 )
         with right:
             shown = ("trial", "X", "answer", "right", "preferred")
@@ -36,12 +38,12 @@ def tell(round: Round) -> None:
                 hide_index=True,
                 height=min(260, 38 + 35 * len(rows)),
                 key="listen_trials_table",
-                alt="What each trial was, and the answer",
+                alt="Each trial and its answer",
             )
 
 
 def headline(round: Round) -> str:
-    """The count."""
+    """The number of right answers, or of preferences."""
     done = len(round.answered)
     if round.kind == "ABX":
         return f"{round.hits} of {done} right"
@@ -50,52 +52,49 @@ def headline(round: Round) -> str:
 
 
 def verdict(round: Round) -> str:
-    """What the count says, and what it does not."""
+    """The conclusion from the count, with its p-value."""
     from core.listening import odds, tally
 
     found = tally(round.kind, round.hits, len(round.answered))
     exact = f"(exact binomial test, p = {found.p_value:.2g})"
     if round.kind == "ABX":
         luck = (
-            f"Who only guesses gets {found.hits} or more of {found.trials} right "
+            f"Guessing gives {found.hits} or more of {found.trials} right "
             f"**{odds(found.p_value)}** {exact}. "
         )
         if found.p_value <= 0.05:
             return luck + "You hear a difference."
-        return luck + "This shows no difference. It does not show that there is none, either."
+        return (
+            luck + "This does not show a difference. It does not show that there is none, either."
+        )
     share = found.hits / found.trials
     split = (
         f"{round.names[0]} preferred in **{share:.0%}** of trials, 95% interval {found.low:.0%} to "
-        f"{found.high:.0%}. Were neither better, a split as uneven as this would come up "
+        f"{found.high:.0%}. Without a preference, a split this uneven happens "
         f"**{odds(found.p_value)}** {exact}. "
     )
     return split + (
-        "You prefer one of them." if found.p_value <= 0.05 else "This shows no preference."
+        "You prefer one of them." if found.p_value <= 0.05 else "This does not show a preference."
     )
 
 
 def list_rounds(rounds: list[Round]) -> None:
-    """The tally of this visit, and every trial to take away."""
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
+    """The tally of this visit, with a download of every trial."""
+    with page.row():
         st.subheader("Tally of this visit", anchor=False, width="content")
-        st.download_button(
+        page.download(
             "Every trial",
             lambda: to_csv(rounds),
             "listening.csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
             key="listen_save",
-            help="A row a trial, as CSV. It is kept for this visit only, and for you alone.",
+            help="One row per trial, as CSV. Trials are kept during this visit, only for you.",
         )
     st.dataframe(
         [line(round) for round in reversed(rounds)],
         hide_index=True,
         key="listen_tally",
         column_config={"p": st.column_config.NumberColumn(format="%.2g")},
-        alt="The tests of this visit, the last one first",
+        alt="The tests of this visit, latest first",
     )
 
 

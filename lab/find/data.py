@@ -14,9 +14,9 @@ from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from core.service import corpora as stores
 from core.service import mixtures
+from core.service.mixtures import MixtureSource
 from lab.bundled import SCENES_STORE, build_stores, sources
 from lab.widgets import mixture_slot
-from lab.widgets.mixture_slot import Taken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +100,7 @@ def channels_of(separator: Checkpoint) -> int:
     return int(separator.config.get("model", {}).get("channels", 0))
 
 
-def query(taken: Taken, separator: Checkpoint | None = None, channel: int = 0) -> Query:
+def query(taken: MixtureSource, separator: Checkpoint | None = None, channel: int = 0) -> Query:
     """A sound, or channel 1, 2, ... of it, normalised as clips are. Raises RavelError."""
     whole = mixtures.mixture(taken).clip
     if not separator or not channel:

@@ -15,11 +15,11 @@ from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.contrastive.index import unit
 from core.errors import RavelError
 from core.service import embedding
+from core.service.mixtures import MixtureSource
 from lab.bundled import READY, is_scene, sources
 from lab.find import data
 from lab.find.data import Query
 from lab.widgets import channels, mixture_slot
-from lab.widgets.mixture_slot import Taken
 
 OWN, WHOLE = "own", "Query"
 PARAMETERS = NAME, SEPARATOR, CHANNEL = "asked", "asked_separator", "asked_channel"
@@ -43,7 +43,7 @@ def examples() -> dict[str, tuple[str, ...]]:
     return scenes | READY | {title: (name,) for title, name in titles.items()}
 
 
-def hand_over(taken: Taken, separator: Checkpoint | None, channel: int) -> dict[str, str]:
+def hand_over(taken: MixtureSource, separator: Checkpoint | None, channel: int) -> dict[str, str]:
     """Keep the Find page's sound for the Map page; returns the query's address parameters."""
     state = st.session_state
     name = st.query_params.get("clip")
@@ -72,7 +72,7 @@ def from_address() -> MapQuery | None:
         if channel not in map(str, range(1, count + 1)):
             raise RavelError(f"{separator} has {count} channels, none called {channel!r}.")
         queries[f"Channel {channel}"] = data.query(taken, separators[separator], int(channel))
-    return MapQuery(channels.called(taken), queries)
+    return MapQuery(channels.title_of(taken), queries)
 
 
 def forget() -> None:
@@ -82,7 +82,7 @@ def forget() -> None:
         st.query_params.pop(key, None)
 
 
-def _taken(name: str) -> Taken:
+def _taken(name: str) -> MixtureSource:
     if name == OWN:
         own = st.session_state.get("map_query")
         if own is None:
@@ -91,4 +91,4 @@ def _taken(name: str) -> Taken:
     if name in examples():
         return mixture_slot.bundled(examples()[name])
     clip = data.clip(*data.find(name))
-    return Taken(clip.name, (clip,))
+    return MixtureSource(clip.name, (clip,))

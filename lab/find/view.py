@@ -12,11 +12,11 @@ from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
 from core.service import corpora as stores
 from core.service import log_mel, wav
+from core.service.mixtures import MixtureSource
 from lab.find import data, hits, query_on_map
 from lab.find.data import BUNDLED, Corpus, Query
 from lab.widgets import mixture_slot, spectrogram
 from lab.widgets.cell import Cell
-from lab.widgets.mixture_slot import Taken
 from lab.widgets.page import plain
 from lab.widgets.slot import Taking
 
@@ -33,7 +33,7 @@ PART = (
     "channel to find a sound that is only in the background."
 )
 ANY = Taking(
-    mixture_slot.LIVE_SECONDS,
+    mixture_slot.MAX_SECONDS,
     normalise=False,
     hint="Any sound, up to one minute.",
     why="The page reads up to 60 s at a time: choose where to start.",
@@ -77,7 +77,7 @@ def choose(label: str, names: Sequence[str], key: str, first: str, help: str | N
     )
 
 
-def choose_sound() -> Taken | None:
+def choose_sound() -> MixtureSource | None:
     """The sound to search for: from the slot, or a clip of a corpus that the address names."""
     reference = st.query_params.get("clip")
     if reference is None:
@@ -101,7 +101,7 @@ def choose_sound() -> Taken | None:
             st.error(str(error), icon=":material/error:")
             return None
         st.caption(f"{plain(clip.name)}, a clip of {plain(corpus.name)}.")
-        return Taken(clip.name, (clip,))
+        return MixtureSource(clip.name, (clip,))
 
 
 def forget_clip() -> None:
@@ -140,7 +140,7 @@ def draw_query(cell: Cell, query: Query) -> None:
     cell.play(wav(query.clip))
 
 
-def own_rows(taken: Taken, corpus: Corpus, channel: int) -> list[int]:
+def own_rows(taken: MixtureSource, corpus: Corpus, channel: int) -> list[int]:
     """The clips of a corpus that come from the same recording as the query."""
     reference = st.query_params.get("clip")
     if reference is not None:

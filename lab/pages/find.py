@@ -35,7 +35,7 @@ with left:
     taken = view.choose_sound()
     separator, channel = view.choose_channel()
 with right:
-    detail = channels.called(taken) if taken else ""
+    detail = channels.title_of(taken) if taken else ""
     cell = Cell("query_cell", f"Channel {channel}" if channel else "Query", detail)
 results = st.container()
 credits = f"Examples: {bundled.credits()}."
@@ -59,7 +59,7 @@ try:
         separated = mixtures.separate(separator, taken) if separator and channel else None
     view.draw_query(cell, query)
     if separated and separated.matches:
-        cell.state(f"Holds {channels.holds(taken, separated, channel - 1)}")
+        cell.state(f"Holds {channels.contents(taken, separated, channel - 1)}")
 except RavelError as error:
     cell.leave_empty(str(error))
     st.stop()

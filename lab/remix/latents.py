@@ -1,4 +1,4 @@
-"""The latents of a remix as pictures: where channels lie among instruments, and their melodies."""
+"""A remix's latents as pictures: a map of instruments and channels by v, and melodies z."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.dsae.instruments import InstrumentTable
-from lab.explore.pictures import draw_track, heatmap, limit_of
+from lab.widgets import heatmap
 from lab.widgets.run_chart import colours
 
 if TYPE_CHECKING:
@@ -20,32 +20,31 @@ ASPECT = (2.0, 1.0)  # of the map's sides, about
 MARGIN = 0.12  # of the map's width, left free for names
 GREY = "rgba(128, 128, 128, 0.9)"
 MAP_HELP = (
-    "Each grey dot is an instrument that the model knows: the mean of the global latents **v** of "
-    "its clips. A numbered diamond is a channel, where its own v is, and an arrow leads to the v "
-    "that it is given. "
+    "Each grey dot is one of the model's instruments: the mean global latent **v** of its clips. A "
+    "numbered diamond is a channel at its own v; an arrow points to the v it is given. "
     "Axes: the two directions in which the instruments lie furthest apart (linear discriminant "
-    "analysis), in standard deviations within an instrument. What a channel sounds like is told "
-    "from all dimensions of v, so it need not be what is nearest here."
+    "analysis), in standard deviations within an instrument. The likeness of a channel is "
+    "computed from all dimensions of v, so the nearest dot here need not be the most alike."
 )
 TRACK_HELP = (
-    "The local latents **z** that the channel plays, a row for each dimension and a column every "
-    "16 ms: its own melody, or the one it was given."
+    "The local latents **z** of the channel's melody, its own or the one it is given: a row for "
+    "each dimension, a column every 16 ms."
 )
 
 
 class Place(NamedTuple):
-    """A channel among the instruments: its v [V], and the v it is given, if another."""
+    """A channel on the map: its v [V], and the v it is given, if any."""
 
     number: int
     v: np.ndarray
     given: np.ndarray | None
 
 
-def draw_map(known: InstrumentTable, places: list[Place]) -> None:
-    """Where channels are among the instruments, and where they go."""
+def draw_map(table: InstrumentTable, places: list[Place]) -> None:
+    """The map of the instruments, with the channels and the v they are given."""
     st.markdown("**Instrument** :gray[global latent v]", help=MAP_HELP)
     st.plotly_chart(
-        map_figure(known, places),
+        map_figure(table, places),
         height=MAP_HEIGHT,
         key="remix_map",
         alt="Map of instruments by their global latents, with the channels among them",
@@ -54,23 +53,23 @@ def draw_map(known: InstrumentTable, places: list[Place]) -> None:
 
 
 def draw_melody(number: int, detail: str, z: np.ndarray, seconds: float) -> None:
-    """What a channel plays over time."""
-    told = f"Channel {number}: melody"
-    st.markdown(f"**{told}** :gray[{detail}]", help=TRACK_HELP)
-    figure = heatmap(z, limit_of(z), seconds)
-    draw_track(figure, key=f"remix_track_{number}", name=told, height=TRACK_HEIGHT)
+    """The melody z [T, Z] of a channel."""
+    title = f"Channel {number}: melody"
+    st.markdown(f"**{title}** :gray[{detail}]", help=TRACK_HELP)
+    limit, key = heatmap.limit_of(z), f"remix_track_{number}"
+    heatmap.draw(z, limit, seconds, key=key, name=title, height=TRACK_HEIGHT)
 
 
-def map_figure(known: InstrumentTable, places: list[Place]) -> go.Figure:
-    """Instruments as grey dots with their names, channels in colours, arrows to what is given."""
+def map_figure(table: InstrumentTable, places: list[Place]) -> go.Figure:
+    """Instruments as grey dots with names, channels in colours, arrows to the v they are given."""
     import plotly.graph_objects as go
 
     every = [place.v for place in places]
     every += [place.v if place.given is None else place.given for place in places]
-    means, at = known.plane(np.stack(every) if every else known.means[:0])
+    means, at = table.plane(np.stack(every) if every else table.means[:0])
     owns, ends = at[: len(places)], at[len(places) :]
     sides = _free_sides(np.concatenate([means, owns]))[: len(means)]
-    traces = [_dots(means, list(known.names), sides)]
+    traces = [_dots(means, list(table.names), sides)]
     palette, arrows = colours(), []
     for number, (place, own, end) in enumerate(zip(places, owns, ends, strict=True)):
         colour = palette[number % len(palette)]
@@ -94,7 +93,7 @@ def _axis(values: np.ndarray, number: int) -> dict:
 
 
 def _free_sides(at: np.ndarray) -> list[str]:
-    """Where the names of points [N, 2] go: above, or below where the nearest point is above."""
+    """Positions of the names of points [N, 2]: above, or below if the nearest point is above."""
     ahead = at[None] - at[:, None]
     far = np.square(ahead / np.maximum(np.ptp(at, axis=0), 1e-6) * ASPECT).sum(-1)
     np.fill_diagonal(far, np.inf)

@@ -1,125 +1,126 @@
-"""What the Remix page draws of a mixture on its way: changes, stems, the mixer, the remix."""
+"""The parts of the Remix page: channels and their changes, latents, stems, the mixer, the remix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
 from core.audio.clip import Clip
-from core.errors import RavelError
-from core.remix.changes import Change
-from lab.remix import data as remixing
-from lab.remix import latents as remix_latents
-from lab.remix.data import Way
+from core.remix.changes import Change, Giver
+from core.service import mixtures
+from core.service.mixtures import Setup
+from lab.bundled import credit
+from lab.remix import latents as latents_view
 from lab.remix.latents import Place
-from lab.separate import data as separation
-from lab.separate.data import Channels
-from lab.swap import data as live
-from lab.widgets import channels, mixer, slot
+from lab.widgets import channels, mixer, page, route, slot
 from lab.widgets.cell import Cell
 from lab.widgets.channels import Work
-from lab.widgets.page import plain
 
 OWN, RECORDING = "Its own", "A recording"
-FIRST = "Bassoon"  # who plays the first channel, until something else is chosen
-FEW = 3  # instruments that a channel is said to be like
-LIKE = (
-    "Where the channel's global latent v lies among those of the instruments that the model knows, "
-    "as shares that sum to 1. A separated channel is seldom clean, so take it for a hint."
+DEFAULT_INSTRUMENT = "Bassoon"  # of the first channel
+MOST_LIKE = 3  # instruments listed for a channel
+LIKENESS = (
+    "The channel's global latent v compared with those of the model's instruments, as shares that "
+    "sum to 1. A separated channel is seldom clean: treat it as a rough guide."
 )
-WHO = (
-    "Whose global latent v the channel gets: the mean of an instrument's clips, another channel's, "
-    "or a recording's. With its own instrument and melody it stays as it was separated."
+INSTRUMENT = (
+    "The global latent v given to the channel: the mean of an instrument's clips, another "
+    "channel's, or a recording's. With its own instrument and melody it stays as separated."
 )
-WHAT = (
-    "Whose local latents z the channel plays. A melody that is longer is cut, a shorter one ends."
+MELODY = (
+    "The local latents z that the channel plays. Longer melodies are cut, shorter ones end in "
+    "silence."
 )
 CHANNELS = (
-    "What the separator makes of the mixture: channels that add up to it. Choose below each whose "
-    "instrument plays it, and which melody."
+    "The separator's channels, which add up to the mixture. Below each, choose the instrument that "
+    "plays it, and its melody."
 )
 LATENTS = (
-    "What the second model makes of each channel: one list of numbers for its instrument, on the "
-    "left, and one every 16 ms for its melody, on the right."
+    "Each channel as encoded by the second model: one vector for its instrument, on the left, and "
+    "one every 16 ms for its melody, on the right."
 )
-STEMS = "What is mixed again: the channels as they were separated, or played anew by the model."
+STEMS = "The parts of the new mix: channels as separated, or resynthesised by the model."
 AS_SEPARATED = (
-    "How much of the energy of what is heard comes from channels as they were separated; the rest "
-    "went through the model."
+    "The share of the remix's energy from channels as separated; the rest went through the model."
+)
+FILES = (
+    "The mixture, its channels, the stems at their levels and the remix as mono WAV files of "
+    "32-bit floats, with all settings in remix.json."
 )
 
 
-def name_of(number: int) -> str:
-    """What another channel is called in a list."""
-    return f"Channel {number}’s"
-
-
-def sounds_like(way: Way, number: int) -> str:
-    """What a channel sounds like, in words; '' where nobody can say."""
-    alike = remixing.likeness(way, number)[:FEW]
-    told = [f"{alike[0].name} {alike[0].share:.0%}"] if alike else []
-    told += [f"{one.name} {one.share:.0%}" for one in alike[1:] if one.share >= 0.01]
-    return ", ".join(told)
-
-
-def show_channels(work: Work, way: Way, made: Channels) -> list[Change]:
-    """Each channel with its picture and player, and beneath it what becomes of it."""
-    count, cells, places = len(made.waves), [], []
-    for first in range(0, count, channels.IN_A_ROW):
-        row = st.columns(channels.IN_A_ROW)[: count - first]
-        for number, column in enumerate(row, first):
-            with column:
-                title = f"Channel {number + 1}"
-                cells.append(
-                    Cell(f"channel_{number + 1}", title, channels.holds(work.taken, made, number))
-                )
-                places.append(st.container(gap="xsmall"))
-    for cell, wave in zip(cells, made.waves, strict=True):
+def show_channels(work: Work, setup: Setup) -> list[Change]:
+    """Each channel's picture and player, and beneath it the choice of its change."""
+    cells, places = [], []
+    separated = setup.channels
+    for first in range(0, len(separated.waves), channels.IN_A_ROW):
+        for number, column in enumerate(st.columns(channels.IN_A_ROW), first):
+            if number < len(separated.waves):
+                with column:
+                    inside = channels.contents(work.source, separated, number)
+                    cells.append(Cell(f"channel_{number + 1}", f"Channel {number + 1}", inside))
+                    places.append(st.container(gap="xsmall"))
+    for cell, wave in zip(cells, separated.waves, strict=True):
         channels.fill(cell, work, wave)
     changes = []
     for number, place in enumerate(places, 1):
         with place:
-            changes.append(ask(way, number))
+            changes.append(_choose_change(setup, number))
     return changes
 
 
-def ask(way: Way, number: int) -> Change:
+def _choose_change(setup: Setup, number: int) -> Change:
     """The choice of a channel's instrument and melody. Raises RavelError for a bad recording."""
-    if remixing.heard(way)[number - 1] is None:
-        st.caption(
-            ":material/volume_off: Silent: the separator put nothing in here, so there is nothing "
-            "to recognise or to exchange."
-        )
+    every = mixtures.channel_latents(setup)
+    if every[number - 1] is None:
+        st.caption(":material/volume_off: This channel is silent, so there is nothing to exchange.")
         return Change()
-    alike = sounds_like(way, number)
-    if alike:
-        st.caption(f"Sounds like {alike}", help=LIKE)
-    known = remixing.known(way.model)
-    names = {name.capitalize(): name for name in known.names} if known else {}
+    if alike := _likeness(setup, number):
+        st.caption(f"Sounds like {alike}", help=LIKENESS)
+    names = {n.capitalize(): n for n in setup.instruments.names} if setup.instruments else {}
     others = {
-        name_of(i): i
-        for i, latents in enumerate(remixing.heard(way), 1)
+        f"Channel {i}’s": i
+        for i, latents in enumerate(every, 1)
         if i != number and latents is not None
     }
     left, right = st.columns(2)
     with left:
-        options, first = [OWN, *names, *others, RECORDING], FIRST if number == 1 else OWN
-        who = _choice("Instrument", f"instrument_{number}", options, WHO, first)
+        default = DEFAULT_INSTRUMENT if number == 1 else OWN
+        instrument = _choose("Instrument", number, {**names, **others}, INSTRUMENT, default)
     with right:
-        what = _choice("Melody", f"melody_{number}", [OWN, *others, RECORDING], WHAT)
-    instrument, melody = {**names, **others}.get(who), others.get(what)
-    if who == RECORDING:
+        melody = _choose("Melody", number, others, MELODY)
+    # Recordings below both lists, as wide as the channel.
+    if instrument == RECORDING:
         instrument = _recording("instrument", number, "trumpet-1")
-    if what == RECORDING:
+    if melody == RECORDING:
         melody = _recording("melody", number, "violin-1")
+    assert not isinstance(melody, str)
     return Change(instrument, melody)
 
 
-def _choice(label: str, key: str, options: list[str], says: str, first: str = OWN) -> str:
-    index = options.index(first) if first in options else 0
-    return st.selectbox(label, options, index, key=key, bind="query-params", help=says)
+def _likeness(setup: Setup, number: int) -> str:
+    """The instruments most like a channel, with their shares; '' where there are none."""
+    alike = mixtures.likeness(setup, number)[:MOST_LIKE]
+    listed = [one for place, one in enumerate(alike) if place == 0 or one.share >= 0.01]
+    return ", ".join(f"{one.name} {one.share:.0%}" for one in listed)
+
+
+def _choose(
+    label: str, number: int, options: Mapping[str, str | int], help: str, default: str = OWN
+) -> str | Giver | None:
+    """One of the options, None for the channel's own, or RECORDING."""
+    listed = [OWN, *options, RECORDING]
+    chosen = st.selectbox(
+        label,
+        listed,
+        listed.index(default) if default in listed else 0,
+        key=f"{label.lower()}_{number}",
+        bind="query-params",
+        help=help,
+    )
+    return RECORDING if chosen == RECORDING else options.get(chosen)
 
 
 def _recording(what: str, number: int, default: str) -> Clip | None:
@@ -127,127 +128,117 @@ def _recording(what: str, number: int, default: str) -> Clip | None:
     return slot.slot(f"{what}_{number}_clip", title, default=default)
 
 
-def told(change: Change) -> str:
-    """What becomes of a channel, beside its title."""
+def _describe(change: Change) -> str:
+    """A channel's change, for its title."""
     if change.keeps:
         return "as separated"
-    instrument, melody = (_giver(giver) for giver in (change.instrument, change.melody))
-    told = [f"played by {instrument}"] if instrument else []
-    return ", ".join([*told, *([f"melody of {melody}"] if melody else [])])
+    instrument, melody = _name(change.instrument), _name(change.melody)
+    parts = [f"played by {instrument}"] if instrument else []
+    return ", ".join([*parts, *([f"melody of {melody}"] if melody else [])])
 
 
-def in_short(work: Work, way: Way, number: int, change: Change) -> str:
-    """What a stem is called in the mixer: by who plays it, if that is known."""
-    who = _giver(change.instrument)
-    if not who:
-        who = channels.holds(work.taken, remixing.channels(way), number - 1)
-    return f"{number} {who.replace(channels.NO_CLIP, '')}" if who else f"Stem {number}"
+def _strip_name(work: Work, setup: Setup, number: int, change: Change) -> str:
+    """A stem's name in the mixer: its number and its instrument, if known."""
+    name = _name(change.instrument)
+    if not name:
+        inside = channels.contents(work.source, setup.channels, number - 1)
+        name = inside.replace(channels.NO_CLIP, "")
+    return f"{number} {name}" if name else f"Stem {number}"
 
 
-def _giver(giver: str | Clip | int | None) -> str:
+def _name(giver: str | Giver | None) -> str:
     if isinstance(giver, Clip):
-        return plain(giver.labels.get("instrument") or giver.name)
+        return page.plain(giver.labels.get("instrument") or giver.name)
     return f"channel {giver}" if isinstance(giver, int) else giver or ""
 
 
-def show_latents(way: Way, changes: Sequence[Change], seconds: float) -> None:
-    """Where each channel's v lies and goes to, and the z that it plays."""
-    heard, known = remixing.heard(way), remixing.known(way.model)
-    sounding = [i for i, latents in enumerate(heard, 1) if latents is not None]
+def show_latents(setup: Setup, changes: Sequence[Change], seconds: float) -> None:
+    """The map of the channels' v and where they move, and the z that each plays."""
+    sounding = {
+        i: latents for i, latents in enumerate(mixtures.channel_latents(setup), 1) if latents
+    }
     left, right = st.columns(2)
     with left:
-        if known:
-            given = {i: remixing.goes_to(way, changes[i - 1]) for i in sounding}
-            places = [Place(i, heard[i - 1].v.numpy(), given[i]) for i in sounding]
-            remix_latents.draw_map(known, places)
+        if setup.instruments:
+            places = [
+                Place(i, latents.v.numpy(), mixtures.given_v(setup, changes[i - 1]))
+                for i, latents in sounding.items()
+            ]
+            latents_view.draw_map(setup.instruments, places)
         else:
             st.caption(
-                f"{plain(way.model.name)} was never told of any instrument, so there is no map: "
-                "run `python -m core instruments`."
+                f"{page.plain(setup.model.name)} has no instrument data, so there is no map: run "
+                "`python -m core instruments`."
             )
     with right:
         for i in sounding:
-            melody = changes[i - 1].melody
-            detail = f"of {_giver(melody)}" if melody else "its own"
-            remix_latents.draw_melody(i, detail, remixing.melody(way, changes[i - 1], i), seconds)
+            change = changes[i - 1]
+            detail = f"of {_name(change.melody)}" if change.melody else "its own"
+            z = mixtures.melody(setup, change, i)
+            if z is not None:
+                latents_view.draw_melody(i, detail, z, seconds)
 
 
-def stems(work: Work, way: Way, changes: Sequence[Change]) -> list[np.ndarray]:
+def show_stems(work: Work, setup: Setup, changes: Sequence[Change]) -> list[np.ndarray]:
     """Each channel after its change, shown and played; returns their samples [S] at 0 dB."""
-    titles = [(f"Stem {i}", told(change)) for i, change in enumerate(changes, 1)]
+    titles = [(f"Stem {i}", _describe(change)) for i, change in enumerate(changes, 1)]
     waves = []
-    for i, cell in enumerate(channels.reserve(len(changes), "stem", titles), 1):
-        try:
-            with cell.picture, st.spinner("Playing" if not changes[i - 1].keeps else ""):
-                made = remixing.stem(way, i, changes[i - 1])
-        except RavelError as error:
-            cell.picture.error(str(error), icon=":material/error:")
-            made = remixing.stem(way, i, Change())
-        channels.fill(cell, work, made.wave)
-        waves.append(made.wave)
+    for number, cell in enumerate(channels.reserve("stem", titles), 1):
+        change, stem = changes[number - 1], None
+        with page.show_errors(cell.picture), cell.picture, st.spinner("Resynthesising"):
+            stem = mixtures.stem(setup, number, change, route.current())
+        if stem is None:  # after an error the channel stays as it was
+            stem = mixtures.stem(setup, number, Change())
+        channels.fill(cell, work, stem.wave)
+        waves.append(stem.wave)
     return waves
 
 
 @st.fragment
 def show_remix(
-    work: Work, way: Way, changes: Sequence[Change], waves: Sequence[np.ndarray]
+    work: Work, setup: Setup, changes: Sequence[Change], waves: Sequence[np.ndarray]
 ) -> None:
-    """The mixer, and what comes out of it; moving a control runs this alone."""
-    count = len(waves)
-    strips = mixer.parse(st.query_params.get("levels", ""), count)
+    """The mixer and its remix; a moved control reruns only this part of the page."""
     desk, result = st.columns(2)
     with desk:
-        st.subheader("Mixer", anchor=False)
-        mixer.show(
-            [separation.played(wave, work.mixture.gain) for wave in waves],
-            [in_short(work, way, i, change) for i, change in enumerate(changes, 1)],
-            strips,
-            key="mixer",
-            token=channels.token(work.taken, count),
-            on_change=channels.moved,
-        )
+        names = [_strip_name(work, setup, i, change) for i, change in enumerate(changes, 1)]
+        strips = channels.show_mixer(work, waves, names)
     with result:
         levels = mixer.decibels(strips)
-        heard = remixing.mixed(waves, levels)
-        wave = np.sum(heard, axis=0)
+        stems = mixtures.at_levels(waves, levels)
+        wave = np.sum(stems, axis=0)
         cell = Cell("remix", "Remix")
         if not wave.any():
-            cell.leave_empty("Nothing is to be heard: every stem is muted.")
+            cell.leave_empty("All stems are muted.")
             return
-        cell.facts.caption(
-            f"{remixing.share_kept(heard, changes):.0%} as separated", help=AS_SEPARATED
-        )
-        cell.log_mel = live.log_mel(Clip(wave))
-        cell.draw(work.scale)
-        if separation.is_too_loud(wave, work.mixture.gain):
-            cell.state(":orange[Cut off when played: turn it down]")
-        cell.play(separation.played(wave, work.mixture.gain))
-        _offer(work, way, [_at(c, level) for c, level in zip(changes, levels, strict=True)], heard)
+        share = mixtures.share_kept(stems, changes)
+        cell.facts.caption(f"{share:.0%} as separated", help=AS_SEPARATED)
+        channels.show_wave(cell, work, wave, "Clips when played: turn it down")
+        cell.play(work.mixture.wav(wave))
+        pairs = zip(changes, levels, strict=True)
+        at_levels = [Change(one.instrument, one.melody, level) for one, level in pairs]
+        name = f"{work.source.name}-remix"
+        with st.container(horizontal=True):
+            page.download(
+                "Remix",
+                mixtures.float_wav(wave),
+                f"{name}.wav",
+                key="remix_download",
+                mime="audio/wav",
+            )
+            page.download(
+                "Stems",
+                lambda: mixtures.remix_zip(setup, at_levels, stems, _readme(work)),
+                f"{name}.zip",
+                key="stems_download",
+                mime="application/zip",
+                help=FILES,
+            )
 
 
-def _at(change: Change, level: float | None) -> Change:
-    return Change(change.instrument, change.melody, level)
-
-
-def _offer(work: Work, way: Way, changes: Sequence[Change], waves: Sequence[np.ndarray]) -> None:
-    stem = f"{work.taken.name}-remix"
-    with st.container(horizontal=True):
-        channels.offer("Remix", separation.wav(np.sum(waves, axis=0)), f"{stem}.wav", "audio/wav")
-        channels.offer(
-            "Stems",
-            lambda: remixing.to_zip(way, work.mixture, changes, waves, about(work)),
-            f"{stem}.zip",
-            "application/zip",
-            "The mixture, its channels, the stems at their levels and the remix as mono WAV files "
-            "of 32-bit floats, and what was done as remix.json.",
-        )
-
-
-def about(work: Work) -> str:
-    """What goes with the stems, beside remix.json: whom the clips are owed to."""
-    from lab.bundled import credit
-
-    lines = ["channel-N.wav add up to mixture.wav, stem-N.wav to remix.wav; remix.json says how."]
-    if work.taken.levels:
-        lines += ["", "The clips in the mixture:", *(credit(c.name) for c in work.taken.clips)]
+def _readme(work: Work) -> str:
+    """A README for the stems: how the files add up, and the credits of the clips."""
+    lines = ["channel-N.wav add up to mixture.wav, stem-N.wav to remix.wav; see remix.json."]
+    if work.source.levels:
+        lines += ["", "Clips in the mixture:", *(credit(clip.name) for clip in work.source.clips)]
     return "\n".join(lines) + "\n"

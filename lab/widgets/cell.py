@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from lab.widgets import player, spectrogram
+from lab.widgets import page, player, spectrogram
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
 
-# Streamlit lets elements fade that a run of the page has not drawn anew.
+# Streamlit fades elements that the current run of the page has not drawn again yet.
 STEADY = """
 <style>
 .stElementContainer { opacity: 1 !important; transition: none !important; }
@@ -21,16 +21,16 @@ STEADY = """
 
 
 def steady() -> None:
-    """Let this page's elements stay as they are until they are drawn anew.
+    """Keep this page's elements as they are until they are drawn again.
 
-    For a page whose cells say what is being made. They would fade after half a second only, but
-    the browser prepares an animation and a layer for each of them in every run.
+    For a page whose cells show placeholders. Elements would start to fade only after half a second,
+    but the browser prepares an animation and a layer for each of them in every run.
     """
     st.html(STEADY)
 
 
 class Cell:
-    """Places reserved at once and filled as results arrive, so that nothing on the page jumps."""
+    """Places reserved at once and filled as results arrive, so that the layout does not jump."""
 
     def __init__(self, key: str, title: str, detail: str = "") -> None:
         self.key = key
@@ -47,19 +47,20 @@ class Cell:
             self.sound = st.container()
 
     def expect(self, *, picture: bool = False, sound: bool = False) -> None:
-        """Show that a picture or a sound is being made, where it is going to be."""
+        """Show placeholders for a picture or a sound that is being made."""
         if picture:
             self.picture = self.picture.skeleton(spectrogram.HEIGHT)
         if sound:
             self.sound = self.sound.skeleton(player.HEIGHT)
 
     def give_up(self) -> None:
-        """Take away what says that something is being made."""
+        """Remove the placeholders."""
         self.picture.empty()
         self.sound.empty()
 
     def draw(self, scale: spectrogram.Scale, pitch: Pitch | None = None) -> None:
         """Show `log_mel`, with a pitch contour over it if given."""
+        assert self.log_mel is not None
         self.picture.plotly_chart(
             spectrogram.figure(self.log_mel, scale, pitch),
             height=spectrogram.HEIGHT,
@@ -69,7 +70,7 @@ class Cell:
         )
 
     def play(self, wav: bytes, file_name: str | None = None, *, autoplay: bool = False) -> None:
-        """Offer a WAV file to the ear, at once with `autoplay`; for download if it has a name."""
+        """Add a player, which starts at once with `autoplay`, and with a name a download button."""
         self.wav = wav
         self.state(player.level(wav))
         with self.sound.container(
@@ -77,24 +78,14 @@ class Cell:
         ):
             player.player(wav, name=self.name, autoplay=autoplay)
             if file_name:
-                st.download_button(
-                    "WAV",
-                    wav,
-                    file_name,
-                    "audio/wav",
-                    icon=":material/download:",
-                    type="tertiary",
-                    on_click="ignore",
-                    key=f"{self.key}_wav",
-                    width="content",
-                )
+                page.download("WAV", wav, file_name, key=f"{self.key}_wav", mime="audio/wav")
 
     def state(self, fact: str) -> None:
         """A figure about the sound, beside the title."""
         self.facts.caption(fact, width="content")
 
     def leave_empty(self, text: str) -> None:
-        """Say what is missing, where the picture would be."""
+        """Show what is missing in place of the picture."""
         with self.picture.container(
             border=True,
             height=spectrogram.HEIGHT,

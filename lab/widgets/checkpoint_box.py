@@ -1,4 +1,4 @@
-"""A list of the trained models of one system, of which one is chosen and kept in the address."""
+"""A list of one system's checkpoints, with the choice kept in the address."""
 
 import streamlit as st
 
@@ -8,9 +8,9 @@ from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 def choose(
     label: str, system: str, default: str, key: str, *, width: int = 220
 ) -> Checkpoint | None:
-    """A checkpoint of a system, `default` unless another is chosen; None where there is none."""
-    known = {checkpoint.name: checkpoint for checkpoint in list_checkpoints(system)}
-    names = list(known)
+    """The chosen checkpoint of a system, at first `default`; None where the system has none."""
+    found = {checkpoint.name: checkpoint for checkpoint in list_checkpoints(system)}
+    names = list(found)
     name = st.selectbox(
         label,
         names,
@@ -21,4 +21,4 @@ def choose(
         disabled=not names,
         help="A checkpoint: a trained model in the folder checkpoints.",
     )
-    return known.get(name)
+    return found.get(name)

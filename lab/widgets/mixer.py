@@ -1,4 +1,4 @@
-"""A mixing desk: channels play together, and their levels, mutes and solos are heard at once."""
+"""A mixer: channels play together, and changed levels, mutes and solos take effect at once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _MIXER = st.components.v2.component(
 
 
 class Strip(NamedTuple):
-    """How a channel is set: its level in dB, and whether it is muted or heard alone."""
+    """A channel's settings: its level in dB, and whether it is muted or soloed."""
 
     level: float = 0.0
     mute: bool = False
@@ -69,14 +69,20 @@ def show(
     token: str,
     on_change: Callable[[], None],
 ) -> None:
-    """Draw the desk for WAV files of one length, set to `strips`.
+    """Draw the mixer for WAV files of one length, set to `strips`.
 
-    When a control was moved `on_change` is called, and `moved(key)` says where all of them stand.
-    With another `token` the controls take their places from `strips` again.
+    A moved control calls `on_change`, in which `moved(key)` returns the settings of all of them.
+    With another `token` the controls are set to `strips` again.
     """
     tracks = [{"id": _id(wav), "name": name} for wav, name in zip(sounds, names, strict=True)]
-    data = {"token": token, "tracks": tracks, "strips": [strip._asdict() for strip in strips]}
-    data |= {"lowest": LOWEST, "highest": HIGHEST, "step": STEP}
+    data = {
+        "token": token,
+        "tracks": tracks,
+        "strips": [strip._asdict() for strip in strips],
+        "lowest": LOWEST,
+        "highest": HIGHEST,
+        "step": STEP,
+    }
     _MIXER(key=key, data=data, on_levels_change=on_change)
     with st.container(gap=None):
         for number, (wav, track) in enumerate(zip(sounds, tracks, strict=True)):
@@ -84,14 +90,14 @@ def show(
 
 
 def moved(key: str) -> str:
-    """In `on_change`: the strips as text, as `parse` reads them."""
+    """In `on_change`: the strips as text for `parse`."""
     return str(st.session_state[key]["levels"] or "")
 
 
 def parse(text: str, count: int) -> list[Strip]:
-    """Strips from text such as `-6,m0,s3`: m mutes, s is solo. What it does not say is as it was.
+    """Strips from text such as `-6,m0,s3`, where m is mute and s is solo.
 
-    Nonsense is passed over: the text comes from an address.
+    The text comes from an address: missing or invalid strips get the default settings.
     """
     strips = [_strip(word) for word in text.split(",")][:count]
     return strips + [Strip()] * (count - len(strips))
@@ -109,7 +115,7 @@ def _strip(word: str) -> Strip:
 
 
 def decibels(strips: Sequence[Strip]) -> list[float | None]:
-    """The level of each channel in the remix; None for one that is not heard."""
+    """The level of each channel in the remix; None for one that is muted, or not soloed."""
     alone = any(strip.solo for strip in strips)
     return [None if strip.mute or (alone and not strip.solo) else strip.level for strip in strips]
 

@@ -1,4 +1,4 @@
-"""What a page on a mixture begins with: its slot, and beside it its picture and its player."""
+"""The top of a page about a mixture: its slot, and beside it its picture and its player."""
 
 from __future__ import annotations
 
@@ -8,53 +8,52 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core import service
+from core.service import mixtures
+from core.service.mixtures import Mixture, MixtureSource
 from lab.bundled import READY
-from lab.separate import data as separation
-from lab.separate.data import Mixture
-from lab.swap import data as live
 from lab.widgets import channels, mixture_slot, spectrogram
 from lab.widgets.cell import Cell
-from lab.widgets.mixture_slot import Taken
 from lab.widgets.slot import Taking
 
 
-class Asked(NamedTuple):
-    """What the slot holds, the side that it is on, and the cell beside it, not filled yet."""
+class Choice(NamedTuple):
+    """The slot's mixture, the column of the slot, and the cell beside it, still empty."""
 
-    taken: Taken | None
+    source: MixtureSource | None
     side: DeltaGenerator
     cell: Cell
 
 
-def ask(
+def choose(
     ready: Mapping[str, tuple[str, ...]] = READY,
     taking: Taking = mixture_slot.TAKING,
     *,
     instruments: bool = False,
-) -> Asked:
+) -> Choice:
     """Draw the slot, and reserve the cell before anything is computed."""
     left, right = st.columns(2)
     with left:
-        taken = mixture_slot.slot("mixture", "Mixture", ready, taking, instruments=instruments)
+        source = mixture_slot.slot("mixture", "Mixture", ready, taking, instruments=instruments)
     with right:
-        cell = Cell("mixture_cell", "Mixture", channels.called(taken) if taken else "")
-    return Asked(taken, left, cell)
+        cell = Cell("mixture_cell", "Mixture", channels.title_of(source) if source else "")
+    return Choice(source, left, cell)
 
 
-def show(asked: Asked) -> tuple[Mixture, spectrogram.Scale]:
-    """Show and play the mixture; the scale is for all that comes of it.
+def show(choice: Choice) -> tuple[MixtureSource, Mixture, spectrogram.Scale]:
+    """Show and play the mixture; the scale is for its channels, too.
 
-    Where there is none the cell says so, and the page ends here.
+    Without a mixture the cell asks for one, and the page ends.
     """
-    taken, cell = asked.taken, asked.cell
-    if taken is None:
+    source, cell = choice.source, choice.cell
+    if source is None:
         cell.leave_empty("The mixture is empty: choose an example, mix, upload or record one.")
         st.stop()
-    channels.start_afresh(taken)
+    channels.reset_levels(source)
     with cell.picture.skeleton(spectrogram.HEIGHT):
-        mixture = separation.mixture(taken)
-        cell.log_mel = live.log_mel(mixture.clip)
+        mixture = mixtures.mixture(source)
+        cell.log_mel = service.log_mel(mixture.clip)
     scale = spectrogram.Scale(float(cell.log_mel.max()), mixture.clip.seconds)
     cell.draw(scale)
-    cell.play(separation.played(mixture.clip.wave, mixture.gain))
-    return mixture, scale
+    cell.play(mixture.wav(mixture.clip.wave))
+    return source, mixture, scale

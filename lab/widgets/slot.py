@@ -1,26 +1,29 @@
-"""A slot holds a recording, 4 s or all of it: an example, an upload, a microphone's, the Map's."""
+"""A slot for one recording: an example, an upload, the microphone's, or a clip from the Map."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import soundfile
 import streamlit as st
 
+from core import service
 from core.audio.clip import CLIP_SECONDS, Clip, read
-from core.errors import RavelError
+from core.checkpoints.checkpoint import Checkpoint
 from core.service import corpora
 from lab.bundled import EXAMPLES
 from lab.bundled import instruments as examples
+from lab.widgets import page
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
-MAP = "Map"  # offered when the Map page sent a clip
+MAP = "Map"  # offered once the Map page has sent a clip
 
 
 class Taking(NamedTuple):
-    """What is taken of a file or of the microphone: how much, at which level, and what is said.
+    """How much is taken of a file or of the microphone, at which level, and the help texts.
 
     A recording of up to `whole` seconds may be taken as a whole.
     """
@@ -28,7 +31,7 @@ class Taking(NamedTuple):
     seconds: float = CLIP_SECONDS
     normalise: bool = True
     hint: str = "One instrument, one note at a time, works best."
-    why: str = "4 s are taken: choose where they start."
+    why: str = "4 s are used: choose where they start."
     whole: float = 0.0
 
 
@@ -36,7 +39,7 @@ RECORDING = Taking()
 
 
 def rendered() -> dict[str, str]:
-    """Titles of the bundled recordings that a synthesiser played, by their names."""
+    """The titles of the bundled synthesised recordings, by name."""
     return {_name(row): title for title, row in examples().items() if row["kind"] == "rendered"}
 
 
@@ -45,42 +48,42 @@ def _name(row: dict[str, str]) -> str:
 
 
 def slot(key: str, title: str, *, default: str, taking: Taking = RECORDING) -> Clip | None:
-    """Draw a slot and return what it holds: None while empty, or when what is in it is no sound.
+    """Draw a slot and return its clip: None while it is empty or holds no sound.
 
-    What is wrong is said in the slot. `key` names its place in the URL, `default` a bundled file.
+    Errors are shown in the slot. `key` is its name in the URL, `default` a bundled file's.
     """
-    with st.container(border=True, key=f"{key}_slot"):
+    with st.container(border=True, key=f"{key}_slot"), page.show_errors():
         origin = _origin(key, title)
-        try:
-            if origin == "Example":
-                return _example(key, title, default)
-            if origin == MAP:
-                return _handed(key)
-            return own(key, title, origin, taking)
-        except RavelError as error:
-            st.error(str(error), icon=":material/error:")
-            return None
+        if origin == "Example":
+            return _example(key, title, default)
+        if origin == MAP:
+            return _from_map(key)
+        return own(key, title, origin, taking)
+    return None  # after an error
 
 
-def _handed(key: str) -> Clip:
-    """The clip that the Map page sent, named in the address as `store/name`."""
-    reference = st.query_params[f"{key}_clip"]
+def from_store(reference: str) -> Clip:
+    """The first 4 s of a clip of a store, by 'store/name'. Raises RavelError."""
     clip = corpora.clip_by_reference(reference)
-    clip = clip.segment(0, min(CLIP_SECONDS, clip.seconds))
+    return clip.segment(0, min(CLIP_SECONDS, clip.seconds))
+
+
+def _from_map(key: str) -> Clip:
+    """The clip that the Map page sent, which the address names."""
+    reference = st.query_params[f"{key}_clip"]
+    clip = from_store(reference)
     st.caption(f"{clip.name}, from {reference.split('/')[0]}")
     return clip
 
 
 def _origin(key: str, title: str) -> str:
-    handed = f"{key}_clip" in st.query_params
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
+    sent = f"{key}_clip" in st.query_params
+    with page.row():
         st.subheader(title, anchor=False, width="content")
         return st.segmented_control(
             f"{title} from",
-            [*FROM, MAP] if handed else FROM,
-            default=MAP if handed else FROM[0],
+            [*FROM, MAP] if sent else FROM,
+            default=MAP if sent else FROM[0],
             required=True,
             key=f"{key}_from",
             label_visibility="collapsed",
@@ -103,7 +106,7 @@ def _example(key: str, title: str, default: str) -> Clip:
 
 
 def own(key: str, title: str, origin: str, taking: Taking = RECORDING) -> Clip | None:
-    """A clip of the visitor's, by "Upload" or "Microphone"; None before. Raises RavelError."""
+    """The visitor's own clip, by "Upload" or "Microphone"; None without one. RavelError."""
     if origin == "Upload":
         file = st.file_uploader(
             f"{title} file", FORMATS, key=f"{key}_upload", label_visibility="collapsed"
@@ -124,18 +127,18 @@ def own(key: str, title: str, origin: str, taking: Taking = RECORDING) -> Clip |
 
 
 def _part(key: str, file: BinaryIO, taking: Taking) -> tuple[float, float]:
-    """Say what the file holds and let the person choose what is taken: from where, how much."""
+    """Let the visitor choose which part of a file is used: its start and its length, in s."""
     try:
         about = soundfile.info(file)
     except (soundfile.SoundFileError, RuntimeError, TypeError):
-        return 0.0, taking.seconds  # `read` tells what is wrong
+        return 0.0, taking.seconds  # `read` reports the error
     finally:
         file.seek(0)
     start, seconds = 0.0, taking.seconds
     if seconds < about.duration <= taking.whole and st.toggle(
         "Whole recording",
         key=f"{key}_whole",
-        help="One global latent for all of it, and local latents every 16 ms; it takes longer.",
+        help="One global latent for all of it, with local latents every 16 ms. Takes longer.",
     ):
         seconds = about.duration
     spare = round(about.duration - seconds, 1)
@@ -156,7 +159,7 @@ def _part(key: str, file: BinaryIO, taking: Taking) -> tuple[float, float]:
 
 def _facts(seconds: float, channels: int, rate: int, taken: float) -> str:
     length = f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    kept = "" if seconds <= taken else f"; only the chosen {taken:g} s are read"
+    kept = "" if seconds <= taken else f"; only the chosen {taken:g} s are used"
     mixed = "" if channels == 1 else f", {channels} channels mixed to one"
     return f"{length} at {rate / 1000:g} kHz{mixed}{kept}."
 
@@ -173,3 +176,29 @@ def _read(
 ) -> Clip:
     labels = {"instrument": instrument} if instrument else {}
     return read(_file, start=start, duration=seconds, name=name, labels=labels, normalise=normalise)
+
+
+def advise_rendered(checkpoint: Checkpoint, clips: Sequence[Clip], key: str) -> None:
+    """Where a model was trained on synthesised sound only and a clip is a real recording, warn, and
+    offer the synthesised examples."""
+    rendered_only = service.corpus_of(checkpoint).startswith("dmelodies")
+    if not rendered_only or {clip.name for clip in clips} <= set(rendered()):
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            ":material/info: Trained on synthesised violins and trumpets only: it may do poorly on "
+            "real recordings.",
+            width="content",
+        )
+        st.button(
+            "Use synthesised examples",
+            key=key,
+            type="tertiary",
+            icon=":material/swap_horiz:",
+            on_click=_use_rendered,
+        )
+
+
+def _use_rendered() -> None:
+    for side, title in zip(("source", "target"), rendered().values(), strict=True):
+        st.session_state[side], st.session_state[f"{side}_from"] = title, "Example"

@@ -1,12 +1,12 @@
-"""A log-mel as a picture: mel bands labelled in Hz, seconds, decibels, and pitch on request."""
+"""A log-mel spectrogram: mel bands labelled in Hz, seconds, decibels, and an optional pitch."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from core import service
 from core.audio.clip import HOP_SECONDS, VOICED
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ RANGE_DB = 80
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
 TICKS_SECONDS = (0.5, 1, 2, 5, 10, 20, 60, 120, 300)
 MOST_TICKS = 10
-FRAMES = 1250  # more are thinned out: no screen shows them, and every browser must fetch them
+FRAMES = 1250  # more are thinned out: no screen shows them, but every browser would fetch them
 
 
 class Scale(NamedTuple):
-    """What pictures side by side share: the log-mel value that is 0 dB, and the time they span."""
+    """The axes shared by pictures side by side: the log-mel value at 0 dB, and the time span."""
 
     loudest: float
     seconds: float
@@ -33,7 +33,7 @@ def figure(log_mel: np.ndarray, scale: Scale, pitch: Pitch | None = None) -> go.
     """The picture of a natural log-mel [T, 80], with a pitch contour over it if given."""
     import plotly.graph_objects as go
 
-    hertz = _band_hertz()
+    hertz = service.band_hertz()
     every = -(-len(log_mel) // FRAMES)
     log_mel = log_mel[::every]
     decibels = 10 * np.log10(np.e) * (log_mel.T - scale.loudest)  # [80, T]
@@ -90,14 +90,3 @@ def _layout(hertz: np.ndarray, seconds: float) -> dict:
             "zeroline": False,
         },
     }
-
-
-@cache
-def _band_hertz() -> np.ndarray:
-    """Where each mel band peaks, in Hz [80], read off the filters themselves."""
-    import torch
-
-    from core.audio.clip import SAMPLE_RATE
-    from core.audio.mel import N_FFT, mel_basis
-
-    return mel_basis(torch.device("cpu")).argmax(0).numpy() * SAMPLE_RATE / N_FFT

@@ -8,7 +8,7 @@ import soundfile
 
 from core.audio.clip import VOICED, read
 from core.audio.pitch import track
-from lab.widgets.slot import examples as table
+from lab.bundled import instruments as table
 
 
 def test_every_file_is_listed_with_its_licence_and_every_listed_file_is_there(examples):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from core import service
 from core.audio.clip import VOICED, read
 from core.checkpoints.checkpoint import list_checkpoints
-from lab.swap import data as live
 from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -66,7 +66,7 @@ def press(tab: "sync_api.Page", slider: str, key: str, index: int) -> None:
 
 def difference(one: bytes, other: bytes) -> float:
     """How far two sounds of one length are apart, in dB over frames and mel bands."""
-    first, second = (live.log_mel(read(wav, normalise=False)) for wav in (one, other))
+    first, second = (service.log_mel(read(wav, normalise=False)) for wav in (one, other))
     return float(DECIBELS * np.abs(first - second).mean())
 
 
@@ -81,13 +81,13 @@ def test_a_dial_changes_the_timbre_of_the_sound_and_keeps_its_melody(tab, addres
     turned = heard(tab, 1)
     assert heard(tab, 0) == clip
     assert difference(rebuilt, turned) > 3
-    assert live.melody_kept(rebuilt, turned) > 0.9
+    assert service.melody_kept(rebuilt, turned) > 0.9
 
     tab.reload()
     at_rest(tab, 2)
     assert heard(tab, 1) == turned
 
-    tab.get_by_role("button", name="Back to the clip's own").click()
+    tab.get_by_role("button", name="Reset to the clip").click()
     tab.get_by_text("Rebuilt from its own latents").wait_for()
     tab.wait_for_function("own => document.querySelectorAll('audio')[1].currentSrc == own", arg=own)
     assert "v=" not in tab.url
@@ -129,9 +129,9 @@ def test_a_morph_goes_from_one_clip_to_the_other(tab, address):
 def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
     open_page(tab, f"{address}?section=Melody", 2)
     tab.locator(".st-key-tool").get_by_text("Stretch", exact=True).click()
-    tab.get_by_text("in hand").wait_for()
+    tab.get_by_text("not kept yet").wait_for()
     at_rest(tab, 2)
-    press(tab, "stretch_amount", "End", 1)  # what is in hand already was another sound
+    press(tab, "stretch_amount", "End", 1)  # the current edit has changed the sound already
     tab.wait_for_function(
         """() => {
             const [own, edited] = [...document.querySelectorAll("audio")].map(p => p.duration);
@@ -139,7 +139,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
         }"""
     )
 
-    before, after = (live.pitch(heard(tab, index)) for index in (0, 1))
+    before, after = (service.pitch(heard(tab, index)) for index in (0, 1))
     assert len(after.times) == pytest.approx(2 * len(before.times), abs=4)
     medians = [np.median(p.f0[0][p.confidence[0] > VOICED]) for p in (before, after)]
     assert 12 * abs(np.log2(medians[1] / medians[0])) < 0.5

@@ -11,11 +11,12 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from core import service
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.service import corpora
+from core.vocoder.play import default_route
 from lab.explore import grid
-from lab.swap import data as live
 from tests.lab import tones
 from tests.lab.pages import component, given, wav
 from tests.lab.swap.test_swap_page import tone
@@ -57,7 +58,9 @@ def says(page: AppTest, text: str) -> bool:
 def spots() -> list[grid.Spot]:
     """The cells of the grid of two."""
     checkpoint, clips = checkpoints.find("ts-dsae-plus"), [*map(grid.open_clip, TWO)]
-    return [grid.Spot(checkpoint, row, column) for row in clips for column in clips]
+    return [
+        grid.Spot(checkpoint, row, column, default_route()) for row in clips for column in clips
+    ]
 
 
 def test_five_instruments_meet_each_other_unasked(page, monkeypatch):
@@ -76,14 +79,14 @@ def test_a_cell_is_its_rows_melody_by_its_columns_instrument(grid_page, examples
 
     violin, trumpet = (read(examples / f"{name}-1.flac") for name in ("violin", "trumpet"))
     checkpoint = checkpoints.find("ts-dsae-plus")
-    pair, heard = live.Pair(checkpoint, violin, trumpet), sounds(grid_page)
+    pair, heard = service.Pair(checkpoint, violin, trumpet), sounds(grid_page)
     expected = [["source_reconstruction", "swapped"], ["counterpart", "target_reconstruction"]]
     for row, parts in zip(table(grid_page)["cells"], expected, strict=True):
         for cell, part in zip(row, parts, strict=True):
-            wave = soundfile.read(io.BytesIO(live.sound(pair, part)))[0]
+            wave = soundfile.read(io.BytesIO(service.sound(pair, part)))[0]
             assert np.abs(heard[cell["id"]] - wave).max() < 2e-3
     recorded = heard[table(grid_page)["rows"][0]["id"]]
-    assert np.abs(recorded - live.HEADROOM * violin.wave).max() < 2 / 32_768
+    assert np.abs(recorded - service.HEADROOM * violin.wave).max() < 2 / 32_768
 
 
 def test_the_diagonal_is_drawn_apart_and_claims_no_swap(grid_page):
@@ -99,7 +102,7 @@ def test_figures_are_those_of_the_pitch_tracker_and_of_the_models_encoder(grid_p
     grid_page.run()
 
     spot = spots()[1]
-    kept = live.melody_kept(live.wav(spot.melody), spot.wav())
+    kept = service.melody_kept(service.wav(spot.melody), spot.wav())
     cell = figures(grid_page)[spot.id]
     assert cell["lines"][0] == f"pitch {kept:.0%}"
     assert cell["share"] == pytest.approx(kept, abs=1e-3)
@@ -117,7 +120,7 @@ def test_the_colour_can_stand_for_the_instrument(grid_page):
 
 
 @pytest.mark.parametrize(
-    ("titles", "word"), [([], "two recordings or more"), (TWO[:1], "one more")]
+    ("titles", "word"), [([], "two or more recordings"), (TWO[:1], "one more")]
 )
 def test_what_is_missing_is_said(grid_page, titles, word):
     grid_page.run()

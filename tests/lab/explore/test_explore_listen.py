@@ -236,7 +236,7 @@ def test_the_same_test_can_be_taken_again_without_choosing_anew(listen_page):
 
 
 def test_one_pair_of_sounds_is_kept_however_many_rounds(listen_page, monkeypatch):
-    monkeypatch.setattr(listen, "KEPT", 2)
+    monkeypatch.setattr(listen, "MOST_ROUNDS", 2)
     begin(listen_page)
     for _ in range(3):
         for _ in range(5):

@@ -8,18 +8,18 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from core import service
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae import edits
-from lab.explore import data as explore
 from lab.explore import dials
 from lab.explore import local_latents as track
-from lab.swap import data as live
+from lab.explore.data import dimensions
 from tests.lab.pages import played, wav
 from tests.lab.tones import tone
 
 MODEL = "ts-dsae-plus"
-ADVICE = "real players are strangers"
+ADVICE = "may do poorly on real recordings"
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def open_section(page: AppTest, section: str, **query: str) -> AppTest:
 
 
 def latents_of(checkpoint, examples, name: str = "violin-1"):
-    return explore.latents(checkpoint, read(examples / f"{name}.flac"))
+    return service.latents(checkpoint, read(examples / f"{name}.flac"))
 
 
 def sound_of(checkpoint, made) -> np.ndarray:
-    return soundfile.read(io.BytesIO(explore.render(checkpoint, made).wav))[0]
+    return soundfile.read(io.BytesIO(service.render(checkpoint, made).wav))[0]
 
 
 def upload(page: AppTest, wave: np.ndarray, side: str = "source") -> AppTest:
@@ -76,7 +76,7 @@ def test_every_dimension_of_v_is_a_dial_at_the_clip_s_own_value(explore_page, ch
 def test_dials_are_ordered_by_their_kl_and_collapsed_ones_come_last(explore_page, checkpoint):
     open_section(explore_page, "Dials")
 
-    kl = explore.bank(checkpoint).kl
+    kl = dimensions(checkpoint).kl
     shown = [int(key.split("_")[1]) - 1 for key in dials_of(explore_page)]
     assert [kl[i] for i in shown] == sorted(kl, reverse=True)
     inside = [slider.key for slider in explore_page.expander[0].slider] if min(kl) <= 0.02 else []
@@ -242,7 +242,7 @@ def test_an_edit_is_heard_at_once_and_kept_in_the_list(explore_page, media, chec
     own = latents_of(checkpoint, examples)
     stretched = edits.point(own.v, edits.stretch(own.z, 2.0))
     assert np.array_equal(played(explore_page, media)[1], sound_of(checkpoint, stretched))
-    assert any("in hand" in line.value for line in explore_page.markdown)
+    assert any("not kept yet" in line.value for line in explore_page.markdown)
 
     explore_page.button(key="keep").click().run()
     assert explore_page.query_params["edits"] == "stretch:2"
@@ -319,7 +319,7 @@ def test_draws_are_four_and_the_same_for_a_seed(explore_page, media, checkpoint)
     open_section(explore_page, "Draw", seed="3", seconds="2")
     draws = played(explore_page, media)
     assert len(draws) == 4 and {len(wave) for wave in draws} == {32_000}
-    model = live.model(checkpoint)
+    model = service.disentangler(checkpoint)
     for seed, wave in enumerate(draws, 3):
         assert np.array_equal(wave, sound_of(checkpoint, model.sample(2.0, seed)))
 
@@ -330,7 +330,7 @@ def test_draws_are_four_and_the_same_for_a_seed(explore_page, media, checkpoint)
 
 
 def test_a_part_can_be_drawn_for_the_clip(explore_page, media, checkpoint, examples):
-    own, drawn = latents_of(checkpoint, examples), live.model(checkpoint).sample(4.0, 0)
+    own, drawn = latents_of(checkpoint, examples), service.disentangler(checkpoint).sample(4.0, 0)
 
     open_section(explore_page, "Draw", draw="The melody")
     by_clip = sound_of(checkpoint, edits.point(own.v, drawn.z))
@@ -347,7 +347,7 @@ def test_everything_can_be_drawn_without_a_clip_and_a_part_asks_for_one(explore_
     assert len(explore_page.get("audio")) == 4
 
     explore_page.segmented_control(key="draw").set_value("The melody").run()
-    assert not explore_page.get("audio") and "a clip is needed" in explore_page.info[0].value
+    assert not explore_page.get("audio") and "comes from a clip" in explore_page.info[0].value
 
 
 # All sections
@@ -393,7 +393,7 @@ def test_a_model_of_synthesised_sound_offers_what_suits_it(explore_page):
     open_section(explore_page, "Dials", model="dsae-dmelodies")
     assert any(ADVICE in caption.value for caption in explore_page.caption)
 
-    explore_page.button(key="take_rendered").click().run()
+    explore_page.button(key="use_rendered").click().run()
     assert explore_page.selectbox(key="source").value == "Violin, dMelodies"
     assert not any(ADVICE in caption.value for caption in explore_page.caption)
 

@@ -11,7 +11,7 @@ import soundfile
 
 from core.audio.clip import read
 from core.service import HEADROOM
-from lab.widgets.mixture_slot import sources
+from lab.bundled import sources
 from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")

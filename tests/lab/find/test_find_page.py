@@ -15,9 +15,9 @@ from core.data.store import FeatureStore
 from core.jobs import Progress
 from core.service import HEADROOM, corpora, mixtures
 from core.service.mixtures import Channels
+from lab.bundled import sources
 from lab.find import data as find_data
 from lab.nearness import FAR, in_words
-from lab.widgets.mixture_slot import sources
 from tests.lab import encoders, separators
 from tests.lab.pages import played, says, wav
 

@@ -18,10 +18,10 @@ from core.maps import projection
 from core.maps.projection import Settings
 from core.service import corpora
 from core.service.maps import MapSpec, Subset
+from lab.bundled import sources
 from lab.find import query_on_map
 from lab.map import plot, points
 from lab.map.points import MapPoints
-from lab.widgets.mixture_slot import sources
 from lab.widgets.page import plain
 from tests.lab.map.drawn import figures, sent
 from tests.lab.pages import says

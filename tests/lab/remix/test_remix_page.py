@@ -11,13 +11,12 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from core import service
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.instruments import InstrumentTable, write_instruments
-from lab.remix import data as remixing
-from lab.remix.view import FIRST
-from lab.separate import data as separation
-from lab.separate.data import Channels
-from lab.swap.data import HEADROOM
+from core.service import HEADROOM, mixtures
+from core.service.mixtures import Channels
+from lab.remix.view import DEFAULT_INSTRUMENT
 from tests.lab import separators
 from tests.lab.pages import desk, played, says, titles, wav
 
@@ -67,7 +66,7 @@ def test_a_duet_opens_with_one_part_played_by_another_instrument(remix_page, med
     shown = [title.split("**")[1] for title in titles(page)]
     assert shown[:3] == ["Mixture", "Channel 1", "Channel 2"]
     assert shown[-3:] == ["Stem 1", "Stem 2", "Remix"]
-    assert page.selectbox(key="instrument_1").value == FIRST
+    assert page.selectbox(key="instrument_1").value == DEFAULT_INSTRUMENT
     heard = sounds(page, media)
     assert np.abs(heard["Mixture"]).max() == pytest.approx(HEADROOM, abs=ROUNDING)
     both_channels = heard["Channel 1"] + heard["Channel 2"]
@@ -155,7 +154,7 @@ def test_levels_are_heard_in_the_remix_and_told(kept, media):
 def test_when_all_stems_are_muted_the_page_says_so(kept):
     kept.query_params["levels"] = "m0,m0"
     page = kept.run()
-    assert not page.exception and says(page, "every stem is muted")
+    assert not page.exception and says(page, "All stems are muted")
 
 
 def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples):
@@ -165,11 +164,11 @@ def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples)
     monkeypatch.setattr(checkpoints, "SHIPPED", both)
     taken = bundled(("violin-2", "trumpet-1"))
     separator, model = (checkpoints.find(n) for n in ("separator-duets", "ts-dsae-plus"))
-    way = remixing.Way(taken, separator, model)
+    setup = mixtures.Setup(taken, separator, model)
     changes = [Change("flute", level=-3.0), Change(level=None), Change(), Change()]
-    stems = [remixing.stem(way, i, change).wave for i, change in enumerate(changes, 1)]
-    heard = remixing.mixed(stems, [change.level for change in changes])
-    packed = remixing.to_zip(way, separation.mixture(taken), changes, heard, "Thanks.")
+    stems = [mixtures.stem(setup, i, change).wave for i, change in enumerate(changes, 1)]
+    heard = mixtures.at_levels(stems, [change.level for change in changes])
+    packed = mixtures.remix_zip(setup, changes, heard, "Thanks.")
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         waves = {n: soundfile.read(archive.open(n))[0] for n in archive.namelist() if "wav" in n}
         told = json.loads(archive.read("remix.json"))
@@ -201,18 +200,18 @@ def test_four_channels_are_changed_and_mixed_alike(remix_page, media):
 
 def test_a_silent_channel_is_told_and_offers_no_change(kept, media, monkeypatch):
     def silent(checkpoint, taken):
-        wave = separation.mixture(taken).clip.wave
+        wave = mixtures.mixture(taken).clip.wave
         return Channels(np.stack([wave, 0 * wave]), None)
 
-    monkeypatch.setattr(separation, "separate", silent)
-    remixing._heard.clear()
+    monkeypatch.setattr(mixtures, "separate", silent)
+    service.forget()
     page = kept.run()
 
     assert not page.exception and not page.error
-    assert says(page, "Silent: the separator put nothing in here")
+    assert says(page, "This channel is silent")
     assert "instrument_2" not in {box.key for box in page.selectbox}
     assert "Channel 2’s" not in page.selectbox(key="instrument_1").options
-    remixing._heard.clear()
+    service.forget()
 
 
 def test_a_model_that_knows_nobody_offers_recordings_and_channels_alone(kept):

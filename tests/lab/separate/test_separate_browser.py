@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from core.audio.clip import wav_bytes
-from lab.swap.data import HEADROOM
+from core.service import HEADROOM
 from lab.widgets import player
 from tests.lab import separators
 from tests.lab.browser import Server, mixed, needs_chromium

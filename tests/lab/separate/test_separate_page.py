@@ -11,11 +11,10 @@ from streamlit.testing.v1 import AppTest
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.separation.separate import Match
-from lab.separate import data as separation
-from lab.separate.data import Channels
-from lab.swap.data import HEADROOM
+from core.service import HEADROOM, mixtures
+from core.service.mixtures import Channels
+from lab.bundled import sources
 from lab.widgets import mixer, player
-from lab.widgets.mixture_slot import sources
 from tests.lab import separators
 from tests.lab.pages import desk, played, says, titles, wav
 
@@ -105,14 +104,14 @@ def test_three_clips_of_different_lengths_are_mixed_and_grouped(separate_page, m
     assert [len(wave) for wave in played(page, media)] == [80_000] * 3
     held = " + ".join(title.split("[")[1][:-1] for title in titles(page)[1:3])
     assert sorted(held.split(" + ")) == ["clarinet", "rain", "violin"]
-    assert says(page, "Heard in training by the models of instruments: Violin, slow phrase.")
+    assert says(page, "In the training data of the instrument models: Violin, slow phrase.")
 
 
 def test_a_clip_that_is_picked_twice_is_pointed_out(separate_page):
     page = mix(separate_page.run(), clip_1="Rain, light", clip_2="Rain, light")
 
     assert not page.exception
-    assert "picked twice" in page.error[0].value
+    assert "chosen twice" in page.error[0].value
     assert not page.get("audio")
 
 
@@ -140,7 +139,7 @@ def test_more_channels_than_clips_are_said_to_hold_none(separate_page, media):
 def test_an_example_that_suits_the_separator_is_one_click_away(separate_page):
     separate_page.query_params["separator"] = "separator-duets"
     page = separate_page.run()
-    assert says(page, "separator-duets was trained on instruments alone.")
+    assert says(page, "separator-duets was trained on instruments only.")
 
     page.button(key="fitting").click().run()
     assert page.selectbox(key="mixture").value == "Duet of clarinet and violin"
@@ -195,7 +194,7 @@ def test_when_all_channels_are_muted_the_page_says_so(separate_page):
     page = separate_page.run()
 
     assert not page.exception
-    assert says(page, "every channel is muted")
+    assert says(page, "All channels are muted")
 
 
 def test_levels_of_the_mixer_are_not_kept_for_another_mixture(separate_page):
@@ -217,7 +216,7 @@ def test_an_upload_of_unknown_content_is_separated_without_figures(separate_page
     mixture, *channels = played(page, media)
     assert np.abs(mixture).max() == pytest.approx(HEADROOM, abs=ROUNDING)  # however quiet it was
     assert np.abs(sum(channels) - mixture).max() < 3 * ROUNDING
-    assert not figures(page) and not says(page, "peaks of this recording")
+    assert not figures(page) and not says(page, "This recording is clipped")
 
 
 def test_of_a_long_upload_a_minute_is_taken_from_the_chosen_start(separate_page, media):
@@ -262,7 +261,7 @@ def test_a_clipped_upload_is_separated_and_pointed_out(separate_page, media):
     page = upload(separate_page.run(), wav(np.clip(noise(2, level=3), -1, 1)))
 
     assert not page.exception and not page.error
-    assert says(page, "peaks of this recording were cut off")
+    assert says(page, "This recording is clipped")
     assert all(np.isfinite(wave).all() for wave in played(page, media))
 
 
@@ -286,12 +285,12 @@ def test_a_bad_upload_is_explained_in_the_slot(separate_page, data, words):
 
 def test_a_silent_channel_is_called_silent(separate_page, monkeypatch):
     def silent(checkpoint, taken):
-        wave = separation.mixture(taken).clip.wave
+        wave = mixtures.mixture(taken).clip.wave
         return Channels(
             np.stack([wave, 0 * wave]), [Match((0,), 1.0, 2.0), Match((1,), -80.0, -80.0)]
         )
 
-    monkeypatch.setattr(separation, "separate", silent)
+    monkeypatch.setattr(mixtures, "separate", silent)
     page = separate_page.run()
 
     assert not page.exception and not page.error

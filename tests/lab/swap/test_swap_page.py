@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import service
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
-from lab.swap import data as live
 from tests.lab.pages import decoded, played, titles, wav
 
 
@@ -36,7 +36,9 @@ def test_the_page_opens_with_a_violin_a_trumpet_and_their_swaps(page, media, exa
     assert len(page.get("plotly_chart")) == 4
     source, target, swapped, counterpart = played(page, media)
     for wave, file in ((source, "violin-1"), (target, "trumpet-1")):
-        assert np.abs(wave - live.HEADROOM * read(examples / f"{file}.flac").wave).max() < 2 / 32768
+        assert (
+            np.abs(wave - service.HEADROOM * read(examples / f"{file}.flac").wave).max() < 2 / 32768
+        )
     for wave, giver in ((swapped, source), (counterpart, target)):
         assert len(giver) - 256 < len(wave) <= len(giver)
 
@@ -71,7 +73,7 @@ def test_another_example_is_heard(page, media, examples):
     page.selectbox(key="source").select("Clarinet, low register").run()
 
     assert titles(page)[0] == "**Source: clarinet**"
-    clarinet = live.HEADROOM * read(examples / "clarinet-1.flac").wave
+    clarinet = service.HEADROOM * read(examples / "clarinet-1.flac").wave
     assert np.abs(played(page, media)[0] - clarinet).max() < 2 / 32768
 
 
@@ -248,7 +250,7 @@ def test_latents_are_downloaded_as_arrays(page, examples):
     checkpoint = checkpoints.find("ts-dsae-plus")
     clip = read(examples / "violin-1.flac")
 
-    with np.load(io.BytesIO(live.latents(checkpoint, clip).to_npz())) as arrays:
+    with np.load(io.BytesIO(service.latents(checkpoint, clip).to_npz())) as arrays:
         assert set(arrays) == {"v", "v_logvar", "z", "z_logvar"}
         assert arrays["z"].shape == (1 + len(clip.wave) // 256, 16)
 
@@ -266,7 +268,7 @@ def test_a_pitch_contour_is_drawn_on_request(page):
 
 def test_a_recording_keeps_its_own_melody_and_not_the_other_s(examples):
     violin, trumpet = (
-        live.wav(read(examples / f"{name}-1.flac")) for name in ("violin", "trumpet")
+        service.wav(read(examples / f"{name}-1.flac")) for name in ("violin", "trumpet")
     )
-    assert live.melody_kept(violin, violin) == 1
-    assert live.melody_kept(violin, trumpet) < 0.5
+    assert service.melody_kept(violin, violin) == 1
+    assert service.melody_kept(violin, trumpet) < 0.5

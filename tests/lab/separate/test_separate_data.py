@@ -11,13 +11,13 @@ import soundfile
 
 from core.audio.clip import from_array, read
 from core.checkpoints import checkpoint as checkpoints
+from core.service import mixtures
+from core.service.mixtures import LAST, MixtureSource
 from lab import bundled
-from lab.bundled import SCENES
-from lab.separate import data as separation
-from lab.separate.data import LAST
+from lab.bundled import SCENES, sources
+from lab.separate import data
 from lab.widgets import mixer, mixture_slot
-from lab.widgets.channels import Work, about
-from lab.widgets.mixture_slot import Taken, sources
+from lab.widgets.channels import Work
 from tests.lab import separators
 
 
@@ -28,22 +28,20 @@ def untrained_separators(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def taken() -> Taken:
+def taken() -> MixtureSource:
     """A rooster and a clock 6 dB below it."""
     clips = tuple(
         read(sources()[name]["path"], name=name, labels={"source": name})
         for name in ("rooster", "clock")
     )
-    return Taken("rooster-and-clock", clips, (0.0, -6.0))
+    return MixtureSource("rooster-and-clock", clips, (0.0, -6.0))
 
 
 def test_stems_add_up_to_the_mixture_and_say_what_they_are(untrained_separators, taken):
     checkpoint = checkpoints.Checkpoint(untrained_separators / "separator-scenes")
-    mixture, channels = separation.mixture(taken), separation.separate(checkpoint, taken)
+    mixture, channels = mixtures.mixture(taken), mixtures.separate(checkpoint, taken)
     work = Work(taken, mixture, checkpoint, None)
-    with zipfile.ZipFile(
-        io.BytesIO(separation.stems(mixture, channels, about(work, channels)))
-    ) as archive:
+    with zipfile.ZipFile(io.BytesIO(data.stems(work, channels))) as archive:
         waves = {n: soundfile.read(archive.open(n)) for n in archive.namelist() if "wav" in n}
         text = archive.read("README.txt").decode()
 
@@ -55,14 +53,16 @@ def test_stems_add_up_to_the_mixture_and_say_what_they_are(untrained_separators,
     assert "kangaroovindaloo (CC BY)" in text and "Ovaltine Vortex (CC0)" in text
 
 
-def test_channels_that_peak_above_what_a_player_holds_are_found_out():
-    assert separation.is_too_loud(np.float32([0.1, -3]), 0.5)
-    assert not separation.is_too_loud(np.float32([0.1, -2]), 0.5)
+def test_channels_that_would_clip_in_a_player_are_recognised():
+    loud = mixtures.Mixture(from_array(np.float32([0, 1, -1] * 2000), 16_000), None)
+    assert loud.gain == 0.5
+    assert loud.is_too_loud(np.float32([0.1, -3]))
+    assert not loud.is_too_loud(np.float32([0.1, -2]))
 
 
 def test_steps_of_a_checkpoint_are_named_by_their_number(untrained_separators):
     checkpoint = checkpoints.Checkpoint(untrained_separators / "separator-duets")
-    steps = separation.snapshots(checkpoint)
+    steps = mixtures.snapshots(checkpoint)
     assert list(steps) == ["0", LAST]
     assert (steps["0"].name, steps[LAST].name) == ("separator-duets@0", "separator-duets")
 
@@ -109,23 +109,23 @@ def test_the_separator_that_ships_takes_scenes_apart_better_than_its_untrained_s
     checkpoint = checkpoints.list_checkpoints("separation")[-1]
     assert checkpoint.name == "separator-scenes"
     gained = {}
-    for step, one in separation.snapshots(checkpoint).items():
+    for step, one in mixtures.snapshots(checkpoint).items():
         clips = tuple(
             read(sources()[n]["path"], name=n, labels={"source": n}) for n in ("dog", "rain")
         )
-        gained[step] = separation.separate(one, Taken("scene", clips, (0.0, 0.0))).improvement
+        gained[step] = mixtures.separate(one, MixtureSource("scene", clips, (0.0, 0.0))).improvement
     assert gained[LAST] > 3 and gained[LAST] > gained["0"] + 2
 
 
 def test_a_mixture_of_one_s_own_keeps_its_level():
     noise = 0.25 * np.random.default_rng(0).uniform(-1, 1, 16_000)
     clip = from_array(noise, 16_000, normalise=False)
-    mixture = separation.mixture(Taken("own", (clip,)))
+    mixture = mixtures.mixture(MixtureSource("own", (clip,)))
     assert mixture.references is None
     assert np.array_equal(mixture.clip.wave, noise.astype(np.float32))
 
 
 def test_a_recording_whose_peaks_were_cut_off_is_told_from_one_that_is_loud(examples):
     loud = read(examples / "trumpet-1.flac")
-    assert not separation.is_cut_off(loud)
-    assert separation.is_cut_off(from_array(np.clip(3 * loud.wave, -1, 1), 16_000))
+    assert not data.is_clipped(loud)
+    assert data.is_clipped(from_array(np.clip(3 * loud.wave, -1, 1), 16_000))

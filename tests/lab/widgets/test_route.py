@@ -7,6 +7,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from core import service
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.latents import load, swap_clips
@@ -14,7 +15,6 @@ from core.vocoder.play import ROUTES, default_route, play
 from lab.demo import app as space
 from lab.demo import examples as space_answers
 from lab.demo import models as space_engine
-from lab.swap import data as live
 from tests.lab.conftest import APP
 from tests.lab.swap.test_swap_page import played
 
@@ -44,7 +44,7 @@ def pages(with_vocoder, monkeypatch):
 def expected(examples, way):
     clips = [read(examples / f"{name}.flac") for name in ("violin-1", "trumpet-1")]
     swapped = swap_clips(load("ts-dsae-plus"), *clips).swapped
-    return (live.HEADROOM * play(swapped, way).numpy()).clip(-1, 1)
+    return (service.HEADROOM * play(swapped, way).numpy()).clip(-1, 1)
 
 
 def test_swaps_are_played_by_the_vocoder_until_the_switch_says_otherwise(pages, media, examples):

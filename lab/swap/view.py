@@ -1,0 +1,185 @@
+"""The parts of the Swap page: its controls, a row of results for each model, and their cells."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import isnan
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core import service
+from core.audio.clip import Clip
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
+from core.checkpoints.checkpoint import Checkpoint
+from core.service import PARTS, Pair
+from lab.widgets import page, slot
+from lab.widgets.cell import Cell
+from lab.widgets.spectrogram import Scale
+
+NONE = "None"
+DESCRIPTIONS = {
+    "Instrument": "Below each recording: **its own melody, played by the other's instrument**.",
+    "Melody": "Below each recording: **its own instrument, playing the other's melody**.",
+    "Nothing": "Below each recording: **its reconstruction by the model**. "
+    "What is lost here is lost by the model, not by the swap.",
+}
+BELOW = {  # the part of the result below the source, and the one below the target
+    "Instrument": ("swapped", "counterpart"),
+    "Melody": ("counterpart", "swapped"),
+    "Nothing": ("source_reconstruction", "target_reconstruction"),
+}
+TITLES = {
+    "swapped": "Source melody, target instrument",
+    "counterpart": "Target melody, source instrument",
+    "source_reconstruction": "Source, rebuilt",
+    "target_reconstruction": "Target, rebuilt",
+}
+
+
+class Row(NamedTuple):
+    """One model's results: a place for downloads, one for a message, and a cell for each part."""
+
+    pair: Pair
+    tools: DeltaGenerator
+    message: DeltaGenerator
+    cells: dict[str, Cell]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.pair.checkpoint.name
+
+    def play(self, part: str, log_mel: np.ndarray, wav: bytes) -> None:
+        """Fill a part's cell with its sound; its picture is drawn later."""
+        melody, instrument = (getattr(self.pair, side).name for side in PARTS[part])
+        self.cells[part].log_mel = log_mel
+        self.cells[part].play(wav, f"{melody}-by-{instrument}-{self.name}.wav")
+
+
+def choose_swap() -> str:
+    """What to swap: one of DESCRIPTIONS."""
+    return st.segmented_control(
+        "What to swap",
+        list(DESCRIPTIONS),
+        default="Instrument",
+        required=True,
+        key="swap",
+        bind="query-params",
+        width="content",
+        help="**Instrument** exchanges the global latents, **melody** the local latents; "
+        "**nothing** reconstructs each recording from its own.",
+    )
+
+
+def choose_models(names: list[str]) -> list[str]:
+    """The names of the model and, if chosen, of a second one; none where there are no models."""
+    first = st.selectbox(
+        "Model",
+        names,
+        index=names.index(DEFAULT_CHECKPOINT) if DEFAULT_CHECKPOINT in names else 0,
+        key="model",
+        bind="query-params",
+        width=200,
+        disabled=not names,
+        help="A checkpoint: a trained model in the folder checkpoints.",
+    )
+    second = st.selectbox(
+        "Compare with",
+        [NONE, *names],
+        key="compare",
+        bind="query-params",
+        width=200,
+        disabled=not names,
+        help="A second model, applied to the same two recordings.",
+    )
+    return [name for name in dict.fromkeys((first, second)) if name in names]
+
+
+def choose_pitch() -> bool:
+    """Whether pitch contours are drawn and compared."""
+    return st.toggle(
+        "Pitch contour",
+        key="pitch",
+        bind="query-params",
+        width="content",
+        help="The pitch estimated by CREPE, a neural pitch tracker, and how much of the melody is "
+        "kept: the share of pitched frames in which the result is within half a semitone of the "
+        "recording that gave the melody.",
+    )
+
+
+def short_name(clip: Clip) -> str:
+    """A clip's instrument if known, else its name, cut to fit a title."""
+    name = clip.labels.get("instrument") or clip.name
+    return page.plain(name if len(name) <= 24 else f"{name[:23]}…")
+
+
+def input_cells(clips: dict[str, Clip | None]) -> dict[str, Cell]:
+    """The cells of both recordings, side by side."""
+    cells = {}
+    for column, (side, clip) in zip(st.columns(2), clips.items(), strict=True):
+        with column:
+            cells[side] = Cell(
+                side, f"{side.title()}: {short_name(clip)}" if clip else side.title()
+            )
+    return cells
+
+
+def result_row(pair: Pair, what: str) -> Row:
+    """A model's heading, and the empty cells of its results."""
+    checkpoint = pair.checkpoint
+    with page.row():
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.subheader(checkpoint.name, anchor=False, width="content")
+            if checkpoint.title != checkpoint.name:
+                st.caption(checkpoint.title, width="content")
+        tools = st.container(horizontal=True, width="content")
+    slot.advise_rendered(checkpoint, [pair.source, pair.target], f"{checkpoint.name}_rendered")
+    message, cells = st.container(), {}
+    for side, part, column in zip(("source", "target"), BELOW[what], st.columns(2), strict=True):
+        givers = dict.fromkeys(short_name(getattr(pair, giver)) for giver in PARTS[part])
+        with column:
+            cells[part] = Cell(f"{checkpoint.name}_{side}", TITLES[part], " → ".join(givers))
+    return Row(pair, tools, message, cells)
+
+
+def offer_latents(row: Row) -> None:
+    """Download buttons for the latents of both recordings, computed when clicked."""
+    for side, clip in (("source", row.pair.source), ("target", row.pair.target)):
+        page.download(
+            f"{side.title()} latents",
+            partial(_npz, row.pair.checkpoint, clip),
+            f"{clip.name}-{row.name}.npz",
+            key=f"{row.name}_{side}_latents",
+            help="Means and log-variances of the global and the local latents, as NumPy arrays.",
+            place=row.tools,
+        )
+
+
+def _npz(checkpoint: Checkpoint, clip: Clip) -> bytes:
+    return service.latents(checkpoint, clip).to_npz()
+
+
+def draw(cells: list[Cell], scale: Scale) -> None:
+    """The pictures of all cells that have a log-mel."""
+    for cell in cells:
+        if cell.log_mel is not None:
+            cell.draw(scale)
+
+
+def draw_pitch(inputs: dict[str, Cell], rows: list[Row], scale: Scale) -> None:
+    """The pictures of all cells that have a sound, with its pitch, and how much of the melody each
+    result keeps."""
+    results = [item for row in rows for item in row.cells.items()]
+    for cell in [*inputs.values(), *(cell for _, cell in results)]:
+        if cell.wav:
+            cell.expect(picture=True)
+            cell.draw(scale, service.pitch(cell.wav))
+    for part, cell in results:
+        reference = inputs[PARTS[part][0]].wav
+        if cell.wav and reference:
+            kept = service.melody_kept(reference, cell.wav)
+            cell.state("No pitch" if isnan(kept) else f"Melody kept: {kept:.0%}")

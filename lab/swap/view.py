@@ -12,8 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import service
 from core.audio.clip import Clip
-from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
-from core.checkpoints.checkpoint import Checkpoint
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
 from core.service import PARTS, Pair
 from lab.widgets import page, slot
 from lab.widgets.cell import Cell

@@ -1,4 +1,4 @@
-"""The lab's front door: streamlit run app.py, or for anybody: streamlit run app.py -- --public"""
+"""The lab: streamlit run app.py, or streamlit run app.py -- --public without training and runs."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""The recordings that ship: what they are, whose they are, and what is mixed of them."""
+"""The bundled recordings: their metadata, their credits, and the mixtures made of them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ def octaves() -> dict[str, dict[str, str]]:
 @cache
 def sources() -> dict[str, dict[str, str]]:
     """All clips that can be mixed: their rows by name, with `path`, `what` and `credit`."""
-    scenes = [row | {"what": row["label"], "path": SCENES} for row in rows(SCENES / "metadata.csv")]
-    solos = [row | {"what": row["instrument"], "path": EXAMPLES} for row in instruments().values()]
-    known = {Path(row["file"]).stem: row for row in [*scenes, *solos]}
-    return {name: row | {"path": row["path"] / row["file"]} for name, row in known.items()}
+    scenes = [(SCENES, row["label"], row) for row in rows(SCENES / "metadata.csv")]
+    solos = [(EXAMPLES, row["instrument"], row) for row in instruments().values()]
+    return {
+        Path(row["file"]).stem: row | {"what": what, "path": str(folder / row["file"])}
+        for folder, what, row in [*scenes, *solos]
+    }
 
 
 def rows(table: Path) -> list[dict[str, str]]:
@@ -53,7 +55,7 @@ def is_scene(name: str) -> bool:
 
 
 def credit(name: str) -> str:
-    """Whom a clip is owed to, and under which licence."""
+    """A clip's author and licence."""
     row = sources()[name]
     if "set" not in row:
         return row["author"]
@@ -61,12 +63,12 @@ def credit(name: str) -> str:
 
 
 def instrument_credits() -> str:
-    """Whom the recordings of instruments are owed to, as their licences ask."""
+    """The authors of the instrument recordings, as their licences require."""
     return "; ".join(dict.fromkeys(row["author"] for row in instruments().values()))
 
 
 def credits() -> str:
-    """Whom all clips are owed to."""
+    """The credits of all clips."""
     scenes = "; ".join(credit(name) for name in sources() if is_scene(name))
     sets = {row["set"] for row in sources().values() if "set" in row}
     return f"{'; '.join(sorted(sets))}, with {scenes}; {instrument_credits()}"

@@ -1,8 +1,8 @@
 """Models and results, computed once for everybody who asks for them, in bounded memory.
 
 Used by the lab and by the demo; nothing here knows a screen. Results are keyed by digests of
-checkpoints and clips. They are shared, not copied: arrays are read-only, and whoever wants to
-change one copies it first. `mixtures` has separation and remixing, `corpora` stores and indexes.
+checkpoints and clips. They are shared, not copied: arrays are read-only, so copy one before
+changing it. `mixtures` has separation and remixing, `corpora` stores and indexes.
 Torch is imported when something is first computed, never at start-up.
 """
 

@@ -44,15 +44,15 @@ def show(checkpoint: Checkpoint, clip: Clip, left: DeltaGenerator, right: DeltaG
 @st.fragment
 def board(checkpoint: Checkpoint, clip: Clip, left: DeltaGenerator) -> None:
     """Dials, presets and the two sounds; a moved dial reruns only this part of the page."""
-    known, own = dimensions(checkpoint), service.latents(checkpoint, clip).v.tolist()
-    limit = _limit(own, *known.presets.values())
+    facts, own = dimensions(checkpoint), service.latents(checkpoint, clip).v.tolist()
+    limit = _limit(own, *facts.presets.values())
     _restore(own, limit)
-    _tools(known, own)
-    in_use, collapsed = known.split()
+    _tools(facts, own)
+    in_use, collapsed = facts.split()
     reach = service.reach(checkpoint, clip)
-    _sliders(in_use, known, own, reach, limit)
+    _sliders(in_use, facts, own, reach, limit)
     if collapsed:
-        _collapsed(collapsed, known, own, reach, limit)
+        _collapsed(collapsed, facts, own, reach, limit)
     with left, page.show_errors():
         _sounds(checkpoint, clip, own)
 
@@ -130,9 +130,9 @@ def _set_all(values: list[float], own: list[float]) -> None:
     _on_move(own)
 
 
-def _take_preset(known: Dimensions, own: list[float]) -> None:
+def _take_preset(facts: Dimensions, own: list[float]) -> None:
     name = state.dials_preset
-    _set_all([0.0] * len(own) if name == PRIOR else known.presets.get(name, own), own)
+    _set_all([0.0] * len(own) if name == PRIOR else facts.presets.get(name, own), own)
 
 
 def _reset(own: list[float]) -> None:
@@ -140,15 +140,15 @@ def _reset(own: list[float]) -> None:
     _set_all(own, own)
 
 
-def _tools(known: Dimensions, own: list[float]) -> None:
+def _tools(facts: Dimensions, own: list[float]) -> None:
     with page.row("bottom"):
         st.pills(
             "Set all dials to",
-            [*known.presets, PRIOR],
+            [*facts.presets, PRIOR],
             key="dials_preset",
             wrap=True,
             on_change=_take_preset,
-            args=(known, own),
+            args=(facts, own),
             help="The mean v of an instrument's bundled recordings, or of the prior, which is 0 in "
             "every dimension.",
         )
@@ -170,15 +170,15 @@ def _tools(known: Dimensions, own: list[float]) -> None:
 
 
 def _sliders(
-    dims: list[int], known: Dimensions, own: list[float], reach: list[float], limit: int
+    dims: list[int], facts: Dimensions, own: list[float], reach: list[float], limit: int
 ) -> None:
     turned = moved(own)
     for first in range(0, len(dims), IN_A_ROW):
         for column, i in zip(st.columns(IN_A_ROW), dims[first : first + IN_A_ROW], strict=False):
-            name = f":gray[v {i + 1}]" if known.collapsed[i] else f"**v {i + 1}**"
+            name = f":gray[v {i + 1}]" if facts.collapsed[i] else f"**v {i + 1}**"
             name = f":primary[**v {i + 1}**]" if i in turned else name
             column.slider(
-                f"{name} :gray[own {_signed(own[i])}, KL {known.kl[i]:.2f}]",
+                f"{name} :gray[own {_signed(own[i])}, KL {facts.kl[i]:.2f}]",
                 -float(limit),
                 float(limit),
                 step=STEP,
@@ -186,19 +186,19 @@ def _sliders(
                 on_change=_by_hand,
                 args=(own,),
                 help=f"From −2 to +2 this dial changes the clip's log-mel by {reach[i]:.2f} dB, "
-                f"averaged over time and mel bands. Its KL is {known.kl[i]:.3f} nats.",
+                f"averaged over time and mel bands. Its KL is {facts.kl[i]:.3f} nats.",
             )
 
 
 def _collapsed(
-    dims: list[int], known: Dimensions, own: list[float], reach: list[float], limit: int
+    dims: list[int], facts: Dimensions, own: list[float], reach: list[float], limit: int
 ) -> None:
     everything = len(dims) == len(own)
     most = max(reach[i] for i in dims)
     if everything:
         st.warning(
             f"None of the {len(own)} dimensions of v carries information: the largest KL is "
-            f"{max(known.kl):.4f} nats. These dials do not change the sound.",
+            f"{max(facts.kl):.4f} nats. These dials do not change the sound.",
             title="This model's global latent has collapsed",
             icon=":material/blur_off:",
         )
@@ -208,7 +208,7 @@ def _collapsed(
             "For every clip, the posterior of these dimensions is the prior (KL of 0.02 nats or "
             f"less). From −2 to +2, none of them changes the log-mel by more than {most:.2f} dB."
         )
-        _sliders(dims, known, own, reach, limit)
+        _sliders(dims, facts, own, reach, limit)
 
 
 def _sounds(checkpoint: Checkpoint, clip: Clip, own: list[float]) -> None:

@@ -223,19 +223,19 @@ def fill(clips: list[Clip], spots: list[Spot], colour: str, summary: Any) -> Non
 def annotate(spot: Spot, figures: Figures, colour: str) -> None:
     """A cell's figures and its colour."""
     kept, moved = (None if isnan(value) else value for value in figures)
-    kept_says = "no pitch" if kept is None else f"pitch {kept:.0%}"
-    moved_says = "moved –" if moved is None else f"moved {moved:.0%}"
-    says = "No pitch in the melody" if kept is None else f"Pitch kept {kept:.0%}"
+    kept_text = "no pitch" if kept is None else f"pitch {kept:.0%}"
+    moved_text = "moved –" if moved is None else f"moved {moved:.0%}"
+    label = "No pitch in the melody" if kept is None else f"Pitch kept {kept:.0%}"
     if spot.rebuilt:
-        moved, moved_says = None, "rebuilt"
+        moved, moved_text = None, "rebuilt"
     elif moved is None:
-        says += ", the model does not distinguish these two instruments"
+        label += ", the model does not distinguish these two instruments"
     else:
-        says += f", instrument moved {moved:.0%}"
+        label += f", instrument moved {moved:.0%}"
     value = kept if colour == "Pitch kept" else moved
     share = None if value is None else round(min(max(value, 0.0), 1.0), 3)
     sound_table.figures(
-        spot.id, (kept_says, moved_says), share, says, key=f"grid_figures_{spot.id}"
+        spot.id, (kept_text, moved_text), share, label, key=f"grid_figures_{spot.id}"
     )
 
 

@@ -1,5 +1,5 @@
-// A mixing desk. Channels play sample-locked through gains that follow the controls at once;
-// Python is told when a control comes to rest, and renders the same remix for the picture and file.
+// A mixer. Channels play sample-locked through gains that follow the controls at once;
+// Python is notified when a control comes to rest, and renders the same remix for the picture and file.
 
 const desks = new WeakMap();
 const GLIDE = 0.015; // seconds in which a gain follows: no clicks
@@ -8,7 +8,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".mixer");
   const desk = desks.get(parentElement) ?? { offset: 0, repeat: false, sources: [] };
   desks.set(parentElement, desk);
-  desk.tell = () => {
+  desk.report = () => {
     clearTimeout(desk.timer); // a slider moves in many small steps
     desk.timer = setTimeout(() => setStateValue("levels", written(desk.strips)), 150);
   };
@@ -117,7 +117,7 @@ function apply(desk) {
   if (desk.sources.length) desk.gains.forEach((node, i) =>
     node.gain.setTargetAtTime(gains[i], desk.context.currentTime, GLIDE));
   paint(desk);
-  desk.tell();
+  desk.report();
 }
 
 function build(root, desk, { tracks, lowest, highest, step }) {
@@ -133,9 +133,9 @@ function build(root, desk, { tracks, lowest, highest, step }) {
 }
 
 function strip(desk, i, name, range) {
-  const toggle = (key, letter, says) => {
+  const toggle = (key, letter, readout) => {
     const node = element("button", { type: "button", className: "toggle", textContent: letter,
-      title: says, ariaLabel: `${says} ${name}` });
+      title: readout, ariaLabel: `${readout} ${name}` });
     node.addEventListener("click", () => { desk.strips[i][key] = !desk.strips[i][key]; apply(desk); });
     return node;
   };
@@ -144,8 +144,8 @@ function strip(desk, i, name, range) {
     title: "Double-click for 0 dB" });
   level.addEventListener("input", () => { desk.strips[i].level = Number(level.value); apply(desk); });
   level.addEventListener("dblclick", () => { desk.strips[i].level = 0; apply(desk); });
-  const says = element("output"), label = element("span", { className: "name", textContent: name, title: name });
-  return { mute, solo, level, says, node: element("div", { className: "strip" }, [label, mute, solo, level, says]) };
+  const readout = element("output"), label = element("span", { className: "name", textContent: name, title: name });
+  return { mute, solo, level, readout, node: element("div", { className: "strip" }, [label, mute, solo, level, readout]) };
 }
 
 function foot(desk) {
@@ -181,14 +181,14 @@ function paint(desk) {
   desk.seek.ariaValueText = `${at.toFixed(1)} s`;
   desk.clock.textContent = `${at.toFixed(1)} / ${length(desk).toFixed(1)} s`;
   desk.reset.disabled = !written(desk.strips);
-  desk.rows.forEach(({ mute, solo, level, says, node }, i) => {
+  desk.rows.forEach(({ mute, solo, level, readout, node }, i) => {
     const { level: decibels, ...flags } = desk.strips[i];
     mute.ariaPressed = flags.mute;
     solo.ariaPressed = flags.solo;
     if (Number(level.value) !== decibels) level.value = decibels;
     node.classList.toggle("off", !gains[i]);
     const figure = `${decibels > 0 ? "+" : decibels < 0 ? "−" : ""}${Math.abs(decibels).toFixed(1)} dB`;
-    says.textContent = gains[i] ? figure : "off";
+    readout.textContent = gains[i] ? figure : "off";
     level.ariaValueText = figure;
   });
 }

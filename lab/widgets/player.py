@@ -1,4 +1,4 @@
-"""A player that tells the truth about level."""
+"""A player at true level: players that normalise would hide differences in loudness."""
 
 import io
 

@@ -59,9 +59,9 @@ function paint(table) {
   for (const { node, cell, text } of table.buttons) {
     node.disabled = !window.ravelTableSounds?.has(cell.id);
     const found = window.ravelTableFigures?.get(cell.id);
-    const says = found?.says ? `${cell.says}. ${found.says}` : cell.says;
-    node.title = says;
-    node.setAttribute("aria-label", `Play: ${says}`);
+    const label = found?.label ? `${cell.label}. ${found.label}` : cell.label;
+    node.title = label;
+    node.setAttribute("aria-label", `Play: ${label}`);
     if (!found) continue;
     text.replaceChildren(...found.lines.map((line) => element("div", { textContent: line })));
     node.style.setProperty("--share", found.share ?? 0);
@@ -76,7 +76,7 @@ function play(table, node, id) {
   player.play().catch(() => {}); // stopped before it began
 }
 
-// The button that plays says so, and how far it is.
+// The playing button shows that it plays, and how far it is.
 function hear(table) {
   const { player } = table;
   const show = () => table.buttons.forEach(({ node, mark }) => {

@@ -83,16 +83,16 @@ _FIGURES = st.components.v2.component(
 
 
 class Cell(NamedTuple):
-    """A button: `id`, what its sound and figures are known by, and `says`, what it is."""
+    """A button: the `id` of its sound and figures, and its `label` for screen readers."""
 
     id: str
-    says: str
+    label: str
     text: str = ""
     own: bool = False  # drawn apart, as the diagonal is
 
 
 class Legend(NamedTuple):
-    """What the colour from `low` to `high` stands for, and what cells drawn apart are."""
+    """The meaning of the colours from `low` to `high`, and of cells drawn apart."""
 
     title: str
     low: str
@@ -115,11 +115,11 @@ def show(
 
 
 def sound(id: str, wav: bytes, *, key: str) -> None:
-    """Give the cells called `id` their sound; from then on they can be played."""
+    """Give the cells `id` their sound; from then on they can be played."""
     _SOUND(key=key, data={"id": id, "wav": base64.b64encode(wav).decode()})
 
 
-def figures(id: str, lines: Sequence[str], share: float | None, says: str, *, key: str) -> None:
-    """Give the cell called `id` lines of text, its share of the colour (0 to 1) and a reading."""
-    data = {"id": id, "lines": list(lines), "share": share, "says": says}
+def figures(id: str, lines: Sequence[str], share: float | None, label: str, *, key: str) -> None:
+    """Give the cell `id` its lines of text, its share of the colour (0 to 1) and its label."""
+    data = {"id": id, "lines": list(lines), "share": share, "label": label}
     _FIGURES(key=key, data=data)

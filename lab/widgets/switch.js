@@ -41,7 +41,7 @@ function build(root, state, tracks) {
     node.type = "button";
     node.append(element("span", "letter", letter), hint);
     node.setAttribute("aria-label", `Play ${letter}`);
-    const track = { player, node, hint, says: hint.textContent };
+    const track = { player, node, hint, idle: hint.textContent };
     node.addEventListener("click", () => toggle(state, track));
     for (const kind of ["play", "pause", "ended", "timeupdate"])
       player.addEventListener(kind, () => paint(state));
@@ -76,7 +76,7 @@ function paint(state) {
   for (const track of state.tracks) {
     track.node.classList.toggle("plays", track === now);
     track.node.setAttribute("aria-pressed", track === now);
-    track.hint.textContent = track === now ? "playing" : track.says;
+    track.hint.textContent = track === now ? "playing" : track.idle;
   }
   const part = now?.player.duration ? now.player.currentTime / now.player.duration : 0;
   state.gone.style.width = `${100 * part}%`;

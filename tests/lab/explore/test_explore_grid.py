@@ -95,7 +95,7 @@ def test_the_diagonal_is_drawn_apart_and_claims_no_swap(grid_page):
     cells, told = table(grid_page)["cells"], figures(grid_page)
     assert [[cell["own"] for cell in row] for row in cells] == [[True, False], [False, True]]
     assert told[cells[0][0]["id"]]["lines"][1] == "rebuilt"
-    assert cells[0][1]["says"] == "melody of violin-1, instrument of trumpet-1"
+    assert cells[0][1]["label"] == "melody of violin-1, instrument of trumpet-1"
 
 
 def test_figures_are_those_of_the_pitch_tracker_and_of_the_models_encoder(grid_page):

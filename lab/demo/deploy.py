@@ -1,6 +1,6 @@
-"""The demo as a Space on the Hugging Face Hub: which files it needs, and whether they suffice.
+"""The demo as a Space on the Hugging Face Hub: the files it needs, and a check that they suffice.
 
-README.md's front matter names the file that starts it. From there on every import is followed.
+README.md's front matter names the file that starts it. From there every import is followed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.errors import RavelError
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("core", "lab")
-BESIDE = [  # what no import names; * stands for folders too
+DATA_FILES = [  # files that no import names; * matches folders too
     "README.md",
     "LICENSE",
     "requirements.txt",
@@ -33,6 +33,8 @@ BESIDE = [  # what no import names; * stands for folders too
     "checkpoints/*/recordings.csv",
 ]
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([\w./-]+)\)")
+# Run in a folder of the pushed files. An import from outside of it, such as from an installed copy,
+# would hide that a file is missing.
 _START = """
 import runpy, sys
 runpy.run_path(sys.argv[1], run_name="space")["build"]()
@@ -43,66 +45,66 @@ sys.exit(f"imported from elsewhere: {outside}" if outside else 0)
 
 
 def front_matter(root: Path) -> dict[str, Any]:
-    """What README.md tells the Hub. Raises RavelError when it tells nothing of a Gradio Space."""
+    """README.md's settings for the Hub. Raises RavelError if they are not a Gradio Space's."""
     import yaml
     from huggingface_hub import metadata_load
 
     try:
-        told = metadata_load(root / "README.md") or {}
+        settings = metadata_load(root / "README.md") or {}
     except (OSError, ValueError, yaml.YAMLError):
-        told = {}
-    if told.get("sdk") != "gradio" or not (root / str(told.get("app_file", "-"))).is_file():
+        settings = {}
+    if settings.get("sdk") != "gradio" or not (root / str(settings.get("app_file", "-"))).is_file():
         raise RavelError(
             f"{root / 'README.md'} does not begin with a Space's settings: sdk: gradio, and "
             "app_file: the file that starts the demo."
         )
-    return told
+    return settings
 
 
 def files(root: Path) -> list[str]:
-    """The files that the demo needs, by their paths below `root`, all of them tracked by git.
+    """Paths, relative to `root`, of the files that the demo needs; git tracks all of them.
 
-    Raises RavelError where there is no git checkout, or git does not track one of them.
+    Raises RavelError outside a git checkout, and for a file that git does not track.
     """
     tracked = set(_git(root, "ls-files", "-z").split("\0")) - {""}
     modules = imported(root, str(front_matter(root)["app_file"]))
-    if strangers := sorted(modules - tracked):
-        raise RavelError(f"The demo needs {', '.join(strangers)}: let git track them (git add).")
+    if untracked := sorted(modules - tracked):
+        raise RavelError(f"The demo needs {', '.join(untracked)}: let git track them (git add).")
     pictures = set(_PICTURE.findall((root / "README.md").read_text(encoding="utf-8")))
-    beside = {name for name in tracked if any(fnmatch.fnmatchcase(name, p) for p in BESIDE)}
-    needed = sorted(modules | beside | (pictures & tracked))
+    data = {name for name in tracked if any(fnmatch.fnmatchcase(name, p) for p in DATA_FILES)}
+    needed = sorted(modules | data | (pictures & tracked))
     if missing := [name for name in needed if not (root / name).is_file()]:
-        raise RavelError(f"{', '.join(missing)} is tracked by git and is not there: restore it.")
+        raise RavelError(f"{', '.join(missing)} is tracked by git but missing: restore it.")
     return needed
 
 
 def imported(root: Path, entry: str) -> set[str]:
-    """A Python file and all files below `root` that it imports, at once or later on."""
+    """A Python file and all files below `root` that it imports, at the top or within functions."""
     found: set[str] = set()
-    ahead = [entry]
-    while ahead:
-        name = ahead.pop()
+    remaining = [entry]
+    while remaining:
+        name = remaining.pop()
         if name in found:
             continue
         found.add(name)
         tree = ast.parse((root / name).read_text(encoding="utf-8"))
-        ahead += [file for module in _modules(tree) for file in _files_of(root, module)]
+        remaining += [file for module in _modules(tree) for file in _files_of(root, module)]
     return found
 
 
 def version(root: Path) -> str:
-    """The commit that is checked out, and whether files have changed since."""
+    """The commit that is checked out, and whether tracked files have changed since."""
     changed = " and changes" if _git(root, "status", "--porcelain", "-uno").strip() else ""
     return _git(root, "rev-parse", "--short", "HEAD").strip() + changed
 
 
 def assemble(root: Path, names: list[str], to: Path, models: list[str] | None = None) -> None:
-    """Copy files below `root` into a folder; `models` go into its README.md."""
+    """Copy files from `root` into a folder, and list `models` in its README.md."""
     for name in names:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, to / name)
     if models:
-        _tell(to / "README.md", models=models)
+        _add_settings(to / "README.md", models=models)
 
 
 def check_start(folder: Path) -> None:
@@ -114,27 +116,27 @@ def check_start(folder: Path) -> None:
         "CUDA_VISIBLE_DEVICES": "",
     }
     entry = str(front_matter(folder)["app_file"])
-    ended = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", _START, entry, str(folder.resolve()), *PACKAGES],
         cwd=folder.resolve(),
         env=environment,
         capture_output=True,
         text=True,
     )
-    if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["no reason was given"])[-1]
+    if finished.returncode:
+        last = (finished.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise RavelError(f"The demo does not start from the files that would be pushed: {last}")
 
 
-def _tell(readme: Path, **values: Any) -> None:
+def _add_settings(readme: Path, **values: Any) -> None:
     from huggingface_hub import metadata_load, metadata_save
 
     metadata_save(readme, {**(metadata_load(readme) or {}), **values})
 
 
 def _modules(tree: ast.AST) -> Iterator[str]:
-    """The dotted names of what a file imports; of `from a import b` both a and a.b. What only type
-    checkers import is left out."""
+    """The dotted names that a file imports; for `from a import b` both a and a.b, as b may be a
+    module. Imports for type checkers only are left out."""
     if isinstance(tree, ast.If) and isinstance(tree.test, ast.Name):
         if tree.test.id == "TYPE_CHECKING":
             return
@@ -148,7 +150,7 @@ def _modules(tree: ast.AST) -> Iterator[str]:
 
 
 def _files_of(root: Path, module: str) -> Iterator[str]:
-    """The files of a module of ours and of the packages around it, as far as they exist."""
+    """The files of a module of PACKAGES and of the packages around it, if they exist."""
     parts = module.split(".")
     if parts[0] not in PACKAGES:
         return
@@ -161,12 +163,12 @@ def _files_of(root: Path, module: str) -> Iterator[str]:
 
 def _git(root: Path, *command: str) -> str:
     try:
-        ended = subprocess.run(
+        finished = subprocess.run(
             ["git", "-C", str(root), *command], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         raise RavelError(
-            f"{root} is no git checkout (git {command[0]} fails there): only tracked files are "
-            "pushed, so clone the repository and push from there."
+            f"{root} is no git checkout (git {command[0]} fails there), and only tracked files are "
+            "pushed: clone the repository and push from there."
         ) from None
-    return ended.stdout
+    return finished.stdout

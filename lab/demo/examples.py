@@ -1,13 +1,13 @@
-"""The examples of the demo and their answers, which ship: they are there before any model is.
+"""The demo's examples and their precomputed answers, which ship: no model is needed to show them.
 
-`python -m lab.demo.app --precompute` makes them. An answer is of one checkpoint and of the very
-samples it was made from; of anything else there is none, and the models are asked.
+`python -m lab.demo.app --precompute` makes them. An answer belongs to one checkpoint and to exactly
+the samples it was made from; for anything else there is none, and the models compute it.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,12 @@ import numpy as np
 from core.audio.clip import Clip, read
 from core.vocoder.play import route_digest
 from lab.bundled import EXAMPLES, sources
-from lab.demo import models as engine
-from lab.demo.models import COLLAPSED, ENCODER, PARTS, SEPARATOR, SWAP, Heard
+from lab.demo import models
+from lab.demo.models import ENCODER, INPUTS, SEPARATOR, SWAP_MODEL, SWAPPED, Rendering
 
 FOLDER = EXAMPLES / "space"
 INDEX, EMBEDDINGS = "answers.json", "embeddings.npz"
+SYSTEMS = {"swap": "dsae", "separate": "separation", "embed": "contrastive"}  # by task
 
 
 class SwapExample(NamedTuple):
@@ -29,11 +30,15 @@ class SwapExample(NamedTuple):
     title: str
     source: str
     target: str
-    model: str = SWAP
+    model: str = SWAP_MODEL
+
+    def clips(self) -> tuple[Clip, Clip]:
+        """Its source and its target."""
+        return read_example(self.source, "swap"), read_example(self.target, "swap")
 
 
 class MixtureExample(NamedTuple):
-    """A mixture of bundled clips, in a file of this folder, and the separator that suits it."""
+    """A mixture of bundled clips, in a file of FOLDER, and the separator that suits it."""
 
     title: str
     file: str
@@ -51,11 +56,9 @@ MIXTURES = (
     MixtureExample("Dog in the rain", "dog-rain.flac", ("dog", "rain")),
     MixtureExample("Rooster and clock", "rooster-clock.flac", ("rooster", "clock")),
     MixtureExample("Baby, dog and waves", "baby-dog-sea.flac", ("baby", "dog", "sea")),
-    MixtureExample(
-        "Duet", "violin-trumpet.flac", ("violin-2", "trumpet-1"), "separator-duets"
-    ),
-)  # fmt: skip
-QUERIES = {  # what to look for, by title
+    MixtureExample("Duet", "violin-trumpet.flac", ("violin-2", "trumpet-1"), "separator-duets"),
+)
+QUERIES = {  # title: clip to search for
     "Rooster": "rooster",
     "Waves": "sea",
     "Ticking clock": "clock",
@@ -64,25 +67,30 @@ QUERIES = {  # what to look for, by title
 }
 
 
-def file_of(name: str) -> Path:
-    """The file of a bundled clip, or of a mixture."""
+def path_of(name: str) -> Path:
+    """The file of a bundled clip or of a mixture."""
     return FOLDER / name if name.endswith(".flac") else Path(sources()[name]["path"])
 
 
-def what(name: str) -> str:
-    """What a bundled clip is, in a word."""
+def read_example(name: str, task: str) -> Clip:
+    """The part of a bundled clip or of a mixture that a task uses."""
+    return models.read_input(path_of(name), "The example", 0.0, task)
+
+
+def kind_of(name: str) -> str:
+    """The instrument or the source of a bundled clip, in one word."""
     return sources()[name]["what"]
 
 
 class Answers:
-    """What lies in a folder, read as it is asked for."""
+    """The answers in a folder, read when they are needed."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
 
     @cached_property
     def index(self) -> dict[str, Any]:
-        """Answers by what they are of; empty where none were made."""
+        """INDEX; empty where no answers were made."""
         try:
             return json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -90,80 +98,67 @@ class Answers:
 
     @property
     def ticks(self) -> list[tuple[str, float]]:
-        """Frequencies to label in pictures."""
-        known = self.index.get("ticks")
-        return [tuple(tick) for tick in known] if known else engine.ticks()
+        """Labels and heights of frequencies in spectrograms."""
+        saved = self.index.get("ticks")
+        return [(label, height) for label, height in saved] if saved else models.ticks()
 
     def swap(
-        self, model: str, source: Clip, target: Clip, way: str | None = None
-    ) -> dict[str, Heard] | None:
-        """As `engine.swap` answers, if it ships."""
-        found = self._found(key("swap", model, source, target, way=way))
-        if found is None:
+        self, model: str, source: Clip, target: Clip, route: str | None = None
+    ) -> dict[str, Rendering] | None:
+        """INPUTS and SWAPPED by name, as `models.swap` returns them; None if they do not ship."""
+        stems = self._find(key("swap", model, source, target, route=route))
+        if stems is None:
             return None
         waves = {"source": source.wave, "target": target.wave}
-        return {part: self._heard(found[part], waves.get(part)) for part in PARTS}
+        return {part: self._rendering(stems[part], waves.get(part)) for part in (*INPUTS, *SWAPPED)}
 
-    def separate(self, model: str, mixture: Clip) -> tuple[list[Heard], list[str]] | None:
-        """As `engine.separate` answers, and what each channel holds, if it ships."""
-        found = self._found(key("separate", model, mixture))
+    def separate(self, model: str, mixture: Clip) -> tuple[list[Rendering], list[str]] | None:
+        """As `models.separate` returns, and each channel's contents; None if it does not ship."""
+        found = self._find(key("separate", model, mixture))
         if found is None:
             return None
-        first, *others = found["heard"]
-        heard = [self._heard(first, mixture.wave), *map(self._heard, others)]
-        return heard, found["says"]
+        whole, *channels = found["files"]
+        renderings = [self._rendering(whole, mixture.wave), *map(self._rendering, channels)]
+        return renderings, found["contents"]
 
-    def embed(self, sound: Clip) -> tuple[np.ndarray, bytes] | None:
-        """The embedding of a sound and its picture, if they ship."""
-        found = self._found(key("embed", ENCODER, sound))
+    def embed(self, sound: Clip) -> tuple[np.ndarray, Rendering] | None:
+        """The embedding [D] of a sound, and its picture; None if they do not ship."""
+        found = self._find(key("embed", ENCODER, sound))
         if found is None or self.embeddings is None:
             return None
-        return self.embeddings["queries"][found["row"]], self._picture(found["heard"])
+        return self.embeddings["queries"][found["row"]], self._rendering(found["file"], sound.wave)
 
-    def embedded(self) -> np.ndarray | None:
-        """Embeddings [N, D] of the library, if they ship."""
-        digest = engine.chosen("contrastive", ENCODER).digest
-        fresh = self.index.get("library") == digest and self.embeddings is not None
-        return self.embeddings["library"] if fresh else None
+    def library_embeddings(self) -> np.ndarray | None:
+        """Embeddings [N, D] of the library; None if those of this encoder do not ship."""
+        if self.embeddings is None:
+            return None
+        digest = models.shipped("contrastive", ENCODER).digest
+        return self.embeddings["library"] if self.index.get("library") == digest else None
 
     @cached_property
     def embeddings(self) -> dict[str, np.ndarray] | None:
-        """The arrays that ship."""
+        """The arrays of EMBEDDINGS; None where they were not made."""
         try:
             with np.load(self.folder / EMBEDDINGS) as arrays:
                 return dict(arrays)
         except (OSError, ValueError):
             return None
 
-    def _found(self, name: str) -> Any:
+    def _find(self, name: str) -> Any:
         return self.index.get("answers", {}).get(name)
 
-    def _heard(self, stem: str, wave: np.ndarray | None = None) -> Heard:
+    def _rendering(self, stem: str, wave: np.ndarray | None = None) -> Rendering:
         if wave is None:
             wave = read(self.folder / f"{stem}.ogg", normalise=False).wave
-        return Heard(wave, self._picture(stem))
-
-    def _picture(self, stem: str) -> bytes:
-        return (self.folder / f"{stem}.png").read_bytes()
+        return Rendering(wave, (self.folder / f"{stem}.png").read_bytes())
 
 
-def key(task: str, model: str, *clips: Clip, way: str | None = None) -> str:
-    """What an answer is of: a task, the model's weights, samples; of a swap also how its log-mels
-    are played. Raises RavelError."""
-    system = {"swap": "dsae", "separate": "separation", "embed": "contrastive"}[task]
-    facts = [task, _digest(system, model), *(clip.digest for clip in clips)]
-    return "/".join([*facts, _played(way)] if task == "swap" else facts)
-
-
-@cache
-def _played(way: str | None) -> str:
-    return route_digest(way)
-
-
-@cache
-def _digest(system: str, model: str) -> str:
-    return engine.chosen(system, model).digest
+def key(task: str, model: str, *clips: Clip, route: str | None = None) -> str:
+    """The name of an answer: its task, the model's weights, the samples and, for a swap, the route
+    from log-mels to sound. Raises RavelError."""
+    digest = models.shipped(SYSTEMS[task], model).digest
+    parts = [task, digest, *(clip.digest for clip in clips)]
+    return "/".join([*parts, route_digest(route)] if task == "swap" else parts)
 
 
 answers = Answers()
-COMPARED = COLLAPSED  # by every swap example, beside its own model

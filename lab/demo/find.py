@@ -8,22 +8,32 @@ from typing import Any
 
 import gradio as gr
 
-from core.audio.clip import SAMPLE_RATE, Clip, wav_bytes
-from lab.demo import library
-from lab.demo import models as engine
+from core.audio.clip import SAMPLE_RATE, Clip, from_array, wav_bytes
+from lab.demo import library, models
 from lab.demo.audio_input import Sound, Wav
-from lab.demo.examples import QUERIES, answers, file_of
-from lab.demo.library import Hit, Own
-from lab.demo.models import ENCODER, Heard
-from lab.demo.parts import AT_ONCE, WORK, Shown, chips, hidden_start, slot, spoken
-from lab.demo.style import empty, figure, hit
-
-SHOWN = 5
-MOST = 20
-LEAD = (
-    "A sound. **The sounds most like it come back**, as a model hears it that learned without "
-    "labels, from sound scenes and their separated channels."
+from lab.demo.examples import QUERIES, answers, path_of, read_example
+from lab.demo.library import Hit, OwnChannel
+from lab.demo.models import ENCODER, Rendering
+from lab.demo.parts import (
+    IMMEDIATE,
+    MODEL_CALL,
+    Display,
+    Output,
+    draw,
+    example_buttons,
+    hidden_start,
+    shows_errors,
+    sound_input,
 )
+from lab.demo.style import empty, hit
+
+SHOWN, MAX_COUNT = 5, 20
+LEAD = (
+    "Choose a sound. **The most similar sounds are listed**, according to a model that learned, "
+    "without labels, from sound scenes and their separated channels."
+)
+# An example's answer ships, but the visitor's own channels may have to be embedded.
+EXAMPLE: Display = {**IMMEDIATE, "queue": True}
 
 
 def searched() -> str:
@@ -31,55 +41,58 @@ def searched() -> str:
     entries = library.entries()
     sets = Counter("everyday" if "ESC-10" in entry.credit else "music" for entry in entries)
     return (
-        f"What is searched: {len(entries)} short clips that ship with this demo, "
+        f"The search covers {len(entries)} short clips that ship with this demo, "
         f"{sets['everyday']} of everyday sounds (ESC-10, ten kinds) and {sets['music']} of single "
-        "instruments (Medley-solos-DB, and two synthesised), and the channels of what you took "
-        "apart. It is no search of the web: of a sound of another kind it finds what is least "
-        "unlike. The model was not trained on any of these clips."
+        "instruments (Medley-solos-DB, and two synthesised), and the channels of your own "
+        "mixture. It does not search the web: for sounds of other kinds it returns the least "
+        "dissimilar clips. The model was not trained on any of these clips."
     )
 
 
 def tab(own: gr.State) -> tuple[Sound, list[gr.Component]]:
-    """Draw the tab with its first example answered, and bind it.
+    """Draw the tab with its first example answered, and bind its events.
 
-    Returns the slot of the sound, and what is filled when another one is looked for.
+    Returns the input of the query, and the components that a new query fills.
     """
-    title, name = next(iter(QUERIES.items()))
-    query = engine.take(file_of(name), title, 0.0, "similar")
-    known = answers.embed(query) if ENCODER in engine.names("contrastive") else None
-    hits = library.nearest(known[0], SHOWN, without=name) if known else []
+    name = next(iter(QUERIES.values()))
+    ready = None
+    if ENCODER in models.names("contrastive"):
+        ready = answers.embed(read_example(name, "similar"))
+    hits = library.nearest(ready[0], SHOWN, without=name) if ready else []
     gr.Markdown(LEAD)
-    examples = chips(list(QUERIES))
-    sound = slot("Sound", "similar", file_of(name))
-    picture = gr.HTML(_picture(Heard(query.wave, known[1])) if known else "")
-    mine = gr.Checkbox(True, label="Search the channels of what I took apart, too", container=False)
+    examples = example_buttons(list(QUERIES))
+    sound = sound_input("Sound", "similar", path_of(name))
+    picture = gr.HTML(draw("Query", ready[1]) if ready else "")
+    include_own = gr.Checkbox(
+        True, label="Also search the channels of my own mixture", container=False
+    )
     button = gr.Button("Find", variant="primary")
-    places = [_place(hits[i] if i < len(hits) else None) for i in range(SHOWN)]
+    results = [_result(hits[i] if i < len(hits) else None) for i in range(SHOWN)]
     gr.Markdown(searched(), elem_classes="small")
 
-    shown = [picture, *(component for place in places for component in place)]
-    given = [sound.sound, sound.start, mine, own]
-    button.click(find, given, shown, api_visibility="private", **WORK)
+    shown = [picture, *(component for result in results for component in result)]
+    given = [sound.sound, sound.start, include_own, own]
+    button.click(find, given, shown, api_visibility="private", **MODEL_CALL)
     examples.click(
-        show_example, [examples, mine, own], [sound.sound, sound.start, *shown],
-        **AT_ONCE | {"queue": True}, **WORK,
+        show_example, [examples, include_own, own], [sound.sound, sound.start, *shown],
+        **EXAMPLE, **MODEL_CALL,
     )  # fmt: skip
     return sound.sound, [sound.start, *shown]
 
 
-def _place(found: Hit | None) -> Shown:
+def _result(found: Hit | None) -> Output:
     with gr.Row(equal_height=True, elem_classes="found"):
         with gr.Column(min_width=260):
-            about = gr.HTML(_about(found) if found else empty("Nothing yet."))
+            about = gr.HTML(_about(found) if found else empty("No result yet."))
         with gr.Column(min_width=260):
             player = Sound(
-                _played(found) if found else None,
+                _player_value(found) if found else None,
                 show_label=False,
                 interactive=False,
                 buttons=[],
                 waveform_options=gr.WaveformOptions(show_recording_waveform=False),
             )
-    return Shown(about, player)
+    return Output(about, player)
 
 
 def _about(found: Hit) -> str:
@@ -87,78 +100,73 @@ def _about(found: Hit) -> str:
     return hit(found.title, [near, found.credit], found.picture)
 
 
-def _played(found: Hit) -> Wav:
+def _player_value(found: Hit) -> Wav:
     return Wav(found.name.replace(" ", "-").lower(), wav_bytes(found.wave))
 
 
-def _picture(heard: Heard) -> str:
-    return figure("What is looked for", heard.picture, heard.seconds, answers.ticks)
-
-
-@spoken
-def show_example(number: int, mine: bool, own: list[Own]) -> list[Any]:
-    """Fill the tab with an example and what is like it."""
+@shows_errors
+def show_example(number: int, include_own: bool, own: list[OwnChannel]) -> list[Any]:
+    """Fill the tab with an example and the sounds most similar to it."""
     name = list(QUERIES.values())[number]
-    path = file_of(name)
-    clip = engine.take(path, "The example", 0.0, "similar")
-    return [path, hidden_start(), *_found(clip, own if mine else [], name)]
+    clip = read_example(name, "similar")
+    return [path_of(name), hidden_start(), *_search(clip, own if include_own else [], name)]
 
 
-@spoken
+@shows_errors
 def find(
-    sound: Path | None, start: float, mine: bool, own: list[Own],
+    sound: Path | None, start: float, include_own: bool, own: list[OwnChannel],
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> list[Any]:  # fmt: skip
-    """What is like the visitor's sound."""
-    progress(0.2, desc="Listening")
-    clip = engine.take(sound, "The sound", start, "similar")
-    return _found(clip, own if mine else [])
+    """The sounds most similar to the visitor's."""
+    progress(0.2, desc="Searching")
+    clip = models.read_input(sound, "The sound", start, "similar")
+    return _search(clip, own if include_own else [])
 
 
-@spoken
-def find_like(number: int, own: list[Own]) -> list[Any]:
-    """What is like a channel of the visitor's mixture, and the channel itself."""
+@shows_errors
+def find_like_channel(number: int, own: list[OwnChannel]) -> list[Any]:
+    """A channel of the visitor's mixture, and the sounds most similar to it."""
     if number >= len(own):
-        raise gr.Error("Take a mixture apart first.", print_exception=False)
-    wave = wav_bytes(own[number].wave / max(abs(own[number].wave).max(), 1e-9))
-    clip = Clip(engine.from_array(own[number].wave, SAMPLE_RATE, name="The channel").wave)
-    return [Wav(f"channel-{number + 1}", wave), hidden_start(), *_found(clip, own)]
+        raise gr.Error("Separate a mixture first.", print_exception=False)
+    wave = own[number].wave
+    player = Wav(f"channel-{number + 1}", wav_bytes(wave / max(abs(wave).max(), 1e-9)))
+    clip = Clip(from_array(wave, SAMPLE_RATE, name="The channel").wave)
+    return [player, hidden_start(), *_search(clip, own)]
 
 
-def _found(clip: Clip, own: list[Own], without: str | None = None) -> list[Any]:
-    known = answers.embed(clip)
-    if known:
-        query, heard = known[0], Heard(clip.wave, known[1])
-    else:
-        query, heard = engine.embed(ENCODER, clip.wave), engine.heard(clip.wave)
+def _query(clip: Clip) -> tuple[Any, Rendering | None]:
+    """The embedding [D] of a sound, and its picture if they ship."""
+    return answers.embed(clip) or (models.embed(ENCODER, clip.wave), None)
+
+
+def _search(clip: Clip, own: list[OwnChannel], without: str | None = None) -> list[Any]:
+    query, rendering = _query(clip)
     hits = library.nearest(query, SHOWN, own, without)
-    drawn: list[Any] = [_picture(heard)]
+    drawn: list[Any] = [draw("Query", rendering or models.render(clip.wave))]
     for found in hits:
-        drawn += [_about(found), _played(found)]
-    return drawn + [empty("Nothing more."), None] * (SHOWN - len(hits))
+        drawn += [_about(found), _player_value(found)]
+    return drawn + [empty("No further result."), None] * (SHOWN - len(hits))
 
 
-@spoken
+@shows_errors
 def similar(sound: Path, count: int, start: float) -> list[dict[str, Any]]:
-    """Find sounds like one.
+    """Find sounds that are similar to one sound.
 
-    The clips of the demo's library that are nearest to it, nearest first: name, title, label,
-    cosine distance of the embeddings, the same in words, licence and credit. At most 30 s of the
-    sound are taken, from `start` seconds on.
+    Returns the clips of the demo's library that are nearest to it, nearest first, each with its
+    name, title, label, cosine distance, the distance in words, licence and credit. At most 30 s of
+    the sound are used, from `start` in seconds.
     """
-    clip = engine.take(sound, "The sound", start, "similar")
-    known = answers.embed(clip)
-    query = known[0] if known else engine.embed(ENCODER, clip.wave)
-    hits = library.nearest(query, max(1, min(MOST, count)))
-    kept = ("name", "title", "label", "distance", "near", "licence", "credit")
-    return [{name: getattr(found, name) for name in kept} for found in hits]
+    query, _ = _query(models.read_input(sound, "The sound", start, "similar"))
+    hits = library.nearest(query, max(1, min(MAX_COUNT, count)))
+    fields = ("name", "title", "label", "distance", "near", "licence", "credit")
+    return [{field: getattr(found, field) for field in fields} for found in hits]
 
 
 def endpoint() -> None:
-    """Offer /similar to scripts."""
+    """Add /similar to the API."""
     given = [
         Sound(label="Sound", type="filepath"),
-        gr.Number(SHOWN, label="How many", minimum=1, maximum=MOST, precision=0),
+        gr.Number(SHOWN, label="How many", minimum=1, maximum=MAX_COUNT, precision=0),
         gr.Number(0, label="Start", minimum=0),
     ]
-    gr.Button().click(similar, given, gr.JSON(label="Found"), api_name="similar", **WORK)
+    gr.Button().click(similar, given, gr.JSON(label="Found"), api_name="similar", **MODEL_CALL)

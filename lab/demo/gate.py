@@ -1,4 +1,4 @@
-"""What stands before the demo's server: no door it has no use for, and bodies of bounded size."""
+"""Guards in front of the demo's server: unused paths are closed, and request bodies are bounded."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import gradio as gr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UPLOAD = 20 * 2**20  # bytes of a file
-BODY = UPLOAD + 2**16  # of a request: one file and what wraps it
-SPARE = 2 * 2**30  # bytes of disk that uploads must leave free
-WAITING = 64  # visitors in the queue: the last is served within half a minute on two cores
-SHUT = (  # of Gradio's doors, those that the demo has no use for
+MAX_UPLOAD = 20 * 2**20  # bytes of a file
+MAX_BODY = MAX_UPLOAD + 2**16  # bytes of a request: one file and its multipart wrapping
+MIN_FREE_DISK = 2 * 2**30  # bytes that uploads must leave free
+QUEUE_SIZE = 64  # waiting visitors; the last one is served within half a minute on two cores
+CLOSED_PATHS = (  # paths of Gradio that the demo does not use
     "/gradio_api/proxy=",
     "/gradio_api/process_recording",
     "/gradio_api/stream/",
@@ -29,21 +29,22 @@ SHUT = (  # of Gradio's doors, those that the demo has no use for
     "/gradio_api/custom_component",
     "/monitoring",
 )
-FULL = "Many visitors are here just now and the queue is full: try again in a minute."
-TOO_LARGE = f"This is too large: at most {UPLOAD >> 20} MB are taken."
-NO_ROOM = "There is no room for uploads just now: try again in some minutes."
-NOT_UNDERSTOOD = "This was not understood: see 'Use via API' at the foot of the page."
-UNANSWERED = "This could not be answered: check what was sent, or try again."
+NOT_FOUND = "This address is not in use."
+QUEUE_FULL = "Many visitors are here and the queue is full: try again in a minute."
+TOO_LARGE = f"This upload is too large: the limit is {MAX_UPLOAD >> 20} MB."
+DISK_FULL = "The server has no room for uploads at the moment: try again in a few minutes."
+BAD_REQUEST = "The request could not be read: see 'Use via API' at the foot of the page."
+FAILED = "The request failed: check what was sent, or try again."
 
 logger = logging.getLogger(__name__)
 
 
-class TooLargeError(Exception):
-    """More arrived than was announced or is taken."""
+class BodyTooLargeError(Exception):
+    """More bytes arrived than a request may have."""
 
 
 class Gate:
-    """ASGI middleware: refuses what the demo has no use for before anything is read or decoded."""
+    """ASGI middleware: rejects unwanted requests before anything is read or decoded."""
 
     def __init__(self, app: ASGIApp, uploads: Path) -> None:
         self.app, self.uploads = app, uploads
@@ -51,83 +52,93 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"].startswith(SHUT):
-            await refuse(send, 404, "There is nothing here.")
-        elif _announced(scope) > BODY:
-            await refuse(send, 413, TOO_LARGE)
-        elif scope["path"].rstrip("/").endswith("/upload") and self._is_full():
-            await refuse(send, 503, NO_ROOM)
+        elif scope["path"].startswith(CLOSED_PATHS):
+            await reject(send, 404, NOT_FOUND)
+        elif _content_length(scope) > MAX_BODY:
+            await reject(send, 413, TOO_LARGE)
+        elif scope["path"].rstrip("/").endswith("/upload") and self._disk_is_full():
+            await reject(send, 503, DISK_FULL)
         else:
-            await self._counted(scope, receive, send)
+            await self._pass_on(scope, receive, send)
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on at most BODY bytes, whatever was announced."""
-        taken, answered = 0, False
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on at most MAX_BODY bytes: the header may understate or omit the length."""
+        received, answered = 0, False
 
-        async def bounded() -> Message:
-            nonlocal taken
+        async def bounded_receive() -> Message:
+            nonlocal received
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > BODY:
-                raise TooLargeError
+            received += len(message.get("body", b""))
+            if received > MAX_BODY:
+                raise BodyTooLargeError
             return message
 
-        async def answer(message: Message) -> None:
+        async def noting_send(message: Message) -> None:
             nonlocal answered
             answered = True
             await send(message)
 
+        # Once a response has begun, no second one may be sent: the connection can only be dropped.
         try:
-            await self.app(scope, bounded, answer)
-        except TooLargeError:
+            await self.app(scope, bounded_receive, noting_send)
+        except BodyTooLargeError:
             if not answered:
-                await refuse(send, 413, TOO_LARGE)
-        except Exception:
+                await reject(send, 413, TOO_LARGE)
+        except Exception:  # malformed requests make Gradio raise; its page would show a traceback
             if answered:
                 raise
-            logger.warning("refused %s", scope["path"], exc_info=True)
-            await refuse(send, 400, NOT_UNDERSTOOD)
+            logger.warning("rejected %s", scope["path"], exc_info=True)
+            await reject(send, 400, BAD_REQUEST)
 
-    def _is_full(self) -> bool:
-        return shutil.disk_usage(self.uploads).free < SPARE
+    def _disk_is_full(self) -> bool:
+        return shutil.disk_usage(self.uploads).free < MIN_FREE_DISK
 
 
-async def refuse(send: Send, status: int, says: str) -> None:
-    """Answer with one sentence."""
-    body = json.dumps({"detail": says}).encode()
+async def reject(send: Send, status: int, detail: str) -> None:
+    """Answer with a status and one sentence, in the form of Gradio's own errors."""
+    body = json.dumps({"detail": detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _announced(scope: Scope) -> int:
+def _content_length(scope: Scope) -> int:
     length = dict(scope["headers"]).get(b"content-length", b"0")
     return int(length) if length.isdigit() else 0
 
 
-def speak_plainly(demo: gr.Blocks) -> None:
-    """Say in words, to the visitor, that something failed of which Gradio says nothing."""
+def explain_failures(demo: gr.Blocks) -> None:
+    """Give the visitor a sentence when a call fails.
+
+    With `show_error=False` Gradio sends no reason at all, and with `show_error=True` it sends the
+    exception's own text, which may name paths of the server. It has no hook in between, hence the
+    replaced method. gr.Error, the errors meant for visitors, pass unchanged.
+    """
     process = demo.process_api
 
-    async def told(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    async def explained(*args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             return await process(*args, **kwargs)
         except gr.Error:
             raise
-        except Exception as error:  # the server's log has it
-            raise gr.Error(UNANSWERED) from error
+        except Exception as error:  # its traceback goes to the server's log
+            raise gr.Error(FAILED) from error
 
-    demo.process_api = told
+    demo.process_api = explained  # type: ignore[method-assign]  # Gradio has no hook for this
 
 
-def bound_queue(demo: gr.Blocks, size: int = WAITING) -> None:
-    """Let at most `size` visitors wait, and tell the next one so in words."""
+def bound_queue(demo: gr.Blocks, size: int = QUEUE_SIZE) -> None:
+    """Let at most `size` visitors wait, and give the next one a plain sentence.
+
+    Gradio's own text for a full queue is fixed in `Queue.push` and speaks of internals, so its
+    result is replaced. Patch after `demo.queue`, which makes the queue, and before `demo.launch`.
+    """
     demo.queue(max_size=size, default_concurrency_limit=2)
-    queue = demo._queue
+    queue = demo._queue  # Gradio offers no public access to it
     push = queue.push
 
-    async def told(*args: Any, **kwargs: Any) -> tuple[bool, Any, str]:
-        success, says, state = await push(*args, **kwargs)
-        return success, FULL if state == "queue_full" else says, state
+    async def push_explained(*args: Any, **kwargs: Any) -> Any:
+        success, answer, state = await push(*args, **kwargs)
+        return success, QUEUE_FULL if state == "queue_full" else answer, state
 
-    queue.push = told
+    queue.push = push_explained  # type: ignore[method-assign]  # Gradio has no hook for this

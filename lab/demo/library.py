@@ -1,4 +1,4 @@
-"""What the demo searches: the sounds that ship, by their embeddings, and a visitor's channels."""
+"""The sounds that the demo searches by their embeddings: those that ship, and own channels."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from PIL import Image
 from core.audio.clip import SAMPLE_RATE, from_array, read
 from core.contrastive.index import Index
 from lab.bundled import rows, sources
-from lab.demo import models as engine
+from lab.demo import models
 from lab.demo.examples import FOLDER, answers
 from lab.demo.models import ENCODER, HEADROOM
-from lab.demo.style import THUMBNAIL, _png
+from lab.demo.style import THUMBNAIL, png_bytes
 from lab.nearness import in_words
 
-SHEET = "library.png"  # all small pictures, one below the other
-SAME = 1e-4  # a distance at which a sound is the query itself
+SHEET = "library.png"  # all thumbnails, one below the other
+SAME = 1e-4  # below this distance a sound is the query itself
 
 
 class Entry(NamedTuple):
-    """A sound of the library: what it is, whose it is, and where."""
+    """A sound of the library, its licence, its author and its file."""
 
     name: str
     title: str
@@ -35,15 +35,15 @@ class Entry(NamedTuple):
     path: Path
 
 
-class Own(NamedTuple):
-    """A channel of what a visitor took apart: its samples [S]."""
+class OwnChannel(NamedTuple):
+    """A channel [S] of a visitor's own mixture."""
 
     title: str
     wave: np.ndarray
 
 
 class Hit(NamedTuple):
-    """A sound that was found. `distance`: cosine; `near`: the same in words."""
+    """A search result. `distance`: cosine distance; `near`: the same in words."""
 
     name: str
     title: str
@@ -73,68 +73,70 @@ def entries() -> tuple[Entry, ...]:
 
 
 def nearest(
-    query: np.ndarray, count: int, own: Sequence[Own] = (), without: str | None = None
+    query: np.ndarray, count: int, own: Sequence[OwnChannel] = (), without: str | None = None
 ) -> list[Hit]:
-    """The sounds nearest to an embedding [D], `own` among them; not the entry named `without`."""
-    index = _index()
-    extra = [engine.embed(ENCODER, channel.wave) for channel in own]
-    whole = Index.of(np.vstack([index.h, *extra])) if extra else index
+    """The sounds nearest to an embedding [D], with `own`, without the entry named `without`."""
+    library = _index()
+    extra = [models.embed(ENCODER, channel.wave) for channel in own]
+    index = Index.of(np.vstack([library.h, *extra])) if extra else library
     names = [entry.name for entry in entries()]
-    left_out = [names.index(without)] if without in names else []
-    found = whole.nearest(query, count + len(own) + 1, without=left_out)
+    excluded = [names.index(without)] if without in names else []
+    found = index.nearest(query, count + len(own) + 1, without=excluded)
     hits = []
     for row, distance in zip(*map(np.ndarray.tolist, found), strict=True):
         if distance < SAME:
             continue  # the query itself
-        near = in_words(index.share_nearer(distance))
-        mine = own[row - len(index)] if row >= len(index) else None
-        hits.append(_own_hit(mine, distance, near) if mine else _hit(row, distance, near))
+        near = in_words(library.share_nearer(distance))
+        if row < len(library):
+            hits.append(_entry_hit(row, distance, near))
+        else:
+            hits.append(_own_hit(own[row - len(library)], distance, near))
     return hits[:count]
 
 
-def _hit(row: int, distance: float, near: str) -> Hit:
+def _entry_hit(row: int, distance: float, near: str) -> Hit:
     entry = entries()[row]
     return Hit(
         entry.name, entry.title, entry.label, distance, near, entry.licence, entry.credit,
-        HEADROOM * read(entry.path).wave, _pictures()[row],
+        HEADROOM * read(entry.path).wave, _thumbnails()[row],
     )  # fmt: skip
 
 
-def _own_hit(own: Own, distance: float, near: str) -> Hit:
-    full = from_array(own.wave, SAMPLE_RATE, name=own.title).wave
-    about = "From what you took apart"
+def _own_hit(own: OwnChannel, distance: float, near: str) -> Hit:
+    wave = from_array(own.wave, SAMPLE_RATE, name=own.title).wave
     return Hit(
-        own.title, own.title, "", distance, near, "", about, HEADROOM * full, engine.small(full)
-    )
+        own.title, own.title, "", distance, near, "", "From your own mixture",
+        HEADROOM * wave, models.thumbnail(wave),
+    )  # fmt: skip
 
 
 def embed() -> np.ndarray:
-    """Embeddings [N, D] of the library, made afresh."""
-    return np.stack([engine.embed(ENCODER, read(entry.path).wave) for entry in entries()])
+    """Embeddings [N, D] of the library, computed."""
+    return np.stack([models.embed(ENCODER, read(entry.path).wave) for entry in entries()])
 
 
-def draw() -> bytes:
-    """The sheet of small pictures, a PNG."""
+def draw_sheet() -> bytes:
+    """The sheet of thumbnails, a PNG."""
     sheet = Image.new("RGB", (THUMBNAIL[0], THUMBNAIL[1] * len(entries())))
     for row, entry in enumerate(entries()):
-        png = engine.small(read(entry.path).wave)
+        png = models.thumbnail(read(entry.path).wave)
         sheet.paste(Image.open(io.BytesIO(png)).convert("RGB"), (0, row * THUMBNAIL[1]))
-    return _png(sheet.quantize(24))
+    return png_bytes(sheet.quantize(24))
 
 
 @cache
 def _index() -> Index:
-    shipped = answers.embedded()
+    shipped = answers.library_embeddings()
     return Index.of(embed() if shipped is None or len(shipped) != len(entries()) else shipped)
 
 
 @cache
-def _pictures() -> list[bytes]:
+def _thumbnails() -> list[bytes]:
     width, height = THUMBNAIL
-    with Image.open(FOLDER / SHEET) as sheet:
-        sheet = sheet.convert("RGB")
+    with Image.open(FOLDER / SHEET) as file:
+        sheet = file.convert("RGB")
     tops = range(0, sheet.height, height)
-    return [_png(sheet.crop((0, top, width, top + height)).quantize(16)) for top in tops]
+    return [png_bytes(sheet.crop((0, top, width, top + height)).quantize(16)) for top in tops]
 
 
 def _credit(row: dict[str, str]) -> str:

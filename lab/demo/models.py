@@ -1,6 +1,7 @@
-"""What the demo asks of core: models loaded once for all visitors, and what they make.
+"""What the demo's models compute from sounds. Torch is imported when it is first needed.
 
-Nothing here keeps anything of a visitor. Torch is imported when it is first needed.
+The models are loaded once for all visitors, by core.service. Its caches of results are not used:
+they would keep a visitor's sounds in memory, and the page promises that those are deleted.
 """
 
 from __future__ import annotations
@@ -9,44 +10,43 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from core import registry
+from core import service
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
-from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
 from core.errors import RavelError
-from core.vocoder.play import check_route, default_route, play
-from lab.demo.style import picture, thumbnail
+from core.vocoder.play import check_route, default_route
+from lab.demo.style import spectrogram_png, thumbnail_png
 
 try:
-    from spaces import GPU as gpu  # lends a GPU to a call, on a ZeroGPU Space
+    from spaces import GPU as gpu  # on a ZeroGPU Space: a call gets a GPU for so many seconds
 except ImportError:
 
     def gpu(duration: int) -> Callable[[Callable], Callable]:
-        """Elsewhere a call runs as it is."""
+        """Elsewhere the function stays as it is."""
         return lambda function: function
 
 
-if TYPE_CHECKING:
-    pass
-
 DEVICE = "cuda" if os.environ.get("SPACES_ZERO_GPU") else "cpu"
-SECONDS = {"swap": CLIP_SECONDS, "separate": 30.0, "similar": 30.0}  # taken of a recording
-HEADROOM = 0.5  # of all that is played: rebuilt sound may peak above the recordings
+SECONDS = {"swap": CLIP_SECONDS, "separate": 30.0, "similar": 30.0}  # of a recording, at most
+HEADROOM = 0.5  # gain of all players: generated sound may peak above the recordings
 TICKS_HZ = (500, 1000, 2000, 4000)
-SWAP, COLLAPSED = DEFAULT_CHECKPOINT, "dsae-dmelodies"
+SWAP_MODEL, COLLAPSED_MODEL = USUAL, "dsae-dmelodies"
 SEPARATOR, ENCODER = "separator-scenes", "scenes-encoder"
-PARTS = ("source", "target", "swapped", "counterpart")
-REBUILT = ("source_reconstruction", "target_reconstruction")
+INPUTS, SWAPPED = ("source", "target"), ("swapped", "counterpart")
+RECONSTRUCTED = ("source_reconstruction", "target_reconstruction")
+LOADERS: dict[str, Callable[[Checkpoint, str], Any]] = {
+    "dsae": service.disentangler,
+    "separation": service.separator,
+    "contrastive": service.encoder,
+}
 
-_loading = Lock()
 
-
-class Heard(NamedTuple):
-    """A sound [S] as it is shown and played, at its own level; `picture` is a PNG."""
+class Rendering(NamedTuple):
+    """A sound [S] at its own level, and its spectrogram as a PNG."""
 
     wave: np.ndarray
     picture: bytes
@@ -56,63 +56,68 @@ class Heard(NamedTuple):
         return len(self.wave) / SAMPLE_RATE
 
     def wav(self, gain: float = HEADROOM) -> bytes:
-        """As a WAV file, `gain` times as loud."""
+        """The sound times `gain` as a WAV file."""
         return wav_bytes(gain * self.wave)
 
 
 def names(system: str) -> list[str]:
-    """The checkpoints that a visitor may choose from: those that ship."""
+    """The checkpoints that a visitor may choose: those that ship."""
     return [found.name for found in list_checkpoints(system)]
 
 
-def chosen(system: str, name: str) -> Checkpoint:
-    """One of them. Raises RavelError for anything else, be it a path or a Hub id."""
-    known = {found.name: found for found in list_checkpoints(system)}
-    if name not in known:
-        raise RavelError(f"There is no such model: choose {' or '.join(known) or 'none yet'}.")
-    return known[name]
+def shipped(system: str, name: str) -> Checkpoint:
+    """One of them. Raises RavelError for any other name, and so for paths and Hub ids."""
+    found = {checkpoint.name: checkpoint for checkpoint in list_checkpoints(system)}
+    if name not in found:
+        raise RavelError(f"There is no such model: choose {' or '.join(found) or 'none yet'}.")
+    return found[name]
 
 
-def take(path: Path | None, title: str, start: float, task: str) -> Clip:
-    """What a task takes of a visitor's file, from `start` seconds on. Raises RavelError.
+def read_input(path: Path | None, title: str, start: float, task: str) -> Clip:
+    """The part of a file that a task uses, from `start` in seconds. Raises RavelError.
 
-    Only that part is decoded, whatever the file claims to hold.
+    Only that part is decoded, whatever length the file claims to have.
     """
     if path is None:
         raise RavelError(f"{title} is missing: choose an example, upload a file or record one.")
-    swap_or_find = task != "separate"
-    return read(path, start=start, duration=SECONDS[task], name=title, normalise=swap_or_find)
+    # A mixture keeps its level: its channels are to add up to it.
+    normalise = task != "separate"
+    return read(path, start=start, duration=SECONDS[task], name=title, normalise=normalise)
 
 
-def swap(name: str, source: Clip, target: Clip, way: str | None = None) -> dict[str, Heard]:
-    """Two clips, and their swaps both ways, by PARTS, played in a way. Raises RavelError."""
-    way = check_route(way)
-    made = _swap(chosen("dsae", name).name, source.wave, target.wave, way)
-    loudest = max(float(made[part][1].max()) for part in ("source", "target"))
-    return {part: Heard(wave, picture(mel, loudest)) for part, (wave, mel) in made.items()}
+def swap(name: str, source: Clip, target: Clip, route: str | None = None) -> dict[str, Rendering]:
+    """INPUTS, SWAPPED and RECONSTRUCTED by name, made audible by a route. Raises RavelError."""
+    route = check_route(route)
+    made = _swap(shipped("dsae", name).name, source.wave, target.wave, route)
+    loudest = max(float(made[part][1].max()) for part in INPUTS)
+    return {
+        part: Rendering(wave, spectrogram_png(mel, loudest)) for part, (wave, mel) in made.items()
+    }
 
 
 @gpu(duration=10)
-def _swap(name: str, source: np.ndarray, target: np.ndarray, way: str) -> dict[str, Any]:
-    """Wave and log-mel of each of PARTS and REBUILT."""
+def _swap(name: str, source: np.ndarray, target: np.ndarray, route: str) -> dict[str, Any]:
+    """Wave and log-mel of each of INPUTS, SWAPPED and RECONSTRUCTED."""
     model = load("dsae", name)
     from core.dsae.latents import swap_clips
 
     made = swap_clips(model, Clip(source), Clip(target))
-    rebuilt = {
-        part: (play(getattr(made, part), way, DEVICE).numpy(), getattr(made, part).numpy())
-        for part in (*PARTS[2:], *REBUILT)
-    }
-    given = {"source": (source, made.source.numpy()), "target": (target, made.target.numpy())}
-    return given | rebuilt
+    waves = {"source": source, "target": target}
+    mels = {part: getattr(made, part).numpy() for part in (*INPUTS, *SWAPPED, *RECONSTRUCTED)}
+    for part in (*SWAPPED, *RECONSTRUCTED):
+        waves[part] = service.waveform(mels[part], route, DEVICE)
+    return {part: (waves[part], mel) for part, mel in mels.items()}
 
 
-def separate(name: str, mixture: Clip) -> list[Heard]:
-    """A mixture and then its channels, at true level: they add up to it. Raises RavelError."""
-    waves = [mixture.wave, *_separate(chosen("separation", name).name, mixture.wave)]
+def separate(name: str, mixture: Clip) -> list[Rendering]:
+    """A mixture and its channels, at true level: they add up to it. Raises RavelError."""
+    waves = [mixture.wave, *_separate(shipped("separation", name).name, mixture.wave)]
     mels = [log_mel(wave) for wave in waves]
     loudest = float(mels[0].max())
-    return [Heard(wave, picture(mel, loudest)) for wave, mel in zip(waves, mels, strict=True)]
+    return [
+        Rendering(wave, spectrogram_png(mel, loudest))
+        for wave, mel in zip(waves, mels, strict=True)
+    ]
 
 
 @gpu(duration=10)
@@ -121,9 +126,9 @@ def _separate(name: str, mixture: np.ndarray) -> np.ndarray:
 
 
 def embed(name: str, sound: np.ndarray) -> np.ndarray:
-    """The embedding [D] of a sound [S], heard at full level. Raises RavelError."""
+    """The embedding [D] of a sound [S], whatever its level. Raises RavelError."""
     wave = from_array(sound, SAMPLE_RATE, name="The sound").wave
-    return _embed(chosen("contrastive", name).name, wave)
+    return _embed(shipped("contrastive", name).name, wave)
 
 
 @gpu(duration=10)
@@ -131,15 +136,15 @@ def _embed(name: str, wave: np.ndarray) -> np.ndarray:
     return load("contrastive", name).embed(wave).numpy()
 
 
-def heard(wave: np.ndarray) -> Heard:
-    """A sound by itself, its loudest point at 0 dB."""
+def render(wave: np.ndarray) -> Rendering:
+    """A sound [S] and its spectrogram, whose loudest point is 0 dB."""
     mel = log_mel(wave)
-    return Heard(wave, picture(mel, float(mel.max())))
+    return Rendering(wave, spectrogram_png(mel, float(mel.max())))
 
 
-def small(wave: np.ndarray) -> bytes:
-    """A sound's picture at the size of a list, a PNG."""
-    return thumbnail(log_mel(wave))
+def thumbnail(wave: np.ndarray) -> bytes:
+    """The small spectrogram of a sound [S], a PNG."""
+    return thumbnail_png(log_mel(wave))
 
 
 def log_mel(wave: np.ndarray) -> np.ndarray:
@@ -151,38 +156,29 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
 
 @cache
 def ticks() -> list[tuple[str, float]]:
-    """Frequencies to label, and how high they stand in a picture, read off the mel filters."""
-    import torch
-
-    from core.audio.mel import N_FFT, mel_basis
-
-    peaks = mel_basis(torch.device("cpu")).argmax(0).numpy() * SAMPLE_RATE / N_FFT
-    at = np.interp(TICKS_HZ, peaks, (np.arange(len(peaks)) + 0.5) / len(peaks))
-    said = [f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz" for hz in TICKS_HZ]
-    return list(zip(said, at.round(4).tolist(), strict=True))
+    """Labels of frequencies and their heights in a spectrogram, 0 to 1."""
+    bands = service.band_hertz()
+    heights = np.interp(TICKS_HZ, bands, (np.arange(len(bands)) + 0.5) / len(bands))
+    labels = [f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz" for hz in TICKS_HZ]
+    return list(zip(labels, heights.round(4).tolist(), strict=True))
 
 
 def load(system: str, name: str) -> Any:
-    """A model at rest, loaded once for all visitors."""
-    with _loading:
-        return _load(system, name)
+    """A model in evaluation mode, loaded once for all visitors. Raises RavelError."""
+    return LOADERS[system](shipped(system, name), DEVICE)
 
 
-def warm() -> None:
-    """Load what visitors ask for first, so that the first of them does not wait for it."""
-    silence = np.sin(np.arange(SAMPLE_RATE) / 20).astype(np.float32)
-    for system, name, work in (
-        ("dsae", SWAP, lambda: _swap(SWAP, silence, silence, default_route())),
-        ("separation", SEPARATOR, lambda: _separate(SEPARATOR, silence)),
-        ("contrastive", ENCODER, lambda: _embed(ENCODER, silence)),
+def warm_up() -> None:
+    """Load the models that visitors need first, and run them once."""
+    tone = np.sin(np.arange(SAMPLE_RATE) / 20).astype(np.float32)
+    for system, name, run in (
+        ("dsae", SWAP_MODEL, lambda: _swap(SWAP_MODEL, tone, tone, default_route())),
+        ("separation", SEPARATOR, lambda: _separate(SEPARATOR, tone)),
+        ("contrastive", ENCODER, lambda: _embed(ENCODER, tone)),
     ):
-        if name in names(system):
-            load(system, name) if DEVICE == "cuda" else work()
-
-
-@cache
-def _load(system: str, name: str) -> Any:
-    import torch
-
-    torch.set_num_threads(1)  # visitors side by side share the cores; more threads only spin
-    return registry.get(system).load(chosen(system, name).path, DEVICE)
+        if name not in names(system):
+            continue
+        if DEVICE == "cuda":  # a ZeroGPU Space lends its GPU to visitors' calls only
+            load(system, name)
+        else:
+            run()

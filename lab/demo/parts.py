@@ -1,11 +1,11 @@
-"""What the demo's tabs share: words for errors, slots for sounds, and the start within them."""
+"""Parts that the demo's tabs share: inputs and outputs for sounds, examples, and error messages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
 
 import gradio as gr
 import soundfile
@@ -13,12 +13,34 @@ import soundfile
 from core.errors import RavelError
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import answers
-from lab.demo.models import HEADROOM, SECONDS, Heard
+from lab.demo.models import HEADROOM, SECONDS, Rendering
 from lab.demo.style import empty, figure
 
-WORK = {"concurrency_id": "models", "concurrency_limit": 2}  # as many as there are cores
-# What comes while the server still answers for the one before is answered next, not forgotten.
-AT_ONCE = {
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Limits(TypedDict):
+    """How many calls of a group of events run at once."""
+
+    concurrency_id: str
+    concurrency_limit: int
+
+
+class Display(TypedDict):
+    """How an event of the page behaves there."""
+
+    queue: bool
+    api_visibility: Literal["public", "private", "undocumented"]
+    show_progress: Literal["full", "minimal", "hidden"]
+    trigger_mode: Literal["once", "multiple", "always_last"]
+
+
+# Whatever runs a model: as many calls at once as there are cores.
+MODEL_CALL: Limits = {"concurrency_id": "models", "concurrency_limit": 2}
+# Answered at once. "always_last": of clicks made while one is being answered, the last is answered
+# next instead of being dropped.
+IMMEDIATE: Display = {
     "queue": False,
     "api_visibility": "private",
     "show_progress": "hidden",
@@ -26,35 +48,36 @@ AT_ONCE = {
 }
 
 
-class Slot(NamedTuple):
-    """Where a visitor puts a sound: the sound, and from which second on it is taken."""
+class Input(NamedTuple):
+    """A visitor's sound, and the second from which it is used."""
 
     sound: Sound
     start: gr.Slider
 
 
-class Shown(NamedTuple):
-    """Where a sound is shown: its picture, and its player."""
+class Output(NamedTuple):
+    """A resulting sound: its spectrogram, and its player."""
 
     picture: gr.HTML
     sound: Sound
 
 
-def spoken(function: Callable) -> Callable:
-    """What `function` refuses is said to the visitor in its one sentence."""
+def shows_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Show the visitor a RavelError of `function` as its one sentence."""
 
     @wraps(function)
-    def inner(*args: Any, **kwargs: Any) -> Any:
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except RavelError as error:
-            raise gr.Error(str(error), title="Not this one", print_exception=False) from None
+            title = "Can't use this file"
+            raise gr.Error(str(error), title=title, print_exception=False) from None
 
     return inner
 
 
-def slot(label: str, task: str, value: Path | None = None) -> Slot:
-    """A place for a sound: an upload or a recording; a longer one is taken from a chosen start."""
+def sound_input(label: str, task: str, value: Path | None = None) -> Input:
+    """An upload or a recording; for a long one, a slider chooses where the used part starts."""
     sound = Sound(value, label=label, type="filepath", buttons=[], min_width=300)
     start = gr.Slider(
         0,
@@ -62,59 +85,59 @@ def slot(label: str, task: str, value: Path | None = None) -> Slot:
         0,
         step=0.1,
         label="Start, s",
-        info=f"{SECONDS[task]:g} s are taken from here on.",
+        info=f"The {SECONDS[task]:g} s from here on are used.",
         visible=False,
     )
-    sound.input(lambda path: _spare(path, task), sound, start, **AT_ONCE)
-    return Slot(sound, start)
+    sound.input(lambda path: _start_slider(path, task), sound, start, **IMMEDIATE)
+    return Input(sound, start)
 
 
-def _spare(path: Path | None, task: str) -> gr.Slider:
-    """The slider for the start, seen when there is something to choose; by the header alone."""
+def _start_slider(path: Path | None, task: str) -> gr.Slider:
+    """The slider of a new sound, visible if there is a choice. Only the file's header is read."""
     try:
         spare = soundfile.info(str(path)).duration - SECONDS[task] if path else 0.0
     except (soundfile.SoundFileError, RuntimeError, TypeError):
-        spare = 0.0  # what is wrong with it is said when it is used
-    shown = 0.1 < spare < 36_000
-    return gr.Slider(maximum=round(spare, 1) if shown else 1, value=0, visible=shown)
+        spare = 0.0  # the error is reported when the file is used
+    visible = 0.1 < spare < 36_000
+    return gr.Slider(maximum=round(spare, 1) if visible else 1, value=0, visible=visible)
 
 
 def hidden_start() -> gr.Slider:
-    """The slider for the start when a new sound needs none."""
+    """The slider of a sound that is used as a whole."""
     return gr.Slider(value=0, visible=False)
 
 
-def place(name: str, text: str = "", heard: Heard | None = None, title: str = "") -> Shown:
-    """A place for a picture and its player; `text` stands there while it is empty."""
-    picture = gr.HTML(draw(title, heard) if heard else empty(text))
+def sound_output(name: str, rendering: Rendering | None, title: str, placeholder: str) -> Output:
+    """A spectrogram and its player; `placeholder` is shown while there is none."""
+    picture = gr.HTML(draw(title, rendering) if rendering else empty(placeholder))
     sound = Sound(
-        Wav(name, heard.wav()) if heard else None,
+        Wav(name, rendering.wav()) if rendering else None,
         label=name.replace("-", " ").capitalize(),
         show_label=False,
         interactive=False,
         buttons=["download"],
         elem_classes="player",
     )
-    return Shown(picture, sound)
+    return Output(picture, sound)
 
 
-def draw(title: str, heard: Heard, detail: str = "") -> str:
-    """A sound's picture with its title."""
-    return figure(title, heard.picture, heard.seconds, answers.ticks, detail)
+def draw(title: str, rendering: Rendering, detail: str = "") -> str:
+    """The spectrogram of a sound with its title, as HTML."""
+    return figure(title, rendering.picture, rendering.seconds, answers.ticks, detail)
 
 
-def play(name: str, heard: Heard, gain: float = HEADROOM) -> Wav:
-    """What a player is given."""
-    return Wav(name, heard.wav(gain))
+def player_value(name: str, rendering: Rendering, gain: float = HEADROOM) -> Wav:
+    """A sound as the value of a player."""
+    return Wav(name, rendering.wav(gain))
 
 
-def chips(titles: list[str], label: str = "Examples, answered already") -> gr.Dataset:
-    """Examples to click on; what hears of a click is given their number."""
+def example_buttons(titles: list[str]) -> gr.Dataset:
+    """Examples to click on; a click passes the example's index."""
     return gr.Dataset(
         components=[gr.Textbox(visible=False)],
         samples=[[title] for title in titles],
         sample_labels=titles,
         type="index",
         layout="gallery",
-        label=label,
+        label="Examples (precomputed)",
     )

@@ -1,4 +1,4 @@
-"""The tab 'Take apart a mixture', and the endpoint /separate."""
+"""The tab 'Separate a mixture', and the endpoint /separate."""
 
 from __future__ import annotations
 
@@ -8,149 +8,168 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from lab.demo import models as engine
+from core.audio.clip import Clip
+from lab.demo import models
 from lab.demo.audio_input import Sound, Wav
-from lab.demo.examples import MIXTURES, MixtureExample, answers, what
-from lab.demo.examples import file_of as file
-from lab.demo.library import Own
-from lab.demo.models import HEADROOM, SEPARATOR, Heard
+from lab.demo.examples import MIXTURES, MixtureExample, answers, kind_of, path_of, read_example
+from lab.demo.library import OwnChannel
+from lab.demo.models import HEADROOM, SEPARATOR, Rendering
 from lab.demo.parts import (
-    AT_ONCE,
-    WORK,
-    chips,
+    IMMEDIATE,
+    MODEL_CALL,
+    Output,
     draw,
+    example_buttons,
     hidden_start,
-    place,
-    play,
-    slot,
-    spoken,
-)  # fmt: skip
+    player_value,
+    shows_errors,
+    sound_input,
+    sound_output,
+)
 
 CHANNELS = 2
 MODELS = {SEPARATOR: "Everyday sounds", "separator-duets": "Two instruments"}
 LEAD = (
-    "A recording in which several things sound at once. **It comes back as two channels that add "
-    "up to it.** The model learned this from mixtures alone; it never heard one sound by itself."
+    "Choose a recording of several sounds at once. **The model separates it into two channels that "
+    "add up to it.** It was trained on mixtures alone, never on single sounds."
 )
 KEPT = 1800  # seconds for which a visitor's channels can be searched
 
 
-def tab() -> tuple[gr.State, list[gr.Button], list[Sound]]:
-    """Draw the tab with its first example answered, and bind it.
+def tab() -> tuple[gr.State, list[gr.Button]]:
+    """Draw the tab with its first example answered, and bind its events.
 
-    Returns the visitor's channels, and of each a button that asks for what is like it.
+    Returns the visitor's channels, and for each a button that searches for similar sounds.
     """
-    ready = _ready(MIXTURES[0])
-    heard, says = ready if ready else ([None] * (1 + CHANNELS), [""] * CHANNELS)
+    first = MIXTURES[0]
+    ready = _shipped_answer(first)
+    whole, channels, contents = _split(ready) if ready else (None, [], [])
     gr.Markdown(LEAD)
-    examples = chips([example.title for example in MIXTURES])
-    mixture = slot("Mixture", "separate", file(MIXTURES[0].file))
-    picture = gr.HTML(draw("Mixture", heard[0], _inside(MIXTURES[0])) if heard[0] else "")
-    names = engine.names("separation")
+    examples = example_buttons([example.title for example in MIXTURES])
+    mixture = sound_input("Mixture", "separate", path_of(first.file))
+    picture = gr.HTML(draw("Mixture", whole, _ingredients(first)) if whole else "")
+    names = models.names("separation")
     model = gr.Radio(
-        [(words, name) for name, words in MODELS.items() if name in names],
-        value=MIXTURES[0].model,
-        label="Model, by what it has heard",
+        [(text, name) for name, text in MODELS.items() if name in names],
+        value=first.model,
+        label="Model (training data)",
     )
-    button = gr.Button("Take apart", variant="primary")
-    places, finders = [], []
+    button = gr.Button("Separate", variant="primary")
+    results, finders = [], []
     with gr.Row():
-        for number in range(1, CHANNELS + 1):
+        for i in range(CHANNELS):
             with gr.Column(min_width=300):
-                places.append(_place(number, heard[number], says[number - 1]))
-                finders.append(gr.Button("Find what sounds like this", size="sm"))
-    own = gr.State(_own(heard[1:]) if ready else [], time_to_live=KEPT)
+                channel, content = (channels[i], contents[i]) if channels else (None, "")
+                results.append(_result(i + 1, channel, content))
+                finders.append(gr.Button("Find similar sounds", size="sm"))
+    own = gr.State(_own(channels), time_to_live=KEPT)
 
-    shown = [picture, *(component for place in places for component in place), own]
+    shown = [picture, *(component for result in results for component in result), own]
     given = [mixture.sound, mixture.start, model]
-    button.click(take_apart, given, shown, api_visibility="private", **WORK)
-    examples.click(show_example, examples, [mixture.sound, mixture.start, model, *shown], **AT_ONCE)
-    return own, finders, [place.sound for place in places]
+    button.click(separate_mixture, given, shown, api_visibility="private", **MODEL_CALL)
+    examples.click(
+        show_example, examples, [mixture.sound, mixture.start, model, *shown], **IMMEDIATE
+    )
+    return own, finders
 
 
-def _place(number: int, heard: Heard | None, says: str) -> Any:
-    shown = place(f"channel-{number}", "A channel appears here.", heard, f"Channel {number}")
-    if heard:
-        shown.picture.value = draw(f"Channel {number}", heard, says)
-    return shown
+def _result(number: int, rendering: Rendering | None, content: str) -> Output:
+    title = f"Channel {number}"
+    output = sound_output(f"channel-{number}", rendering, title, "The channel appears here.")
+    if rendering:
+        output.picture.value = draw(title, rendering, content)
+    return output
 
 
-def _inside(example: MixtureExample) -> str:
-    return " + ".join(what(name) for name in example.clips)
+Separated = tuple[list[Rendering], list[str]]  # a mixture and its channels, and their contents
 
 
-def _ready(example: MixtureExample) -> tuple[list[Heard], list[str]] | None:
-    """What ships of an example."""
-    if example.model not in engine.names("separation"):
+def _split(separated: Separated) -> tuple[Rendering, list[Rendering], list[str]]:
+    (whole, *channels), contents = separated
+    return whole, channels, contents
+
+
+def _ingredients(example: MixtureExample) -> str:
+    return " + ".join(kind_of(name) for name in example.clips)
+
+
+def _shipped_answer(example: MixtureExample) -> Separated | None:
+    """An example's precomputed answer."""
+    if example.model not in models.names("separation"):
         return None
-    return answers.separate(example.model, _mixture(example))
+    return answers.separate(example.model, read_example(example.file, "separate"))
 
 
-def _mixture(example: MixtureExample) -> Any:
-    return engine.take(file(example.file), "The example", 0.0, "separate")
-
-
-@spoken
+@shows_errors
 def show_example(number: int) -> list[Any]:
     """Fill the tab with an example and its channels."""
     example = MIXTURES[number]
-    live = None if (ready := _ready(example)) else engine.separate(example.model, _mixture(example))
-    heard, says = ready or (live, [""] * CHANNELS)
-    drawn = _drawn(heard, says, _inside(example))
-    return [file(example.file), hidden_start(), example.model, *drawn]
+    separated = _separate(example.model, read_example(example.file, "separate"))
+    drawn = _drawn(separated, _ingredients(example))
+    return [path_of(example.file), hidden_start(), example.model, *drawn]
 
 
-@spoken
-def take_apart(
+@shows_errors
+def separate_mixture(
     mixture: Path | None, start: float, model: str,
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> list[Any]:  # fmt: skip
-    """The visitor's mixture, taken apart."""
-    progress(0.1, desc="Listening")
-    clip = engine.take(mixture, "The mixture", start, "separate")
-    progress(0.3, desc="Taking apart")
-    known = answers.separate(model, clip)
-    heard, says = known or (engine.separate(model, clip), [""] * CHANNELS)
-    return _drawn(heard, says, "")
+    """The visitor's mixture, separated."""
+    progress(0.1, desc="Reading")
+    clip = models.read_input(mixture, "The mixture", start, "separate")
+    progress(0.3, desc="Separating")
+    return _drawn(_separate(model, clip))
 
 
-def _drawn(heard: list[Heard], says: list[str], detail: str) -> list[Any]:
-    whole, *channels = heard
-    gain = HEADROOM / max(float(np.abs(whole.wave).max()), 1e-9)
+def _separate(model: str, mixture: Clip) -> Separated:
+    shipped = answers.separate(model, mixture)
+    return shipped or (models.separate(model, mixture), [""] * CHANNELS)
+
+
+def _gain(mixture: Rendering) -> float:
+    """The gain of all channels, so that what is played still adds up to the mixture."""
+    return HEADROOM / max(float(np.abs(mixture.wave).max()), 1e-9)
+
+
+def _drawn(separated: Separated, detail: str = "") -> list[Any]:
+    """Values of the mixture's spectrogram, of the channels' outputs, and of the visitor's state."""
+    whole, channels, contents = _split(separated)
     drawn: list[Any] = [draw("Mixture", whole, detail)]
-    for number, (channel, held) in enumerate(zip(channels, says, strict=True), 1):
-        drawn.append(draw(f"Channel {number}", channel, held))
-        drawn.append(play(f"channel-{number}", channel, gain))
+    for number, (channel, content) in enumerate(zip(channels, contents, strict=True), 1):
+        drawn.append(draw(f"Channel {number}", channel, content))
+        drawn.append(player_value(f"channel-{number}", channel, _gain(whole)))
     return [*drawn, _own(channels)]
 
 
-def _own(channels: list[Heard]) -> list[Own]:
+def _own(channels: list[Rendering]) -> list[OwnChannel]:
     return [
-        Own(f"Channel {number} of your mixture", channel.wave)
+        OwnChannel(f"Channel {number} of your mixture", channel.wave)
         for number, channel in enumerate(channels, 1)
     ]
 
 
-@spoken
+@shows_errors
 def separate(mixture: Path, model: str, start: float) -> tuple[Wav, ...]:
-    """Take a mixture apart.
+    """Separate a mixture into channels.
 
-    Its channels as WAV files, all equally far from their own level, so that they add up to the
-    mixture. At most 30 s are taken, from `start` seconds on.
+    Returns the channels as WAV files, all scaled by the same gain, so that they add up to the
+    scaled mixture. At most 30 s are used, from `start` in seconds.
     """
-    clip = engine.take(mixture, "The mixture", start, "separate")
-    whole, *channels = engine.separate(model, clip)
-    gain = HEADROOM / max(float(np.abs(whole.wave).max()), 1e-9)
-    return tuple(play(f"channel-{i}", channel, gain) for i, channel in enumerate(channels, 1))
+    clip = models.read_input(mixture, "The mixture", start, "separate")
+    whole, *channels = models.separate(model, clip)
+    return tuple(
+        player_value(f"channel-{number}", channel, _gain(whole))
+        for number, channel in enumerate(channels, 1)
+    )
 
 
 def endpoint() -> None:
-    """Offer /separate to scripts."""
-    names = engine.names("separation")
+    """Add /separate to the API."""
+    names = models.names("separation")
     given = [
         Sound(label="Mixture", type="filepath"),
         gr.Radio(names, value=SEPARATOR if SEPARATOR in names else None, label="Model"),
         gr.Number(0, label="Start", minimum=0),
     ]
     made = [Sound(label=f"Channel {i}", interactive=False) for i in range(1, CHANNELS + 1)]
-    gr.Button().click(separate, given, made, api_name="separate", **WORK)
+    gr.Button().click(separate, given, made, api_name="separate", **MODEL_CALL)

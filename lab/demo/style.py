@@ -1,4 +1,4 @@
-"""How the demo looks: spectrograms as pictures, colours, and the style of its page."""
+"""The look of the demo: its colours and CSS, and spectrograms as pictures and HTML."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 RANGE = 80 / (10 * np.log10(np.e))  # 80 dB in the natural units of a log-mel
-SHADES = 64  # of a picture: more are not seen, and make it larger
-FRAMES = 1250  # more are thinned out
+SHADES = 64  # of a picture: more are invisible and make the file larger
+FRAMES = 1250  # most columns of a picture; longer sounds are thinned out
 THUMBNAIL = (96, 40)
 STOPS = [
     "#10161B",
@@ -28,7 +28,7 @@ STOPS = [
     "#F6F1CB",
 ]
 
-Ticks = Sequence[tuple[str, float]]  # labels of frequencies, and their height from 0 to 1
+Ticks = Sequence[tuple[str, float]]  # labels of frequencies, and their heights from 0 to 1
 
 COLOUR = gr.themes.Color(
     c50="#EEF6F6", c100="#D9EAEB", c200="#B4D6D9", c300="#86BCC2", c400="#4FB0B8", c500="#2B8A93",
@@ -38,23 +38,23 @@ THEME = gr.themes.Soft(
     primary_hue=COLOUR,
     secondary_hue=COLOUR,
     neutral_hue="slate",
-    font=["system-ui", "sans-serif"],  # what is on the visitor's machine: nothing is fetched
+    font=["system-ui", "sans-serif"],  # fonts of the visitor's machine: none is downloaded
     font_mono=["ui-monospace", "monospace"],
     radius_size="sm",
 )
 CSS = """
 .gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
-figure.heard { margin: 0; font-size: 13px; line-height: 1.3; }
-figure.heard figcaption { display: flex; flex-wrap: wrap; justify-content: space-between;
+figure.sound { margin: 0; font-size: 13px; line-height: 1.3; }
+figure.sound figcaption { display: flex; flex-wrap: wrap; justify-content: space-between;
   gap: 0 12px; margin-bottom: 4px; font-weight: 600; font-size: 14px; }
-figure.heard figcaption small { font-weight: 400; color: var(--body-text-color-subdued); }
-figure.heard .plot { display: grid; grid-template-columns: 46px 1fr; height: 132px; }
-figure.heard .axis { position: relative; font-size: 11px; color: var(--body-text-color-subdued); }
-figure.heard .axis span { position: absolute; right: 6px; transform: translateY(50%);
+figure.sound figcaption small { font-weight: 400; color: var(--body-text-color-subdued); }
+figure.sound .plot { display: grid; grid-template-columns: 46px 1fr; height: 132px; }
+figure.sound .axis { position: relative; font-size: 11px; color: var(--body-text-color-subdued); }
+figure.sound .axis span { position: absolute; right: 6px; transform: translateY(50%);
   white-space: nowrap; }
-figure.heard img { width: 100%; height: 132px; border-radius: 4px; background: #10161B;
+figure.sound img { width: 100%; height: 132px; border-radius: 4px; background: #10161B;
   display: block; }
-figure.heard .seconds { display: flex; justify-content: space-between; padding-left: 46px;
+figure.sound .seconds { display: flex; justify-content: space-between; padding-left: 46px;
   font-size: 11px; color: var(--body-text-color-subdued); }
 .hit { display: grid; grid-template-columns: 96px 1fr; gap: 12px; align-items: center; }
 .hit img { width: 96px; height: 40px; border-radius: 4px; background: #10161B; }
@@ -64,7 +64,7 @@ figure.heard .seconds { display: flex; justify-content: space-between; padding-l
   border-radius: 4px; padding: 12px; font-size: 13px; }
 .player label { display: none; }
 .dark audio { color-scheme: dark; }
-@media (max-width: 640px) {  /* all three tabs in sight, in two lines each */
+@media (max-width: 640px) {  /* all three tabs visible, two lines each */
   .gradio-container main { padding: 12px !important; }
   .tab-wrapper, .tab-container { height: auto !important; }
   .tab-container button { flex: none !important; width: calc((100vw - 72px) / 3) !important;
@@ -73,58 +73,59 @@ figure.heard .seconds { display: flex; justify-content: space-between; padding-l
 """
 
 
-def picture(log_mel: np.ndarray, loudest: float) -> bytes:
-    """A natural log-mel [T, 80] as a PNG, a pixel a band; `loudest` is the value of 0 dB."""
+def spectrogram_png(log_mel: np.ndarray, loudest: float) -> bytes:
+    """A natural log-mel [T, 80] as a PNG, one pixel per band; `loudest` is the value of 0 dB."""
     thin = log_mel[:: -(-len(log_mel) // FRAMES)]
     level = np.clip(1 + (thin.T[::-1] - loudest) / RANGE, 0, 1)
     image = Image.fromarray((level * (SHADES - 1)).round().astype(np.uint8), "P")
     image.putpalette(_palette())
-    return _png(image)
+    return png_bytes(image)
 
 
-def thumbnail(log_mel: np.ndarray) -> bytes:
-    """The same small, its loudest point at 0 dB."""
-    image = Image.open(io.BytesIO(picture(log_mel, float(log_mel.max())))).convert("RGB")
-    small = image.resize(THUMBNAIL, Image.Resampling.BOX)
-    return _png(small.quantize(16))
+def thumbnail_png(log_mel: np.ndarray) -> bytes:
+    """The same at THUMBNAIL size, with the loudest point at 0 dB."""
+    full = spectrogram_png(log_mel, float(log_mel.max()))
+    small = Image.open(io.BytesIO(full)).convert("RGB").resize(THUMBNAIL, Image.Resampling.BOX)
+    return png_bytes(small.quantize(16))
 
 
 def figure(title: str, png: bytes, seconds: float, ticks: Ticks, detail: str = "") -> str:
-    """A picture with its title, frequencies and seconds, as HTML."""
+    """A spectrogram with its title, frequencies and duration, as HTML."""
     labels = "".join(
         f'<span style="bottom:{100 * height:.1f}%">{html.escape(label)}</span>'
         for label, height in ticks
     )
     name = html.escape(title, quote=True)
     return (
-        f'<figure class="heard"><figcaption><span>{name}</span>'
+        f'<figure class="sound"><figcaption><span>{name}</span>'
         f'<small>{html.escape(detail)}</small></figcaption><div class="plot">'
         f'<div class="axis" aria-hidden="true">{labels}</div>'
-        f'<img src="{_address(png)}" alt="Spectrogram. {name}"></div>'
+        f'<img src="{_data_url(png)}" alt="Spectrogram. {name}"></div>'
         f'<div class="seconds"><span>0 s</span><span>{seconds:.1f} s</span></div></figure>'
     )
 
 
 def hit(title: str, facts: Sequence[str], png: bytes) -> str:
-    """A sound that was found: its picture, what it is, and what is known of it."""
+    """A search result as HTML: its thumbnail, its title and one line per fact."""
     name = html.escape(title, quote=True)
-    about = "".join(f"<small>{html.escape(fact)}</small>" for fact in facts if fact)
+    lines = "".join(f"<small>{html.escape(fact)}</small>" for fact in facts if fact)
     return (
-        f'<div class="hit"><img src="{_address(png)}" alt="Spectrogram. {name}">'
-        f"<div><strong>{name}</strong>{about}</div></div>"
+        f'<div class="hit"><img src="{_data_url(png)}" alt="Spectrogram. {name}">'
+        f"<div><strong>{name}</strong>{lines}</div></div>"
     )
 
 
 def empty(text: str) -> str:
-    """What stands where nothing is yet."""
+    """A box with a text where there is no result yet, as HTML."""
     return f'<div class="empty">{html.escape(text)}</div>'
 
 
-def _address(png: bytes) -> str:
+def _data_url(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _png(image: Image.Image) -> bytes:
+def png_bytes(image: Image.Image) -> bytes:
+    """An image as a PNG file."""
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

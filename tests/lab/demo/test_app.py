@@ -1,4 +1,4 @@
-"""The demo's endpoints over HTTP: right answers, and nothing for those who mean ill."""
+"""The demo's endpoints over HTTP: right answers, and no way in for attackers."""
 
 import io
 import json
@@ -19,56 +19,34 @@ from gradio_client.exceptions import AppError
 
 from core.audio.clip import read
 from core.audio.mel import log_mel
-from core.checkpoints.checkpoint import list_checkpoints
-from lab.demo import app as space
-from lab.demo import examples as space_answers
-from lab.demo import library as space_library
-from lab.demo import models as space_engine
+from core.errors import RavelError
+from lab.demo import app, find, library, models, separate, swap
 from lab.demo.audio_input import ONLY_UPLOADS
-from lab.demo.gate import BODY, FULL, UPLOAD
+from lab.demo.examples import FOLDER, MIXTURES, QUERIES, SWAPS, answers, read_example
+from lab.demo.gate import MAX_BODY, MAX_UPLOAD, NOT_FOUND, QUEUE_FULL
 from tests.lab.browser import ROOT
-from tests.lab.demo.server import free_port, hour_of_nothing
+from tests.lab.demo.server import CHECKPOINTS_SHIP, LocalDemo, wav_claiming_an_hour
 
-SHIPS = {"ts-dsae-plus", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
 META = {"_type": "gradio.FileData"}
 HEADING = "## The demo and its API"
 
-pytestmark = pytest.mark.skipif(
-    not {found.name for found in list_checkpoints()} >= SHIPS, reason="checkpoints do not ship"
-)
-
-
-class Demo:
-    """A running demo."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.blocks = space.launch(server_port=self.port, quiet=True)
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
-
-    def client(self) -> Client:
-        return Client(self.address, verbose=False, download_files=self.folder)
-
-    def call(self, endpoint: str, data: list) -> str:
-        """What the endpoint says to raw JSON: the events of its answer."""
-        api = f"{self.address}/gradio_api/call/{endpoint}"
-        answer = httpx.post(api, json={"data": data}, timeout=60)
-        if answer.status_code != 200:
-            return answer.text
-        return httpx.get(f"{api}/{answer.json()['event_id']}", timeout=60).text
+pytestmark = pytest.mark.skipif(not CHECKPOINTS_SHIP, reason="checkpoints do not ship")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Iterator[Demo]:
-    demo = Demo(tmp_path_factory.mktemp("downloads"))
+def demo() -> Iterator[LocalDemo]:
+    demo = LocalDemo()
     yield demo
-    demo.blocks.close()
+    demo.close()
 
 
 @pytest.fixture(scope="module")
-def visitor(demo) -> Client:
-    return demo.client()
+def visitor(demo, tmp_path_factory) -> Client:
+    return client_of(demo, tmp_path_factory.mktemp("downloads"))
+
+
+def client_of(demo: LocalDemo, downloads: Path) -> Client:
+    return Client(demo.address, verbose=False, download_files=downloads)
 
 
 def bytes_of(wave: np.ndarray, rate: int, **options) -> bytes:
@@ -89,12 +67,12 @@ def file_of(path: Path, data: bytes) -> dict:
 # -- right answers ------------------------------------------------------------------------------
 
 
-def test_three_endpoints_say_what_they_take(visitor):
+def test_the_three_endpoints_document_their_parameters(visitor):
     api = visitor.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    taken = {
+    parameters = {
         name: [p["parameter_name"] for p in about["parameters"]] for name, about in api.items()
     }
-    assert taken == {
+    assert parameters == {
         "/swap": ["source", "target", "what", "model", "source_start", "target_start"],
         "/separate": ["mixture", "model", "start"],
         "/similar": ["sound", "count", "start"],
@@ -103,15 +81,15 @@ def test_three_endpoints_say_what_they_take(visitor):
 
 
 @pytest.mark.parametrize("what, part", [("instrument", "swapped"), ("melody", "counterpart")])
-def test_swap_gives_what_core_gives(visitor, examples, what, part):
+def test_swap_returns_the_result_of_core(visitor, examples, what, part):
     from core.dsae.latents import load, swap_clips
     from core.vocoder.play import play
 
     files = [examples / "flute-1.flac", examples / "trumpet-2.flac"]
-    found = visitor.predict(*map(handle_file, files), what=what, api_name="/swap")
+    answer = visitor.predict(*map(handle_file, files), what=what, api_name="/swap")
     made = swap_clips(load("ts-dsae-plus"), *(read(file, duration=4) for file in files))
     expected = 0.5 * play(getattr(made, part)).numpy()
-    wave, rate = soundfile.read(found)
+    wave, rate = soundfile.read(answer)
     assert rate == 16_000
     np.testing.assert_allclose(wave, expected.clip(-1, 1), atol=1e-3)
 
@@ -128,24 +106,24 @@ def test_separated_channels_add_up_to_the_mixture_from_the_chosen_start(visitor,
     np.testing.assert_allclose(sum(channels), gain * expected, atol=2e-4)
 
 
-def test_the_nearest_sounds_come_first_with_whose_they_are(visitor, examples):
+def test_the_nearest_sounds_come_first_with_credits(visitor, examples):
     found = visitor.predict(
         handle_file(examples / "scenes" / "rain.flac"), count=7, api_name="/similar"
     )
     assert len(found) == 7
     distances = [hit["distance"] for hit in found]
     assert distances == sorted(distances) and distances[0] > 0
-    assert {hit["name"] for hit in found} <= {entry.name for entry in space_library.entries()}
+    assert {hit["name"] for hit in found} <= {entry.name for entry in library.entries()}
     assert all(hit["credit"] and hit["licence"] for hit in found)
     assert "rain" in {hit["label"] for hit in found}
 
 
-def test_visitors_at_once_get_each_their_own_clip_back(demo, examples):
+def test_concurrent_visitors_each_get_their_own_clip_back(demo, examples, tmp_path):
     files = sorted(examples.glob("*-1.flac"))[:3]
 
     def rebuilt(file: Path) -> np.ndarray:
-        given = handle_file(file), handle_file(files[0])
-        return soundfile.read(demo.client().predict(*given, what="nothing", api_name="/swap"))[0]
+        client, given = client_of(demo, tmp_path), (handle_file(file), handle_file(files[0]))
+        return soundfile.read(client.predict(*given, what="nothing", api_name="/swap"))[0]
 
     with ThreadPoolExecutor(len(files)) as visitors:
         together = list(visitors.map(rebuilt, files))
@@ -153,7 +131,7 @@ def test_visitors_at_once_get_each_their_own_clip_back(demo, examples):
         np.testing.assert_array_equal(wave, rebuilt(file))
 
 
-def test_the_readme_tells_how_and_it_works(demo, tmp_path):
+def test_the_readmes_examples_work(demo, tmp_path):
     section = (ROOT / "README.md").read_text(encoding="utf-8").split(HEADING)[1].split("\n## ")[0]
     section = section.replace("http://127.0.0.1:7860", demo.address)
     python, shell = (
@@ -165,8 +143,8 @@ def test_the_readme_tells_how_and_it_works(demo, tmp_path):
     assert len(names["channels"]) == 2 and names["alike"][0]["title"]
     if not shutil.which("curl"):
         pytest.skip("there is no curl on this machine")
-    said = subprocess.run(["bash", "-ec", shell], cwd=ROOT, capture_output=True, text=True).stdout
-    event, data = said.strip().splitlines()[-2:]
+    run = subprocess.run(["bash", "-ec", shell], cwd=ROOT, capture_output=True, text=True)
+    event, data = run.stdout.strip().splitlines()[-2:]
     assert event == "event: complete"
     assert len(json.loads(data.removeprefix("data: "))[0]) == 3
 
@@ -174,62 +152,58 @@ def test_the_readme_tells_how_and_it_works(demo, tmp_path):
 # -- what ships ---------------------------------------------------------------------------------
 
 
-def test_all_examples_are_answered_by_the_checkpoints_that_ship(monkeypatch):
-    def asked(*_):
-        raise AssertionError("a model was asked: run python -m lab.demo.app --precompute")
+def test_all_examples_are_answered_without_running_a_model(monkeypatch):
+    def run(*_):
+        raise AssertionError("a model was run: run python -m lab.demo.app --precompute")
 
     for name in ("_swap", "_separate", "_embed", "log_mel"):
-        monkeypatch.setattr(space_engine, name, asked)
-    for number in range(len(space_answers.SWAPS)):
-        assert all(space.space_swap.show_example(number, True))
-    for number in range(len(space_answers.MIXTURES)):
-        assert all(space.space_separate.show_example(number))
-    for number in range(len(space_answers.QUERIES)):
-        assert all(space.space_find.show_example(number, True, []))
+        monkeypatch.setattr(models, name, run)
+    for number in range(len(SWAPS)):
+        assert all(swap.show_example(number, True))
+    for number in range(len(MIXTURES)):
+        assert all(separate.show_example(number))
+    for number in range(len(QUERIES)):
+        assert all(find.show_example(number, True, []))
 
 
-def test_shipped_answers_are_what_the_models_say():
-    example = space_answers.SWAPS[1]
-    clips = [
-        space_engine.take(space_answers.file_of(name), name, 0.0, "swap")
-        for name in (example.source, example.target)
-    ]
-    known = space_answers.answers.swap(example.model, *clips)["swapped"].wave
-    made = space_engine.swap(example.model, *clips)
-    said, again, other = (
-        log_mel(x) for x in (known, made["swapped"].wave, made["counterpart"].wave)
+def test_shipped_answers_are_the_results_of_the_models():
+    example = SWAPS[1]
+    clips = example.clips()
+    shipped = answers.swap(example.model, *clips)["swapped"].wave
+    made = models.swap(example.model, *clips)
+    before, after, other = (
+        log_mel(x) for x in (shipped, made["swapped"].wave, made["counterpart"].wave)
     )
-    size, loud = min(len(said), len(other)), again > again.max() - 10
-    assert len(known) == len(made["swapped"].wave)
-    # By log-mels, in dB: Ogg Vorbis loses what is faint, and phases hang on how a CPU multiplies.
-    assert 4.34 * (said - again)[loud].abs().mean() < 1.5
-    assert (said - again).abs().mean() < 0.2 * (said[:size] - other[:size]).abs().mean()
+    size, loud = min(len(before), len(other)), after > after.max() - 10
+    assert len(shipped) == len(made["swapped"].wave)
+    # By log-mels, in dB: Ogg Vorbis loses what is faint, and phases depend on the CPU's rounding.
+    assert 4.34 * (before - after)[loud].abs().mean() < 1.5
+    assert (before - after).abs().mean() < 0.2 * (before[:size] - other[:size]).abs().mean()
 
-    query = read(space_answers.file_of("rooster"))
-    h, _ = space_answers.answers.embed(query)
-    np.testing.assert_allclose(h, space_engine.embed("scenes-encoder", query.wave), atol=1e-3)
+    query = read_example("rooster", "similar")
+    h, _ = answers.embed(query)
+    np.testing.assert_allclose(h, models.embed("scenes-encoder", query.wave), atol=1e-3)
 
 
-def test_everything_that_ships_is_small_and_says_whose_it_is():
-    folder = space_answers.FOLDER
-    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 3_000_000
-    listed = {entry.path for entry in space_library.entries() if folder in entry.path.parents}
-    assert listed == set((folder / "library").glob("*.ogg"))
-    for entry in space_library.entries():
+def test_everything_that_ships_is_small_and_has_a_licence():
+    assert sum(file.stat().st_size for file in FOLDER.rglob("*") if file.is_file()) < 3_000_000
+    listed = {entry.path for entry in library.entries() if FOLDER in entry.path.parents}
+    assert listed == set((FOLDER / "library").glob("*.ogg"))
+    for entry in library.entries():
         assert entry.licence in ("CC0", "CC BY", "CC BY 4.0", "MIT") and entry.credit
 
 
-def test_a_channel_of_ones_own_mixture_is_found(examples):
+def test_a_channel_of_the_visitors_own_mixture_is_found(examples):
     rooster = read(examples / "scenes" / "rooster.flac").wave
-    own = [space_library.Own("Channel 1 of your mixture", 0.2 * rooster[8_000:])]
-    query = space_engine.embed("scenes-encoder", rooster)
-    hits = space_library.nearest(query, 5, own, without="rooster")
+    own = [library.OwnChannel("Channel 1 of your mixture", 0.2 * rooster[8_000:])]
+    query = models.embed("scenes-encoder", rooster)
+    hits = library.nearest(query, 5, own, without="rooster")
     assert hits[0].title == "Channel 1 of your mixture"
     assert np.abs(hits[0].wave).max() == pytest.approx(0.5)
     assert len(hits) == 5 and "rooster" not in {hit.name for hit in hits}
 
 
-# -- those who mean ill -------------------------------------------------------------------------
+# -- attacks ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -242,35 +216,36 @@ def test_a_channel_of_ones_own_mixture_is_found(examples):
         "https://example.org/sound.wav",
     ],
 )
-def test_no_path_and_no_address_is_taken(demo, path):
+def test_paths_and_addresses_are_rejected(demo, path):
     for data in ({"path": path, "meta": META}, {"path": path}, {"url": path, "meta": META}):
-        said = demo.call("similar", [data, 5, 0])
-        assert "event: error" in said and "distance" not in said
+        answered, text = demo.call("similar", {"data": [data, 5, 0]})
+        assert not answered and "distance" not in text
     if path.startswith("http"):
-        assert ONLY_UPLOADS in demo.call("similar", [{"path": path, "meta": META}, 5, 0])
+        body = {"data": [{"path": path, "meta": META}, 5, 0]}
+        assert ONLY_UPLOADS in demo.call("similar", body)[1]
 
 
 @pytest.mark.parametrize("file", ["checkpoints/scenes-encoder/config.json", "app.py", "README.md"])
-def test_no_file_of_the_server_is_given_out(demo, file):
+def test_no_file_of_the_server_can_be_downloaded(demo, file):
     for path in (ROOT / file, f"../{file}", file):
         answer = httpx.get(f"{demo.address}/gradio_api/file={path}")
         assert answer.status_code in (403, 404), answer.text
 
 
 @pytest.mark.parametrize("model", ["checkpoints/dsae-dmelodies", "owner/name", "../..", ""])
-def test_models_are_chosen_from_those_that_ship(demo, visitor, examples, model):
+def test_only_models_that_ship_can_be_chosen(demo, visitor, examples, model):
     clip = handle_file(examples / "violin-1.flac")
     with pytest.raises(AppError, match=r"not in the list of choices|no such model"):
         visitor.predict(clip, clip, model=model, api_name="/swap")
-    with pytest.raises(space_engine.RavelError, match="no such model: choose"):
-        space_engine.chosen("dsae", model)
+    with pytest.raises(RavelError, match="no such model: choose"):
+        models.shipped("dsae", model)
 
 
 @pytest.mark.parametrize(
-    "data, says",
+    "data, error",
     [
         (b"no sound", "not a sound file"),
-        (hour_of_nothing(), "damaged"),
+        (wav_claiming_an_hour(), "damaged"),
         (bytes_of(noise(0.5, 384), 8_000, format="CAF"), "384 channels: expected 1 to 64"),
         (bytes_of(np.zeros((16_000, 1)), 16_000), "silent"),
         (bytes_of(noise(0.05), 16_000), "too short"),
@@ -278,15 +253,15 @@ def test_models_are_chosen_from_those_that_ship(demo, visitor, examples, model):
     ],
     ids=["no sound", "an hour claimed", "384 channels", "silence", "too short", "no numbers"],
 )
-def test_what_is_no_good_is_refused_in_words(visitor, tmp_path, data, says):
+def test_unusable_sounds_are_refused_with_a_reason(visitor, tmp_path, data, error):
     given = file_of(tmp_path / "<b>mine.wav", data)
     for endpoint in ("/similar", "/separate"):
-        with pytest.raises(AppError, match=says) as refused:
+        with pytest.raises(AppError, match=error) as refused:
             visitor.predict(given, api_name=endpoint)
         assert "<b>" not in str(refused.value) and "Traceback" not in str(refused.value)
 
 
-def test_of_a_flac_file_that_unpacks_to_far_more_only_what_is_used_is_decoded(visitor, tmp_path):
+def test_only_the_used_part_of_a_decompression_bomb_is_decoded(visitor, tmp_path):
     wave = np.full((20 * 60 * 16_000, 1), 0.5, np.float32)
     wave[:, 0] *= np.tile(np.repeat([1, -1], 50), len(wave) // 100)
     data = bytes_of(wave, 16_000, format="FLAC")
@@ -296,7 +271,7 @@ def test_of_a_flac_file_that_unpacks_to_far_more_only_what_is_used_is_decoded(vi
 
 
 @pytest.mark.parametrize("start", [-1, 1e9, float("nan")])
-def test_a_start_outside_the_sound_is_refused_in_words(demo, visitor, examples, start):
+def test_a_start_outside_the_sound_is_refused(demo, visitor, examples, start):
     clip = handle_file(examples / "violin-1.flac")
     with pytest.raises((AppError, ValueError)):
         visitor.predict(clip, start=start, api_name="/similar")
@@ -304,23 +279,23 @@ def test_a_start_outside_the_sound_is_refused_in_words(demo, visitor, examples, 
 
 def test_uploads_are_bounded_before_they_are_read(demo):
     upload = f"{demo.address}/gradio_api/upload"
-    large = httpx.post(upload, files={"files": ("a.wav", b"\0" * (UPLOAD + 1))})
+    large = httpx.post(upload, files={"files": ("a.wav", b"\0" * (MAX_UPLOAD + 1))})
     assert large.status_code == 413
 
-    def drops() -> Iterator[bytes]:
-        """A body that does not say how long it is."""
+    def chunks() -> Iterator[bytes]:
+        """A body without a stated length."""
         yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
-        for _ in range(BODY // 2**16 + 2):
+        for _ in range(MAX_BODY // 2**16 + 2):
             yield b"\0" * 2**16
 
     kind = {"content-type": "multipart/form-data; boundary=x"}
-    assert httpx.post(upload, content=drops(), headers=kind).status_code == 413
-    many = [("files", (f"{i}.wav", b"\0" * (UPLOAD // 4))) for i in range(5)]
+    assert httpx.post(upload, content=chunks(), headers=kind).status_code == 413
+    many = [("files", (f"{i}.wav", b"\0" * (MAX_UPLOAD // 4))) for i in range(5)]
     assert httpx.post(upload, files=many, timeout=30).status_code == 413
 
 
 @pytest.mark.parametrize(
-    "door",
+    "path",
     [
         "/gradio_api/proxy=http://example.org/",
         "/gradio_api/file=https://example.org/a.wav",
@@ -328,30 +303,36 @@ def test_uploads_are_bounded_before_they_are_read(demo):
         "/gradio_api/deep_link",
     ],
 )
-def test_doors_without_use_are_shut(demo, door):
-    assert httpx.get(f"{demo.address}{door}").status_code == 404
+def test_unused_paths_are_closed(demo, path):
+    answer = httpx.get(f"{demo.address}{path}")
+    assert answer.status_code == 404 and answer.json() == {"detail": NOT_FOUND}
 
 
-def test_a_full_house_says_so(demo, visitor, examples, monkeypatch):
+def test_a_full_queue_is_reported(demo, monkeypatch):
     monkeypatch.setattr(demo.blocks._queue, "max_size", 0)
-    said = demo.call("similar", [None, 5, 0])
-    assert json.loads(said) == {"detail": FULL}
+    answered, text = demo.call("similar", {"data": [None, 5, 0]})
+    assert not answered and json.loads(text) == {"detail": QUEUE_FULL}
 
 
-def test_what_visitors_leave_is_deleted_and_what_ships_is_not(monkeypatch, tmp_path, examples):
-    monkeypatch.setattr(space, "SWEEP", 1)
-    monkeypatch.setattr(space, "AGE", 1)
-    demo = Demo(tmp_path)
-    uploads = Path(space.os.environ["GRADIO_TEMP_DIR"])
+def test_old_uploads_and_results_are_deleted_and_the_examples_are_not(
+    monkeypatch, tmp_path, examples
+):
+    monkeypatch.setattr(app, "SWEEP", 1)
+    monkeypatch.setattr(app, "MAX_AGE", 1)
+    demo = LocalDemo()
+
+    def files() -> set[str]:
+        return {file.name for file in demo.uploads.rglob("*") if file.is_file()}
+
     try:
-        shown = {file.name for file in uploads.rglob("*") if file.is_file()}
+        shown = files()
         clip = handle_file(examples / "scenes" / "sea.flac")
-        demo.client().predict(clip, api_name="/separate")
-        for _ in range(60):
-            left = {file.name for file in uploads.rglob("*") if file.is_file()}
-            if left == shown:
+        client_of(demo, tmp_path).predict(clip, api_name="/separate")
+        assert "sea.flac" in files()
+        for _ in range(300):
+            if files() == shown:
                 break
-            time.sleep(0.5)
-        assert left == shown and "channel-1.wav" in shown
+            time.sleep(0.1)
+        assert files() == shown and "channel-1.wav" in shown
     finally:
-        demo.blocks.close()
+        demo.close()

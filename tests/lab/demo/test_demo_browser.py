@@ -1,4 +1,4 @@
-"""The demo as visitors meet it: its real server, a real browser, a desk and a phone."""
+"""The demo as visitors use it: its real server, a real browser, at a desk and on a phone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,29 +7,26 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.checkpoints.checkpoint import list_checkpoints
 from tests.lab.browser import CHROMIUM, FLAGS, WAIT_MS, needs_chromium
-from tests.lab.demo.server import SpaceServer
+from tests.lab.demo.server import CHECKPOINTS_SHIP, DemoProcess
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-SHIPS = {"ts-dsae-plus", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
-TABS = ("Swap instruments", "Take apart a mixture", "Find similar sounds")
+TABS = ("Swap instruments", "Separate a mixture", "Find similar sounds")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 pytestmark = [
     needs_chromium,
-    pytest.mark.skipif(
-        not {found.name for found in list_checkpoints()} >= SHIPS, reason="checkpoints do not ship"
-    ),
+    pytest.mark.skipif(not CHECKPOINTS_SHIP, reason="checkpoints do not ship"),
 ]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    """Where the demo answers; when it has ended, nothing of its visitors is left."""
+    """The demo's address; when it has ended, no upload is left."""
     temporary = tmp_path_factory.mktemp("space")
-    server = SpaceServer(temporary)
+    server = DemoProcess(temporary)
+    server.wait()
     assert list(temporary.glob("ravel-space-*"))
     yield server.address
     server.end()
@@ -45,26 +42,26 @@ def demo(tab, address) -> "sync_api.Page":
 
 
 def titles(page: "sync_api.Page") -> list[str]:
-    """What the pictures in sight are called."""
-    shown = page.locator("figure.heard figcaption span:visible")
+    """The titles of the visible spectrograms."""
+    shown = page.locator("figure.sound figcaption span:visible")
     return shown.all_inner_texts()
 
 
 def wait_for_title(page: "sync_api.Page", title: str) -> None:
-    page.locator("figure.heard figcaption span:visible", has_text=title).first.wait_for()
+    page.locator("figure.sound figcaption span:visible", has_text=title).first.wait_for()
 
 
 def upload(page: "sync_api.Page", label: str, file: Path | dict) -> None:
-    """Put a file into a slot, in place of what it holds."""
+    """Put a file into an input, in place of its current sound."""
     slot = page.locator(".block", has=page.get_by_text(label, exact=True)).last
     slot.get_by_role("button", name="Clear").click()
     slot.locator("input[type=file]").set_input_files(file)
     slot.get_by_role("button", name="Play", exact=True).wait_for()
 
 
-def test_the_first_page_is_answered_and_asks_nobody_else(tab, address):
-    asked = []
-    tab.on("request", lambda request: asked.append(request.url))
+def test_the_first_page_shows_answers_and_requests_no_other_host(tab, address):
+    requested = []
+    tab.on("request", lambda request: requested.append(request.url))
     tab.goto(address)
     wait_for_title(tab, "Melody of the violin, played by the trumpet")
     assert titles(tab) == [
@@ -74,28 +71,28 @@ def test_the_first_page_is_answered_and_asks_nobody_else(tab, address):
         "Melody of the trumpet, played by the violin",
     ]
     widths = tab.evaluate(
-        "[...document.querySelectorAll('figure.heard img')].map(picture => picture.naturalWidth)"
+        "[...document.querySelectorAll('figure.sound img')].map(picture => picture.naturalWidth)"
     )
     assert all(width > 100 for width in widths)
-    assert {url.split("/")[2] for url in asked if url.startswith("http")} == {
+    assert {url.split("/")[2] for url in requested if url.startswith("http")} == {
         address.removeprefix("http://")
     }
 
 
-def test_an_example_and_the_collapsed_baseline_are_a_click_away(demo):
+def test_an_example_and_the_collapsed_baseline_are_one_click_away(demo):
     demo.get_by_text("Flute and saxophone", exact=True).click()
     wait_for_title(demo, "Melody of the flute, played by the tenor saxophone")
     assert demo.get_by_text("its global latent holds").is_hidden()
 
-    demo.get_by_label("Compare with a model that collapsed").check()
+    demo.get_by_label("Compare with a collapsed model").check()
     demo.get_by_text("its global latent holds").wait_for()
     demo.wait_for_function(
-        "[...document.querySelectorAll('figure.heard')].filter(f => f.offsetParent).length == 6"
+        "[...document.querySelectorAll('figure.sound')].filter(f => f.offsetParent).length == 6"
     )
     assert titles(demo).count("Melody of the flute, played by the tenor saxophone") == 2
 
 
-def test_two_recordings_of_ones_own_are_swapped(demo, examples):
+def test_two_own_recordings_are_swapped(demo, examples):
     upload(demo, "First recording", examples / "clarinet-1.flac")
     upload(demo, "Second recording", examples / "saxophone-1.flac")
     demo.get_by_role("button", name="Swap", exact=True).click()
@@ -106,16 +103,16 @@ def test_a_long_recording_offers_its_start(demo, tmp_path):
     wave = 0.3 * np.sin(np.arange(16_000 * 9) / 12)
     soundfile.write(tmp_path / "mine.wav", wave, 16_000)
     upload(demo, "First recording", tmp_path / "mine.wav")
-    demo.get_by_text("4 s are taken from here on.").wait_for()
+    demo.get_by_text("The 4 s from here on are used.").wait_for()
     demo.get_by_role("button", name="Swap", exact=True).click()
     wait_for_title(demo, "Melody of the first, played by the trumpet")
 
 
-def test_a_channel_of_the_mixture_is_looked_for(demo):
+def test_sounds_like_a_channel_of_the_mixture_are_found(demo):
     demo.get_by_role("tab", name=TABS[1]).click()
     demo.get_by_text("Rooster and clock", exact=True).click()
     demo.get_by_text("rooster + clock", exact=True).wait_for()
-    demo.get_by_role("button", name="Find what sounds like this").first.click()
+    demo.get_by_role("button", name="Find similar sounds").first.click()
     demo.locator(".hit:visible", has_text="Channel 2 of your mixture").or_(
         demo.locator(".hit:visible", has_text="Rooster")
     ).first.wait_for()
@@ -123,16 +120,17 @@ def test_a_channel_of_the_mixture_is_looked_for(demo):
     assert demo.locator("audio:visible").count() >= 5
 
 
-def test_what_is_no_sound_is_refused_in_a_sentence(demo, tmp_path):
+def test_a_silent_file_is_refused_in_a_sentence(demo, tmp_path):
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(32_000), 16_000)
     demo.get_by_role("tab", name=TABS[2]).click()
     upload(demo, "Sound", silence)
     demo.get_by_role("button", name="Find", exact=True).click()
+    demo.get_by_text("Can't use this file").wait_for()
     demo.get_by_text("The sound is silent: choose a recording that can be heard.").wait_for()
 
 
-def test_it_fits_a_phone_and_every_tab_is_in_sight(chromium, address, tmp_path):
+def test_it_fits_a_phone_and_every_tab_is_visible(chromium, address, tmp_path):
     context = chromium.new_context(**PHONE)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
@@ -147,7 +145,7 @@ def test_it_fits_a_phone_and_every_tab_is_in_sight(chromium, address, tmp_path):
     context.close()
 
 
-def test_the_microphone_is_listened_to(listening, address):
+def test_a_recording_from_the_microphone_is_used(listening, address):
     page = listening
     page.goto(address)
     page.get_by_role("tab", name=TABS[2]).click()
@@ -158,10 +156,10 @@ def test_the_microphone_is_listened_to(listening, address):
     page.wait_for_timeout(2500)
     slot.locator("button:visible", has_text="Stop").click()
     slot.get_by_role("button", name="Play", exact=True).wait_for()
-    before = page.locator("figure.heard:visible img").get_attribute("src")
+    before = page.locator("figure.sound:visible img").get_attribute("src")
     page.get_by_role("button", name="Find", exact=True).click()
     page.wait_for_function(
-        "before => [...document.querySelectorAll('figure.heard img')]"
+        "before => [...document.querySelectorAll('figure.sound img')]"
         ".filter(picture => picture.offsetParent).every(picture => picture.src != before)",
         arg=before,
     )

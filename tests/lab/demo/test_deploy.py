@@ -1,4 +1,4 @@
-"""The Space: its settings agree with what is here, and the files that are pushed suffice."""
+"""The Space: its settings agree with the repository, and the pushed files suffice to start it."""
 
 import os
 import re
@@ -15,11 +15,11 @@ from packaging.version import Version
 from core.checkpoints import checkpoint as checkpoints
 from core.cli import main
 from core.errors import RavelError
-from lab.demo import deploy as space
+from lab.demo import deploy
 from tests.core.checkpoints.hub_server import TOKEN
 from tests.core.checkpoints.test_hub import login, there  # noqa: F401  (fixtures)
 
-ROOT = space.ROOT
+ROOT = deploy.ROOT
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 ZERO_GPU_TORCH = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
 ZERO_GPU_PYTHON = {"3.10.13", "3.12.12"}
@@ -34,34 +34,34 @@ def requirements():
 
 
 @pytest.fixture(scope="module")
-def told():
+def settings():
     from huggingface_hub import RepoCard, SpaceCardData
 
     data = RepoCard.load(ROOT / "README.md", repo_type="space").data.to_dict()
     return SpaceCardData(**data, ignore_metadata_errors=False)
 
 
-def test_the_readme_tells_the_hub_what_it_asks_for(told):
+def test_the_readme_has_the_settings_that_the_hub_requires(settings):
     from huggingface_hub import SpaceHardware
 
-    assert told.sdk == "gradio" and told.license == "mit"
-    assert (ROOT / told.app_file).is_file()
-    assert {told.colorFrom, told.colorTo} <= COLOURS
-    assert told.suggested_hardware in {one.value for one in SpaceHardware}
-    assert len(told.short_description) <= 60
-    assert not re.search(r"[\w\s]", told.emoji)
+    assert settings.sdk == "gradio" and settings.license == "mit"
+    assert (ROOT / settings.app_file).is_file()
+    assert {settings.colorFrom, settings.colorTo} <= COLOURS
+    assert settings.suggested_hardware in {one.value for one in SpaceHardware}
+    assert len(settings.short_description) <= 60
+    assert not re.search(r"[\w\s]", settings.emoji)
 
 
-def test_versions_are_those_of_the_requirements_and_of_the_platform(told):
+def test_versions_suit_the_requirements_and_the_platform(settings):
     pinned, ours = requirements(), tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert told.sdk_version in pinned["gradio"]
-    assert told.python_version in ZERO_GPU_PYTHON
-    assert Requirement(f"x{ours['requires-python']}").specifier.contains(told.python_version)
+    assert settings.sdk_version in pinned["gradio"]
+    assert settings.python_version in ZERO_GPU_PYTHON
+    assert Requirement(f"x{ours['requires-python']}").specifier.contains(settings.python_version)
     torch, torchaudio = (str(pinned[name]).removeprefix("==") for name in ("torch", "torchaudio"))
     assert torch == torchaudio and torch in ZERO_GPU_TORCH
 
 
-def test_the_library_that_talks_to_the_hub_is_asked_for_as_gradio_allows():
+def test_our_range_of_huggingface_hub_agrees_with_gradios():
     from importlib.metadata import requires, version
 
     ours = requirements()["huggingface_hub"]
@@ -78,7 +78,7 @@ def test_debian_packages_are_one_a_line():
 
 
 @pytest.mark.parametrize("name", [one.name for one in checkpoints.list_checkpoints()])
-def test_the_cards_that_ship_tell_the_hub_what_they_are(name):
+def test_the_cards_that_ship_have_the_hubs_metadata(name):
     from huggingface_hub import ModelCard
 
     found = checkpoints.find(name)
@@ -88,7 +88,7 @@ def test_the_cards_that_ship_tell_the_hub_what_they_are(name):
     assert all(isinstance(tag, str) for tag in data.tags) and "audio" in data.tags
 
 
-# What is pushed.
+# -- the pushed files ---------------------------------------------------------------------------
 
 
 def git(folder, *command):
@@ -147,43 +147,43 @@ NEEDED = {
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A project of a few files, in git, which is pushed instead of this one."""
+    """A project of a few files, in git, which is pushed in place of this one."""
     folder = tmp_path / "project"
     for name, text in SMALL.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    monkeypatch.setattr(space, "ROOT", folder)
+    monkeypatch.setattr(deploy, "ROOT", folder)
     return track(folder)
 
 
-def test_what_is_pushed_is_what_the_demo_imports_and_shows_and_nothing_else(small):
+def test_only_what_the_demo_imports_and_shows_is_pushed(small):
     (small / "lab" / "examples" / "untracked.flac").write_text("")
-    assert set(space.files(small)) == NEEDED
+    assert set(deploy.files(small)) == NEEDED
 
 
-def test_what_git_does_not_track_is_named(small):
+def test_a_needed_file_that_git_does_not_track_is_named(small):
     (small / "core" / "early.py").write_text("import core.new")
     (small / "core" / "new.py").write_text("")
     with pytest.raises(RavelError, match=r"needs core/new.py: let git track"):
-        space.files(small)
+        deploy.files(small)
 
 
 def test_outside_a_git_checkout_nothing_is_pushed(small, tmp_path):
     shutil.rmtree(small / ".git")
     with pytest.raises(RavelError, match="no git checkout"):
-        space.files(small)
+        deploy.files(small)
 
 
 @pytest.mark.parametrize(
     "head", ["", "---\nsdk: docker\n---\n", "---\n: [\n---\n", "---\n- 1\n---\n"]
 )
-def test_a_readme_without_settings_is_told(small, head):
+def test_a_readme_without_settings_is_refused(small, head):
     (small / "README.md").write_text(f"{head}# A\n")
     with pytest.raises(RavelError, match=r"does not begin with a Space's settings"):
-        space.files(small)
+        deploy.files(small)
 
 
-def test_a_space_goes_up_in_one_commit_and_again_without_what_is_gone(login, small, capsys):  # noqa: F811
+def test_each_push_is_one_commit_and_removes_files_no_longer_needed(login, small, capsys):  # noqa: F811
     push = ["hub", "push-space", "somebody/ravel", "--models", "somebody/model"]
     assert main(push) == 0
     made = login.made[0]
@@ -194,29 +194,41 @@ def test_a_space_goes_up_in_one_commit_and_again_without_what_is_gone(login, sma
     (small / "core" / "room" / "__init__.py").write_text("")
     assert main(push) == 0
     assert "core/room/inner.py" not in login.files("somebody/ravel", "space")
-    assert len(login.repos["space", "somebody/ravel"]) == 3  # made, and a commit each
+    assert len(login.repos["space", "somebody/ravel"]) == 3  # its creation and two commits
     assert TOKEN not in "".join(capsys.readouterr())
 
 
 def test_a_demo_that_does_not_start_is_not_pushed(login, small, capsys):  # noqa: F811
-    (small / "lab" / "space.py").write_text("def build():\n    open('lab/unseen.png')\n")
+    (small / "lab" / "demo" / "app.py").write_text("def build():\n    open('lab/unseen.png')\n")
     assert main(["hub", "push-space", "somebody/ravel"]) == 2
-    said = capsys.readouterr().err.strip()
-    assert "does not start" in said and "lab/unseen.png" in said and "\n" not in said
+    error = capsys.readouterr().err.strip()
+    assert "does not start" in error and "lab/unseen.png" in error and "\n" not in error
     assert not login.repos
 
 
 def test_a_dry_run_lists_what_it_would_push(there, small, capsys):  # noqa: F811
     assert main(["hub", "push-space", "somebody/ravel", "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert f"bytes in {len(NEEDED)} files" in said
-    assert all(re.search(rf"^ +[\d,]+  {name}$", said, re.M) for name in NEEDED)
+    out = capsys.readouterr().out
+    assert f"bytes in {len(NEEDED)} files" in out
+    assert all(re.search(rf"^ +[\d,]+  {name}$", out, re.M) for name in NEEDED)
     assert not there.asked
+
+
+# As Python runs a file: its folder comes first on the path, where its neighbours would hide others.
+START = """
+import runpy, sys
+from importlib.util import find_spec
+sys.path.insert(0, "lab/demo")
+app = runpy.run_path("lab/demo/app.py", run_name="space")
+assert not any(find_spec(name) for name in ("swap", "find", "style", "models"))
+app["build"]()
+app["models"].warm_up()
+"""
 
 
 @pytest.fixture(scope="module")
 def assembled(tmp_path_factory):
-    """The files of this very project's Space, as if all there is were tracked."""
+    """The files of this project's own Space, as if all its files were tracked."""
     copy, folder = (tmp_path_factory.mktemp(name) for name in ("project", "space"))
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -230,20 +242,19 @@ def assembled(tmp_path_factory):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, copy / name)
     track(copy)
-    space.assemble(copy, space.files(copy), folder)
+    deploy.assemble(copy, deploy.files(copy), folder)
     return folder
 
 
-def test_the_demo_starts_and_answers_from_what_is_pushed_alone(assembled):
-    code = "from lab import space, space_engine; space.build(); space_engine.warm()"
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
+def test_the_demo_starts_and_answers_from_the_pushed_files_alone(assembled):
+    finished = subprocess.run(
+        [sys.executable, "-c", START],
         cwd=assembled,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )
-    assert ended.returncode == 0, ended.stderr
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_neither_tests_nor_the_lab_nor_training_are_pushed(assembled):

@@ -1,4 +1,4 @@
-"""The load script: a small crowd on a real server, and what it makes of bad answers."""
+"""The load script: a few visitors on a real server, and its verdict on bad answers."""
 
 from concurrent.futures import Future, TimeoutError
 
@@ -8,26 +8,26 @@ from gradio_client.utils import QueueError
 
 from core.audio.clip import write_wav
 from core.checkpoints.checkpoint import list_checkpoints
-from lab.demo import models as space_engine
-from tests.benchmarks import load_space
-from tests.benchmarks.load_space import Tally, Visitor
+from lab.demo.models import SWAP_MODEL
+from tests.benchmarks import load_demo
+from tests.benchmarks.load_demo import Tally, Visitor
 
 ships = pytest.mark.skipif(
-    space_engine.SWAP not in {found.name for found in list_checkpoints()},
+    SWAP_MODEL not in {found.name for found in list_checkpoints()},
     reason="checkpoints do not ship",
 )
 
 
 @ships
 def test_every_visitor_of_a_small_crowd_gets_its_own_answer(capsys):
-    assert load_space.main(["--visitors", "4", "--seconds", "3"]) == 0
-    said = capsys.readouterr().out
-    assert "4 visitors swapping for 3 s" in said and "wrong       0   lost 0" in said
-    assert "MiB at the start, half-way and at the end" in said and "p95" in said
+    assert load_demo.main(["--visitors", "4", "--seconds", "3"]) == 0
+    report = capsys.readouterr().out
+    assert "4 visitors swapping for 3 s" in report and "wrong       0   lost 0" in report
+    assert "MiB at the start, half-way and at the end" in report and "p95" in report
 
 
 class Server:
-    """What a visitor's client is, with answers that are given."""
+    """In place of a visitor's client, with given answers."""
 
     src = "http://127.0.0.1:1/"
 
@@ -53,17 +53,17 @@ def visitor(tmp_path) -> Visitor:
 
 
 @pytest.mark.parametrize("level, length, right", [(0.25, 99, 1), (0.26, 99, 0), (0.25, 98, 0)])
-def test_an_answer_is_right_if_it_is_the_expected_one(visitor, tmp_path, level, length, right):
+def test_only_the_expected_answer_is_right(visitor, tmp_path, level, length, right):
     write_wav(tmp_path / "answer.wav", np.full(length, level))
     visitor.swap(Server(tmp_path / "answer.wav"), tally := Tally())
     assert (len(tally.wrong), len(tally.latencies), tally.ok) == (1 - right, 1, bool(right))
 
 
-def test_one_who_is_refused_comes_again_and_one_without_answer_is_lost(
+def test_a_refused_visitor_tries_again_and_one_without_an_answer_is_lost(
     visitor, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(load_space, "AGAIN", 0.01)
-    monkeypatch.setattr(load_space, "sentence", lambda address: "full")
+    monkeypatch.setattr(load_demo, "RETRY", 0.01)
+    monkeypatch.setattr(load_demo, "error_text", lambda address: "full")
     write_wav(tmp_path / "answer.wav", np.full(99, 0.25))
     full = QueueError("full")
     visitor.swap(Server(full, full, tmp_path / "answer.wav"), tally := Tally())

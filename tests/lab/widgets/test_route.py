@@ -12,9 +12,9 @@ from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.latents import load, swap_clips
 from core.vocoder.play import ROUTES, default_route, play
-from lab.demo import app as space
-from lab.demo import examples as space_answers
-from lab.demo import models as space_engine
+from lab.demo import models as demo_models
+from lab.demo.examples import key
+from lab.demo.swap import show_example
 from tests.lab.conftest import APP
 from tests.lab.swap.test_swap_page import played
 
@@ -107,27 +107,19 @@ def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_othe
     with_vocoder, monkeypatch, examples
 ):
     monkeypatch.setattr(checkpoints, "SHIPPED", with_vocoder)
-    space_answers._digest.cache_clear()
-    space_answers._played.cache_clear()
     clips = [read(examples / f"{name}.flac", duration=4) for name in ("violin-1", "trumpet-1")]
     model = "ts-dsae-plus"
-    keys = {space_answers.key("swap", model, *clips, way=way) for way in ROUTES}
+    keys = {key("swap", model, *clips, route=route) for route in ROUTES}
     assert len(keys) == 3
-    assert space_answers.key("swap", model, *clips) in keys
-    try:
-        space_engine._load.cache_clear()
-        usual, by_vocoder, by_griffin_lim = (
-            space_engine.swap(model, *clips, way)["swapped"].wave
-            for way in (None, "vocoder", "live")
-        )
-    finally:
-        space_engine._load.cache_clear()
-        space_answers._digest.cache_clear()
-        space_answers._played.cache_clear()
-    assert np.array_equal(usual, by_vocoder)
+    assert key("swap", model, *clips) in keys
+    by_default, by_vocoder, by_griffin_lim = (
+        demo_models.swap(model, *clips, route)["swapped"].wave
+        for route in (None, "vocoder", "live")
+    )
+    assert np.array_equal(by_default, by_vocoder)
     assert np.abs(by_vocoder - by_griffin_lim).max() > 0.01
 
 
 def test_an_example_of_the_demo_is_played_as_it_ships():
-    shown = space.space_swap.show_example(0, False)
+    shown = show_example(0, False)
     assert shown[5] == default_route()

@@ -144,7 +144,8 @@ def show_example(number: int, compare: bool) -> list[Any]:
     a, b = kind_of(example.source), kind_of(example.target)
     return [
         path_of(example.source), hidden_start(), path_of(example.target), hidden_start(),
-        example.model, default_route(), *_drawn(a, b, made, baseline_made), gr.Column(visible=compare),
+        example.model, default_route(),
+        *_drawn(a, b, made, baseline_made), gr.Column(visible=compare),
     ]  # fmt: skip
 
 

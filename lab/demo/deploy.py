@@ -1,6 +1,7 @@
 """The demo as a Space on the Hugging Face Hub: the files it needs, and a check that they suffice.
 
-README.md's front matter names the file that starts it. From there every import is followed.
+README.md's front matter names the file that starts it. From there every import is followed, and the
+dotted paths by which the systems name their networks and loaders (core/registry.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from core.errors import RavelError
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("core", "lab")
+LOADED = ("network_path", "load_path")  # of a registered system: what a visitor's model needs
 DATA_FILES = [  # files that no import names; * matches folders too
     "README.md",
     "LICENSE",
@@ -136,7 +138,7 @@ def _add_settings(readme: Path, **values: Any) -> None:
 
 def _modules(tree: ast.AST) -> Iterator[str]:
     """The dotted names that a file imports; for `from a import b` both a and a.b, as b may be a
-    module. Imports for type checkers only are left out."""
+    module. Dotted paths in LOADED count as imports, imports for type checkers only do not."""
     if isinstance(tree, ast.If) and isinstance(tree.test, ast.Name):
         if tree.test.id == "TYPE_CHECKING":
             return
@@ -145,6 +147,8 @@ def _modules(tree: ast.AST) -> Iterator[str]:
     elif isinstance(tree, ast.ImportFrom) and tree.module:
         yield tree.module
         yield from (f"{tree.module}.{name.name}" for name in tree.names)
+    elif isinstance(tree, ast.keyword) and tree.arg in LOADED:
+        yield str(ast.literal_eval(tree.value)).partition(":")[0]
     for inner in ast.iter_child_nodes(tree):
         yield from _modules(inner)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from core import service
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
-from core.checkpoints.checkpoint import USUAL, Checkpoint, list_checkpoints
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, list_checkpoints
 from core.errors import RavelError
 from core.vocoder.play import check_route, default_route
 from lab.demo.style import spectrogram_png, thumbnail_png
@@ -34,7 +34,7 @@ DEVICE = "cuda" if os.environ.get("SPACES_ZERO_GPU") else "cpu"
 SECONDS = {"swap": CLIP_SECONDS, "separate": 30.0, "similar": 30.0}  # of a recording, at most
 HEADROOM = 0.5  # gain of all players: generated sound may peak above the recordings
 TICKS_HZ = (500, 1000, 2000, 4000)
-SWAP_MODEL, COLLAPSED_MODEL = USUAL, "dsae-dmelodies"
+SWAP_MODEL, COLLAPSED_MODEL = DEFAULT_CHECKPOINT, "dsae-dmelodies"
 SEPARATOR, ENCODER = "separator-scenes", "scenes-encoder"
 INPUTS, SWAPPED = ("source", "target"), ("swapped", "counterpart")
 RECONSTRUCTED = ("source_reconstruction", "target_reconstruction")

@@ -28,7 +28,7 @@ from tests.lab.browser import ROOT
 from tests.lab.demo.server import CHECKPOINTS_SHIP, LocalDemo, wav_claiming_an_hour
 
 META = {"_type": "gradio.FileData"}
-HEADING = "## The demo and its API"
+HEADING = "### API"
 
 pytestmark = pytest.mark.skipif(not CHECKPOINTS_SHIP, reason="checkpoints do not ship")
 
@@ -132,7 +132,8 @@ def test_concurrent_visitors_each_get_their_own_clip_back(demo, examples, tmp_pa
 
 
 def test_the_readmes_examples_work(demo, tmp_path):
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split(HEADING)[1].split("\n## ")[0]
+    readme = (ROOT / "lab" / "README.md").read_text(encoding="utf-8")
+    section = readme.split(HEADING)[1].split("\n### ")[0]
     section = section.replace("http://127.0.0.1:7860", demo.address)
     python, shell = (
         re.search(rf"```{kind}\n(.*?)```", section, re.S)[1] for kind in ("python", "bash")
@@ -140,7 +141,7 @@ def test_the_readmes_examples_work(demo, tmp_path):
     names: dict = {}
     exec(python, names)
     assert soundfile.info(names["swapped"]).duration == pytest.approx(2.97, abs=0.05)
-    assert len(names["channels"]) == 2 and names["alike"][0]["title"]
+    assert len(names["channels"]) == 2 and names["similar"][0]["title"]
     if not shutil.which("curl"):
         pytest.skip("there is no curl on this machine")
     run = subprocess.run(["bash", "-ec", shell], cwd=ROOT, capture_output=True, text=True)

@@ -147,8 +147,12 @@ def _modules(tree: ast.AST) -> Iterator[str]:
     elif isinstance(tree, ast.ImportFrom) and tree.module:
         yield tree.module
         yield from (f"{tree.module}.{name.name}" for name in tree.names)
-    elif isinstance(tree, ast.keyword) and tree.arg in LOADED:
-        yield str(ast.literal_eval(tree.value)).partition(":")[0]
+    elif (
+        isinstance(tree, ast.keyword)
+        and tree.arg in LOADED
+        and isinstance(tree.value, ast.Constant)
+    ):
+        yield str(tree.value.value).partition(":")[0]
     for inner in ast.iter_child_nodes(tree):
         yield from _modules(inner)
 

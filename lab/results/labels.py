@@ -81,7 +81,7 @@ SETTINGS = {
         "Width", unit="{} wide", help="Units in each layer of the encoders and the decoder."
     ),
     "model.decorrelate": Words(
-        "Decorrelate z from v",
+        "Decorrelation",
         {"true": "z decorrelated", "false": "z as encoded"},
         help="Remove from z the part of its clip mean that v predicts linearly.",
     ),

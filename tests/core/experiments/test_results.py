@@ -54,7 +54,7 @@ def write(folder, without=()):
     return results.Results(grid, results.read_table(folder / "scenes.csv"))
 
 
-def test_a_cell_tells_mean_deviation_and_range_over_its_seeds(folder):
+def test_a_cell_has_mean_deviation_and_range_over_its_seeds(folder):
     read = write(folder)
     cells = read.cells(read.grid.tables[0])
     for cell in cells:
@@ -101,8 +101,9 @@ def test_only_seeds_that_both_cells_have_are_compared(folder):
     assert results.paired(read.cells(read.grid.tables[1])[1], mixture, "map") is None
 
 
-def test_a_table_that_is_not_there_yet_has_no_lines(folder):
-    assert results.read_table(folder / "scenes.csv").empty
+def test_a_missing_table_is_empty(folder):
+    missing = results.read_table(folder / "scenes.csv")
+    assert missing.empty and list(missing) == ["run", "row", "seed", "steps"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_the_published_figures_that_ship_can_be_read_and_name_their_source():
 
 
 @pytest.mark.parametrize("name", ["scenes", "dsae"])
-def test_the_settings_of_published_figures_are_settings_there_are(name):
+def test_published_figures_name_existing_settings(name):
     path = checkpoints.SHIPPED / "results" / f"{name}.toml"
     grid = grids.read(path)
     read = results.Results(grid, NO_TABLE)
@@ -162,7 +163,7 @@ def test_the_settings_of_published_figures_are_settings_there_are(name):
     assert any(one.matches(cell) for one in known for cell in cells)
 
 
-def test_a_weight_that_was_not_published_has_nothing_beside_it():
+def test_a_weight_without_a_published_figure_matches_none():
     read = results.Results(grids.read(checkpoints.SHIPPED / "results" / "dsae.toml"), NO_TABLE)
     (table,) = [table for table in read.grid.tables if table.name == "swap terms"]
     known = results.published("dsae")

@@ -1,4 +1,4 @@
-"""Figure 7 on the Results page: shares of swaps as they were scored, and one swap made live."""
+"""Figure 7 on the Results page: shares of swaps as they were scored, and one swap computed live."""
 
 import base64
 import io
@@ -58,7 +58,7 @@ def test_the_shares_of_every_case_are_drawn_with_their_intervals(page):
     assert "0.650 [0.630, 0.650]" in dots["Octave"]["text"][2]
 
 
-def test_one_swap_is_seen_and_heard_and_is_the_model_s_own(page, media):
+def test_the_example_swap_is_the_model_s_own(page, media):
     page.run()
     page.segmented_control(key="factors_target").set_value("octave").run()
     assert not page.exception
@@ -87,7 +87,7 @@ def bands(clip):
     return log_mel(clip.wave).numpy()
 
 
-def test_without_a_model_that_was_scored_so_there_is_no_figure(page, tmp_path):
+def test_without_a_model_with_these_scores_there_is_no_figure(page, tmp_path):
     shutil.rmtree(tmp_path / "two-factors")
     page.run()
     assert not page.exception and not page.get("plotly_chart")
@@ -103,14 +103,14 @@ def test_the_shares_are_downloaded_in_numbers():
     assert line[["value", "low", "high"]].iloc[0].tolist() == pytest.approx([0.6, 0.58, 0.6])
 
 
-def test_the_clips_are_what_their_names_say():
+def test_the_clips_match_their_names():
     """Their pitches lie in the octaves they are named by."""
     from core.audio import pitch
 
     for name, row in bundled.octaves().items():
         clip = read(bundled.EXAMPLES / "octaves" / f"{name}.flac")
-        heard = pitch.track(clip.wave, capacity="tiny")
-        midi = 69 + 12 * np.log2(heard.f0[heard.confidence > 0.5] / 440)
+        track = pitch.track(clip.wave, capacity="tiny")
+        midi = 69 + 12 * np.log2(track.f0[track.confidence > 0.5] / 440)
         lowest = 12 * (int(row["octave"]) + 1)
         assert lowest - 0.5 < np.median(midi) < lowest + 14.5, name
         assert row["instrument"] in name

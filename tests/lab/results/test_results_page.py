@@ -158,7 +158,7 @@ def test_the_table_is_downloaded_in_numbers(scenes, media):
     assert rows[1]["map_mean"] == "" and rows[3]["map_published"] == "0.306"
 
 
-def test_a_picked_run_leads_to_the_page_runs_or_tells_that_it_is_not_here(scenes, folder):
+def test_a_selected_run_links_to_the_page_runs_or_says_that_it_is_not_here(scenes, folder):
     grid = grids.read(folder / "scenes.toml")
     name = grid.runs()[0].name
     scenes.session_state["picked_scenes_table_4"] = name
@@ -187,8 +187,7 @@ def links(page):
 def test_two_settings_are_compared_seed_by_seed(scenes):
     scenes.segmented_control(key="below_scenes_table_4").set_value("Compare two settings").run()
     assert not scenes.exception
-    told = scenes.table[0].value
-    row = told.loc["mAP of a shallow network, held-out clips"]
+    row = scenes.table[0].value.loc["mAP of a shallow network, held-out clips"]
     assert row["Difference"] == "+0.100" and row["By seed"] == "+0.100, +0.100"
 
 
@@ -209,7 +208,7 @@ def test_the_scores_that_are_drawn_can_be_chosen(scenes):
     assert not scenes.exception and not scenes.get("plotly_chart")
 
 
-def test_a_table_draws_first_the_scores_that_it_is_about(page, folder):
+def test_a_table_s_own_scores_are_drawn_by_default(page, folder):
     named = DSAE.replace('name = "models"', 'name = "figure 6"\nscores = ["rpa_pre_crepe_tiny"]')
     named = named.replace("model.z_size", "model.v_size")
     write(folder, "dsae", named, lambda settings, seed: {"f1_pre": 1.0, "rpa_pre_crepe_tiny": 0.9})
@@ -221,7 +220,7 @@ def test_a_table_draws_first_the_scores_that_it_is_about(page, folder):
     assert any("It rebuilds better" in caption.value for caption in page.caption)
 
 
-def test_figures_that_are_published_only_stand_without_an_empty_band_above(page, folder):
+def test_without_own_scores_the_published_figures_start_at_the_top(page, folder):
     (folder / "dsae.toml").write_text(DSAE)
     (folder / "published" / "dsae-f1.csv").write_text(OF_MODELS)
     page.run()
@@ -296,7 +295,7 @@ def test_a_damaged_file_is_named_in_one_sentence(page, folder, file, text):
     assert len(page.error) == 1 and file.rsplit("/", 1)[-1] in page.error[0].value
 
 
-def test_the_page_draws_what_has_been_scored_meanwhile(scenes, folder):
+def test_the_page_follows_changes_of_the_table(scenes, folder):
     assert "6 of 8" in scenes.caption[0].value
     write(folder, "scenes", SCENES, lambda settings, seed: {"map": 0.5})
     scenes.run()
@@ -352,16 +351,16 @@ def test_scores_with_baselines_have_a_column_for_each(tmp_path):
     interval = {"value": 0.5, "low": 0.4, "high": 0.6}
     found = {"clips": 9, "encoder": {"map": interval}, "untrained": {"map": interval}}
     one = evaluation.Evaluation("done", checkpoint.path, "data/scenes", 0.0, "", scores=found)
-    told = scores.table({"mine": one})
-    assert list(told.columns) == [
+    frame = scores.table({"mine": one})
+    assert list(frame.columns) == [
         "mine on scenes",
         "mine on scenes: encoder",
         "mine on scenes: same encoder, untrained",
     ]
-    assert told.loc["held-out clips", "mine on scenes"] == "9"
+    assert frame.loc["held-out clips", "mine on scenes"] == "9"
 
 
-def test_settings_are_told_in_words():
+def test_settings_in_words():
     assert labels.value("views.pair", "mixture-channel") == "mixture vs channel"
     assert labels.value("views.separators", ["separator-scenes", "separator-scenes@0"]) == "S2 or N"
     assert labels.value("views.separators", ["random-filter"]) == "random filter"
@@ -382,7 +381,7 @@ def test_a_click_gives_the_run_of_its_dot_and_none_of_a_mean():
 
 
 @pytest.mark.parametrize("name", ["../secret", "grid-x/..", ".evaluations", "a/b", ""])
-def test_a_name_that_leads_elsewhere_is_no_run(folder, name):
+def test_a_name_outside_the_runs_folder_is_refused(folder, name):
     from core.errors import RavelError
 
     (runs.FOLDER / "config.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""What every test may ask for, and the order of the files."""
+"""Fixtures for all tests, and the order of the files."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Before torch is imported: threads that wait for each other cost more than they bring.
+# Before torch is imported: on two cores shared by workers, more threads only wait for each other.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 

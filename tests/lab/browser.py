@@ -1,4 +1,4 @@
-"""The lab as people meet it: its real server, and a real browser in front of it."""
+"""The lab's real server, for tests in a real browser."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 WAIT_MS = 60_000
-QUIET_MS = 300  # a press is answered by a run of the page within a third of it
+QUIET_MS = 300  # the page starts to run within a third of this after a click
 SHIPPED = """
 import sys
 from pathlib import Path
@@ -50,25 +50,25 @@ needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium o
 
 
 def at_rest(tab, players: int | None = None, timeout: float = WAIT_MS) -> None:
-    """Until a page of the lab has not been run for QUIET_MS.
+    """Wait until no script of the page has run for QUIET_MS.
 
-    `players`: how many there are to be by then, all able to play. The sign that Streamlit shows
-    while it runs a page comes too late to tell: what it keeps for tests is asked.
+    `players`: the number of players to wait for, all able to play. Streamlit shows its sign of a
+    running script too late, so this reads the state that it keeps for tests.
     """
     tab.evaluate("window.restless = performance.now()")
     tab.wait_for_function(REST, arg=[players, QUIET_MS], timeout=timeout)
 
 
 def mixed(tab, players: int, timeout: float = WAIT_MS) -> None:
-    """Until a page with a mixer is at rest, and the mixer can be played."""
+    """Wait until a page with a mixer is at rest and the mixer can play."""
     at_rest(tab, players, timeout)
     tab.locator(".mixer .play:not([disabled])").wait_for()
 
 
 class Server:
-    """The lab, started as `make lab` starts it, on a free port; it can be killed and restarted.
+    """The lab on a free port, started as by `make lab`; it can be killed and restarted.
 
-    `log`: the file for what it prints; `checkpoints`: a folder in place of the shipped ones;
+    `log`: file for its output; `checkpoints`: a folder to use in place of the included ones;
     `environment`: further variables, such as RAVEL_DATA.
     """
 
@@ -110,6 +110,6 @@ class Server:
         raise AssertionError(f"the lab did not start: {self.log.read_text()}")
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill it at once, as in a crash."""
         self.process.kill()
         self.process.wait()

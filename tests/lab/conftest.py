@@ -1,4 +1,4 @@
-"""The lab with small models that were never trained: what it shows is not what is tested here."""
+"""The lab with small, untrained models, in process and in a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ APP = Path(__file__).parent.parent.parent / "app.py"
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory) -> Path:
-    """A folder of two checkpoints, small and untrained."""
+    """A folder of two small, untrained checkpoints."""
     from core.dsae.config import DsaeConfig
     from core.dsae.model import Dsae
 
@@ -54,7 +54,7 @@ def example_data(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def page(untrained, monkeypatch) -> AppTest:
-    """The lab's first page, with the untrained checkpoints, not run yet."""
+    """The lab's first page with the untrained checkpoints; it has not run yet."""
     monkeypatch.setattr(checkpoints, "SHIPPED", untrained)
     return AppTest.from_file(APP, default_timeout=120)
 
@@ -71,21 +71,21 @@ def chromium() -> Iterator:
 
 @pytest.fixture
 def tab(chromium, tmp_path) -> Iterator:
-    """An empty tab; what it shows at the end lies in the test's folder, and nothing went wrong."""
+    """An empty tab. At the end, a screenshot is kept and errors of the page fail the test."""
     tab = chromium.new_page(viewport={"width": 1440, "height": 1100})
     tab.set_default_timeout(WAIT_MS)
-    wrong = []
-    tab.on("pageerror", lambda error: wrong.append(error))
+    errors = []
+    tab.on("pageerror", lambda error: errors.append(error))
     yield tab
     tab.screenshot(path=tmp_path / "page.png", full_page=True)
-    assert not wrong
+    assert not errors
     assert tab.locator("[data-testid=stException]").count() == 0
     tab.close()
 
 
 @pytest.fixture
 def media(monkeypatch) -> dict[str, bytes]:
-    """What the page hands to the browser's players and downloads, by the file's id."""
+    """The files that the page gives to players and downloads, by id."""
     files = {}
     keep = MemoryMediaFileStorage.load_and_get_id
 

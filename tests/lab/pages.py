@@ -1,4 +1,4 @@
-"""What a page that is driven in process shows and plays, and files to give to it."""
+"""Helpers for pages that run in process: what they show and play, and files to upload."""
 
 import io
 import json
@@ -9,41 +9,41 @@ from streamlit.testing.v1 import AppTest
 
 
 def decoded(files: dict[str, bytes], url: str) -> np.ndarray:
-    """The samples of the WAV file that a player or a download at `url` gets."""
+    """The samples of the WAV file behind a player or a download."""
     wave, rate = soundfile.read(io.BytesIO(files[url.rsplit("/")[-1].split(".")[0]]))
     assert rate == 16_000
     return wave
 
 
 def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
-    """What the players hold, from the top of the page; `files` are those of the fixture media."""
+    """The sounds of the players from the top of the page; `files` come from the fixture media."""
     return [decoded(files, element.url) for element in page.get("audio")]
 
 
 def titles(page: AppTest) -> list[str]:
-    """The titles of cells, with their details."""
+    """The titles of cells, with details."""
     return [element.value for element in page.markdown if element.value.startswith("**")]
 
 
 def says(page: AppTest, text: str) -> bool:
-    """Whether a caption holds the text."""
+    """Whether a caption contains the text."""
     return any(text in caption.value for caption in page.caption)
 
 
 def given(page: AppTest, name: str) -> list[dict]:
-    """What the components of a name were given."""
+    """The data given to each component of a name."""
     protos = [element.proto for element in page.get("bidi_component")]
     return [json.loads(proto.json) for proto in protos if proto.component_name.endswith(name)]
 
 
 def component(page: AppTest, name: str) -> dict:
-    """What the only component of a name was given."""
+    """The data given to the only component of a name."""
     (data,) = given(page, name)
     return data
 
 
 def desk(page: AppTest) -> dict:
-    """What the mixer was given."""
+    """The data given to the mixer."""
     return component(page, "ravel_mixer")
 
 

@@ -2,67 +2,115 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from core import registry
 from core.checkpoints import card as cards
 from core.cli.common import command, say
 from core.errors import RavelError
 from core.experiments import evaluation
-from core.training.config import flat_fields, merge
+from core.training.config import flat_fields, flat_values, merge
+
+DEFAULT_SYSTEM = "dsae"
+SUMMARY = "Train a model, or continue a run."
+SWITCHES = ("--queue", "--help", "-h")  # flags of train that take no value
 
 
-def add(commands: Any) -> None:
-    """Add the commands."""
-    _add_train(commands)
+def add(commands: Any, words: Sequence[str] = ()) -> None:
+    """Add the commands. `words` follow `train`: they say whose settings it has."""
+    _add_train(commands, words)
     _add_export(commands)
     _add_evaluate(commands)
 
 
-def _add_train(commands: Any) -> None:
+def _add_train(commands: Any, words: Sequence[str]) -> None:
+    systems = registry.systems()
+    named = _system_in(words)
+    system = systems.get(named, systems[DEFAULT_SYSTEM])
+    presets = list(system.presets)
+    default = "paper" if "paper" in presets else presets[0]
+    of = f" {named}" if named in systems else ""
     train = command(
         commands,
         "train",
-        "Train a model, or continue a run.",
-        "python -m core train dsae --preset quick --data data/dmelodies --out runs/first\n"
-        "  python -m core train separation --preset small --data data/scenes --out runs/apart\n"
+        f"Train a model ({system.title}), or continue a run." if of else SUMMARY,
+        f"python -m core train{of or ' dsae'} --preset {presets[min(1, len(presets) - 1)]} "
+        f"--data {system.config().data.store} --out runs/first\n"
         "  python -m core train --resume runs/first\n"
-        "  torchrun --nproc-per-node 2 -m core train dsae --data data/dmelodies --out runs/two",
+        f"  torchrun --nproc-per-node 2 -m core train{of or ' dsae'} --data "
+        f"{system.config().data.store} --out runs/two",
         run_train,
     )
-    train.add_argument(
-        "system", nargs="?", choices=list(registry.systems()), default="dsae", help="what to train"
+    if not of:
+        train.description = _about_systems()
+    train.usage = (
+        f"python -m core train{of or ' [SYSTEM]'} [--preset NAME] [--data STORE] --out FOLDER "
+        "[--SECTION.SETTING VALUE ...]\n       python -m core train --resume FOLDER"
     )
-    presets = sorted({name for one in registry.systems().values() for name in one.presets})
-    train.add_argument("--preset", choices=presets, default="paper", help="starting values")
+    train.add_argument(
+        "system",
+        nargs="?",
+        choices=list(systems),
+        default=DEFAULT_SYSTEM,
+        metavar="SYSTEM",
+        help=f"{', '.join(systems)} (default: {DEFAULT_SYSTEM})",
+    )
+    train.add_argument(
+        "--preset",
+        default=default,
+        metavar="NAME",
+        help=f"starting values: {', '.join(presets)} (default: {default})",
+    )
     train.add_argument("--data", metavar="STORE", help="feature store to train on")
     train.add_argument("--out", metavar="FOLDER", help="folder of the new run", dest="folder")
     train.add_argument("--resume", metavar="FOLDER", help="run to continue")
     train.add_argument(
         "--queue", action="store_true", help="wait for the device until earlier runs are done"
     )
-    settings = train.add_argument_group("settings", "each overrides the preset")
-    for name, described in _settings().items():
-        settings.add_argument(f"--{name}", metavar="VALUE", help=described, default=None)
+    _add_settings(train, system, shown=bool(of))
 
 
-def _settings() -> dict[str, str]:
-    """Every setting of every system with its description; those of one system name it."""
-    told: dict[str, dict[str, str]] = {}
-    for system, about in registry.systems().items():
-        for name, field in flat_fields(about.config).items():
-            if "." in name:
-                text = f"{field.description} (default: {cards.spelt(field.default)})"
-                told.setdefault(name, {})[system] = text
-    merged = {}
-    for name, by_system in told.items():
-        texts = set(by_system.values())
-        if len(texts) == 1 and len(by_system) == len(registry.systems()):
-            merged[name] = texts.pop()
+def _system_in(words: Sequence[str]) -> str:
+    """The first word that is neither a flag nor a flag's value."""
+    is_value = False
+    for word in words:
+        if word.startswith("-"):
+            is_value = "=" not in word and word not in SWITCHES
+        elif is_value:
+            is_value = False
         else:
-            merged[name] = "; ".join(f"{system}: {text}" for system, text in by_system.items())
-    return {name: text.replace("%", "%%") for name, text in merged.items()}
+            return word
+    return ""
+
+
+def _about_systems() -> str:
+    lines = [f"  {name:<12} {one.title}" for name, one in registry.systems().items()]
+    systems = "\n".join(lines)
+    return (
+        f"{SUMMARY} There are these systems; each has settings of its own, which\n"
+        f"`python -m core train SYSTEM --help` lists:\n\n{systems}"
+    )
+
+
+def _add_settings(train: Any, system: registry.System, shown: bool) -> None:
+    """A flag for each setting of a system, by section; `shown` in the help."""
+    default = flat_values(system.config())
+    groups: dict[str, Any] = {}
+    for name, field in flat_fields(system.config).items():
+        section, dot, _ = name.partition(".")
+        if not dot:
+            continue
+        if section not in groups:
+            groups[section] = train.add_argument_group(section if shown else None)
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        text = f"{field.description} (default: {cards.spelt(default[name])})".replace("%", "%%")
+        groups[section].add_argument(
+            f"--{name}",
+            metavar="|".join(map(str, choices)) or "VALUE",
+            help=text if shown else argparse.SUPPRESS,
+        )
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -99,7 +147,7 @@ def _new_run(arguments: argparse.Namespace) -> Any:
     from core.training.run import Run
 
     if not arguments.folder:
-        raise RavelError("A new run needs a folder: give --out FOLDER, or --resume one there is.")
+        raise RavelError("A new run needs a folder: give --out FOLDER, or --resume a run.")
     given = {k: v for k, v in vars(arguments).items() if "." in k and v is not None}
     values = registry.preset(arguments.system, arguments.preset)
     values = merge(values, {k: _value(v) for k, v in given.items()})

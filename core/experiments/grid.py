@@ -1,14 +1,14 @@
 """A grid of runs: the same training with different settings and seeds, and one table of it all.
 
-A grid is a TOML file (checkpoints/results has those of the papers' tables):
+A grid is a TOML file; checkpoints/results has those of the papers' tables:
 
     title = "..."
     system = "contrastive"
     preset = "small"
     seeds = [0, 1, 2]
     state = "last"                            # which saved state is scored: best or last
-    evaluate = ["--data", "data/scenes"]      # what `python -m core evaluate` is given
-    baselines = ["--data", "data/scenes"]     # and for the first run, whose baselines are kept too
+    evaluate = ["--data", "data/scenes"]      # options of `python -m core evaluate`
+    baselines = ["--data", "data/scenes"]     # instead, for the first run: with the baselines
     [settings]                                # laid over the preset in every run
     "training.steps" = 800
     [[tables]]
@@ -19,7 +19,7 @@ A grid is a TOML file (checkpoints/results has those of the papers' tables):
     columns = { "views.pair" = ["mixture-mixture", "mixture-channel"] }
 
 Each combination of a table's rows and columns is trained once for each seed, and each of `more`, a
-list of settings that are in no row; one that stands in two tables is one run.
+list of settings that are in no row. A combination that stands in two tables is one run.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from pydantic import Field
 from core import registry
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
+from core.experiments.evaluation import parse_options
 from core.files import replace
 from core.training.config import RunConfig, Settings, flat_fields, flat_values, merge
 from core.training.run import Run
@@ -48,7 +49,7 @@ CHECKPOINT = "checkpoint"  # the folder in a run's folder that its scored state 
 
 
 class Table(Settings):
-    """Some cells of a grid, as a table of a paper has them."""
+    """Some cells of a grid: what a table of a paper shows."""
 
     name: str
     title: str = ""
@@ -57,7 +58,7 @@ class Table(Settings):
     rows: dict[str, list[Any]] = Field({})
     columns: dict[str, list[Any]] = Field({})
     more: list[dict[str, Any]] = Field([])
-    scores: list[str] = Field([])  # those that it is about, as the lab draws them first
+    scores: list[str] = Field([])  # which scores it is about: the lab shows these first
 
     @property
     def size(self) -> int:
@@ -81,7 +82,7 @@ class Table(Settings):
 
 
 class Grid(Settings):
-    """What is run, and how it is scored."""
+    """Which runs to make, and how to score them."""
 
     title: str
     system: str
@@ -101,8 +102,8 @@ class Grid(Settings):
 
     def varied(self) -> list[str]:
         """The settings that are not the same in all cells, by their dotted names."""
-        known = {name for table in self.tables for cell in table.cells() for name in cell}
-        order = [name for name in flat_fields(registry.get(self.system).config) if name in known]
+        named = {name for table in self.tables for cell in table.cells() for name in cell}
+        order = [name for name in flat_fields(registry.get(self.system).config) if name in named]
         flat = [
             flat_values(self.config(cell, 0)) for table in self.tables for cell in table.cells()
         ]
@@ -110,14 +111,15 @@ class Grid(Settings):
 
     def runs(self, seeds: list[int] | None = None) -> list[Planned]:
         """Every run once, all cells of a seed before the next seed."""
-        varied, found, usual = self.varied(), {}, flat_values(self.config({}, 0))
+        varied, defaults = self.varied(), flat_values(self.config({}, 0))
+        found: dict[str, Planned] = {}
         for seed in seeds or self.seeds:
             for table in self.tables:
                 for cell in table.cells():
                     config = self.config(cell, seed)
                     flat = flat_values(config)
                     settings = {name: spelt(flat[name]) for name in varied}
-                    special = {k: v for k, v in settings.items() if v != spelt(usual[k])}
+                    special = {k: v for k, v in settings.items() if v != spelt(defaults[k])}
                     planned = Planned(run_name(special, seed), config, settings, seed)
                     if found.setdefault(planned.name, planned) != planned:
                         raise RavelError(f"Two cells of the grid have one name: {planned.name}.")
@@ -147,21 +149,23 @@ def read(path: str | Path) -> Grid:
         grid = Grid.parse(values)
         if (cells := sum(table.size for table in grid.tables) * len(grid.seeds)) > MOST:
             raise RavelError(f"It asks for {cells:,} runs: at most {MOST:,} are taken.")
-        grid.runs()  # a mistake in any cell is told before the first is trained
+        grid.runs()  # so that a mistake in any cell is reported before the first run is trained
+        parse_options(grid.evaluate)
+        parse_options(grid.baselines)
     except RavelError as error:
         raise RavelError(f"In the grid {path}: {error}") from None
     return grid
 
 
 def run_name(settings: Mapping[str, str], seed: int) -> str:
-    """A folder's name, of the settings that are not the grid's usual ones."""
+    """A folder's name: the settings that differ from the grid's own."""
     parts = [f"{name.rsplit('.', 1)[-1]}={value}" for name, value in settings.items()]
     text = "_".join([*(parts or ["usual"]), f"seed={seed}"])
     return "".join(c if c.isalnum() or c in "._+-" else "-" for c in text)
 
 
 def spelt(value: Any) -> str:
-    """A setting as it stands in the table."""
+    """A setting as the table spells it."""
     if isinstance(value, list | tuple):
         return "+".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -173,7 +177,7 @@ def is_trained(run: Run) -> bool:
 
 
 def scores(run: Run) -> dict[str, dict[str, Any]]:
-    """What its checkpoint scored, by row; the row of the model itself is ''. Empty before."""
+    """The scores of its checkpoint by row; the row of the model itself is "". Empty if none."""
     folder = run.path / CHECKPOINT
     if not (folder / "metrics.json").exists():
         return {}
@@ -189,7 +193,8 @@ def scores(run: Run) -> dict[str, dict[str, Any]]:
 
 def table(grid: Grid, folder: Path) -> list[dict[str, Any]]:
     """One line for each scored run below `folder`, and one for each baseline."""
-    lines, baselines = [], {}
+    lines: list[dict[str, Any]] = []
+    baselines: dict[str, dict[str, Any]] = {}
     for planned in grid.runs():
         if not (folder / planned.name / "config.json").exists():
             continue

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from core import registry
 from core.cli import main
+from core.training.config import flat_fields
 from core.training.run import Run
 
 ROOT = Path(__file__).parents[3]
@@ -206,3 +209,49 @@ def test_mistakes_are_told_before_torch_is_loaded():
     code = "import sys; from core.cli import main; main(['swap', 'a', 'b', '--out', 'c.wav'])"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--training.stesp", "3"], "did you mean --training.steps?"),
+        (["train", "dsae", "--training.stesp=3"], "did you mean --training.steps?"),
+        (["train", "separation", "--model.z_size", "3"], "there is no flag --model.z_size;"),
+        (["train", "seperation"], "did you mean separation?"),
+        (["swop"], "did you mean swap?"),
+        (["hub", "pul", "a/b"], "did you mean pull?"),
+        (["swap", "a", "b", "--chekpoint", "c"], "did you mean --checkpoint?"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_mistyped_word_gets_the_nearest_one_in_one_sentence(arguments, words, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    assert leaving.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def shown(capsys, *arguments):
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("system", list(registry.systems()))
+def test_help_of_train_shows_the_settings_of_its_system_only(system, capsys):
+    printed = shown(capsys, "train", system)
+    about = registry.get(system)
+    flags = {f"--{name}" for name in flat_fields(about.config) if "." in name}
+    found = set(re.findall(r"--[a-z]+\.[a-z_0-9]+", printed)) - {"--SECTION.SETTING"}
+    assert found == flags
+    assert f"optimisation steps in all (default: {about.config().training.steps})" in printed
+    for section in {name.partition(".")[0] for name in flat_fields(about.config) if "." in name}:
+        assert f"{section}: --{section}." in printed
+    assert all(preset in printed for preset in about.presets)
+
+
+def test_help_of_train_explains_the_systems(capsys):
+    printed = shown(capsys, "train")
+    assert all(f"{name} {one.title}" in printed for name, one in registry.systems().items())
+    assert "--training.steps" not in printed

@@ -151,7 +151,6 @@ MISTAKES = [
     (["evaluate", "MODEL"], "--data"),
     (["evaluate", "nope", "--data", "nowhere"], "no checkpoint"),
     (["train", "separation", "--preset", "quick", "--out", "RUN"], "small"),
-    (["train", "separation", "--out", "RUN", "--model.z_size", "4"], "model.z_size"),
     (["train", "separation", "--data", "STORE", "--out", "RUN"], "log-mels only"),
     (["separate", "VIOLIN", "--checkpoint", "MODEL", "--out", "OUT"], "not for separating"),
     (["separate", "VIOLIN", "--checkpoint", "MODEL@7", "--out", "OUT"], "no snapshot of step 7"),

@@ -101,7 +101,7 @@ def address(checkpoint: checkpoints.Checkpoint, name: str, new: str) -> None:
 
 def train_command(config: RunConfig, run: str) -> str:
     """The command that trains with this config: every setting that is not the default."""
-    default, given = type(config)().model_dump(), config.model_dump()
+    default, given = type(config).parse({}).model_dump(), config.model_dump()
     store = given["data"]["store"]
     lines = [f"python -m core train {given['system']} --out runs/{run} --data {store}"]
     for section, values in given.items():

@@ -37,10 +37,10 @@ def _add_train(commands: Any, words: Sequence[str]) -> None:
         "train",
         f"Train a model ({system.title}), or continue a run." if of else SUMMARY,
         f"python -m core train{of or ' dsae'} --preset {presets[min(1, len(presets) - 1)]} "
-        f"--data {system.config().data.store} --out runs/first\n"
+        f"--data {system.config.parse({}).data.store} --out runs/first\n"
         "  python -m core train --resume runs/first\n"
         f"  torchrun --nproc-per-node 2 -m core train{of or ' dsae'} --data "
-        f"{system.config().data.store} --out runs/two",
+        f"{system.config.parse({}).data.store} --out runs/two",
         run_train,
     )
     if not of:
@@ -96,7 +96,7 @@ def _about_systems() -> str:
 
 def _add_settings(train: Any, system: registry.System, shown: bool) -> None:
     """A flag for each setting of a system, by section; `shown` in the help."""
-    default = flat_values(system.config())
+    default = flat_values(system.config.parse({}))
     groups: dict[str, Any] = {}
     for name, field in flat_fields(system.config).items():
         section, dot, _ = name.partition(".")

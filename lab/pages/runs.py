@@ -1,4 +1,4 @@
-"""Runs: every training run in one table, their curves and settings, and a model made of one."""
+"""Runs: every training run in one table, their curves, settings and scores, and checkpoints."""
 
 from datetime import datetime
 from typing import Any
@@ -8,16 +8,16 @@ import streamlit as st
 
 from core import registry
 from core.errors import RavelError
-from lab.training import charts as signals
 from lab.training import promote, runs, scores
+from lab.training.charts import variant
 from lab.training.form import text
 from lab.training.runs import Summary
 from lab.widgets import run_chart
 from lab.widgets.run_chart import Line
 
 ABOUT = (
-    "Every folder under runs/, whoever started it, here or on the command line. Pick rows to lay "
-    "their curves over one another and to see which settings differ."
+    "Every training run under runs/, started here or on the command line. Select rows to compare "
+    "their curves and settings."
 )
 FIRST = ["validation criterion", "validation f1_global"]
 COLUMNS = {
@@ -26,19 +26,20 @@ COLUMNS = {
         format="%d %%", min_value=0, max_value=100, help="Steps done of all."
     ),
     "Validation": st.column_config.NumberColumn(
-        format="%.4g", help="The latest criterion on validation clips; stages do not compare."
+        format="%.4g",
+        help="The latest validation criterion. Values of different stages do not compare.",
     ),
     "F1 global": st.column_config.NumberColumn(
-        format="%.2f", help="Macro-F1 of the label told from v after a global swap."
+        format="%.2f", help="Macro-F1 of the label predicted from v after a global swap."
     ),
     "F1 local": st.column_config.NumberColumn(
-        format="%.2f", help="Macro-F1 of the label told from v after a local swap."
+        format="%.2f", help="Macro-F1 of the label predicted from v after a local swap."
     ),
     "MoMi": st.column_config.NumberColumn(
         format="%.2f dB", help="Separators: median improvement on held-out mixtures of mixtures."
     ),
     "Balance": st.column_config.NumberColumn(
-        format="%.1f dB", help="Separators: level of the quieter channels against the louder."
+        format="%.1f dB", help="Separators: level of the quieter channels relative to the louder."
     ),
     "Active v": st.column_config.NumberColumn(help="Dimensions of v in use."),
     "Active z": st.column_config.NumberColumn(help="Dimensions of z in use."),
@@ -67,10 +68,10 @@ def row(about: Summary) -> dict[str, Any]:
         "Run": about.name,
         "State": about.state.capitalize(),
         "Progress": 100 * about.step // max(1, about.steps),
-        "Model": signals.variant(about),
+        "Model": variant(about),
         "Corpus": corpus,
         **latest,
-        "Steps/s": curves.pace(),
+        "Steps/s": curves.steps_per_second(),
         "Device": about.device,
         "Made": datetime.fromtimestamp(about.started),
     }
@@ -85,7 +86,7 @@ def matches(about: Summary, words: str) -> bool:
                 about.name,
                 about.state,
                 about.system,
-                signals.variant(about),
+                variant(about),
                 about.setting("data.store"),
                 about.device,
             ),
@@ -94,25 +95,25 @@ def matches(about: Summary, words: str) -> bool:
     return all(word in text.lower() for word in words.lower().split())
 
 
-def picked_in_table(key: str, shown: list[str]) -> None:
-    """Take over the rows picked; picked runs that the filter hides stay picked."""
+def select_rows(key: str, shown: list[str]) -> None:
+    """Select the runs of the table's rows; selected runs that the filter hides stay selected."""
     rows = st.session_state[key]["selection"]["rows"]
     hidden = [name for name in st.session_state.get("runs", []) if name not in shown]
     st.session_state["runs"] = hidden + [shown[number] for number in rows]
-    st.session_state["picked"] = True
+    st.session_state["selected"] = True
 
 
-def table(found: list[Summary], picked: list[str]) -> None:
-    """The table. Its key changes with its rows, so that a pick never slips to another run."""
+def table(found: list[Summary], selected: list[str]) -> None:
+    """The table. Its key changes with its rows, so that a selection never slips to another run."""
     names = [about.name for about in found]
-    chosen = [number for number, name in enumerate(names) if name in picked]
-    key = f"table/{hash((tuple(names), tuple(sorted(picked))))}"
+    chosen = [number for number, name in enumerate(names) if name in selected]
+    key = f"table/{hash((tuple(names), tuple(sorted(selected))))}"
     st.dataframe(
         pd.DataFrame([row(about) for about in found]).dropna(axis="columns", how="all"),
         key=key,
         hide_index=True,
         column_config=COLUMNS,
-        on_select=lambda: picked_in_table(key, names),
+        on_select=lambda: select_rows(key, names),
         selection_mode="multi-row",
         placeholder="",
         selection_default={"selection": {"rows": chosen}},
@@ -120,12 +121,12 @@ def table(found: list[Summary], picked: list[str]) -> None:
     )
 
 
-def overlay(picked: list[str]) -> None:
-    """The same figure of all picked runs, in as many charts as figures are chosen."""
+def overlay(selected: list[str]) -> None:
+    """A chart for each chosen figure, with a curve for each selected run."""
     figures = sorted(
         {
             f"{kind} {name}"
-            for run in picked
+            for run in selected
             for kind in ("train", "validation")
             for name in runs.curves(run).names(kind)
             if name != "time"
@@ -133,7 +134,7 @@ def overlay(picked: list[str]) -> None:
         key=lambda figure: (figure not in FIRST, figure),
     )
     if not figures:
-        st.caption("Nothing was measured yet.")
+        st.caption("No figures yet.")
         return
     chosen = st.multiselect(
         "Figures",
@@ -141,12 +142,12 @@ def overlay(picked: list[str]) -> None:
         default=[figure for figure in FIRST if figure in figures] or figures[:1],
         key="figures",
         bind="query-params",
-        help="Each figure has a chart of its own, with a curve for each picked run.",
+        help="A chart for each figure, with a curve for each selected run.",
     )
     columns = st.columns(2)
     for number, figure in enumerate(chosen):
         kind, _, name = figure.partition(" ")
-        lines = [Line(run, *runs.curves(run).curve(kind, name), True) for run in picked]
+        lines = [Line(run, *runs.curves(run).curve(kind, name), True) for run in selected]
         bounded = name.startswith("f1_")
         drawn = run_chart.figure(
             lines,
@@ -161,7 +162,7 @@ def overlay(picked: list[str]) -> None:
 
 
 def whole(config: dict[str, Any]) -> dict[str, Any]:
-    """A config with the defaults of settings that it is older than."""
+    """A config completed by the defaults of settings that were added after it was written."""
     try:
         return registry.parse(config).model_dump()
     except RavelError:
@@ -169,10 +170,10 @@ def whole(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings(found: dict[str, Summary]) -> None:
-    """The settings in which the picked runs differ, or all of one run's."""
+    """The settings in which the selected runs differ."""
     different = runs.differences({name: whole(about.config) for name, about in found.items()})
     if len(found) == 1:
-        st.caption("Pick a second run to see the settings in which the two differ.")
+        st.caption("Select a second run to compare settings.")
     elif not different:
         st.caption("These runs have the same settings.")
     else:
@@ -185,8 +186,8 @@ def settings(found: dict[str, Summary]) -> None:
 
 @st.fragment(run_every=4)
 def overview(words: str) -> None:
-    """The table, kept up to date while runs go on."""
-    if st.session_state.pop("picked", False):
+    """The table, updated while runs are trained."""
+    if st.session_state.pop("selected", False):
         st.rerun()  # the curves below are drawn outside this fragment
     everything = [about for about in runs.summaries() if matches(about, words)]
     if everything:
@@ -209,22 +210,22 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 names = runs.names()
 if not names:
     st.info(
-        "Start one on the page Train, or with `python -m core train`.",
-        title="There is no run yet",
+        "Start one on the Train page, or with `python -m core train`.",
+        title="No runs yet",
         icon=":material/model_training:",
     )
 else:
     overview(words)
-    picked = st.multiselect(
-        "Picked",
+    selected = st.multiselect(
+        "Selected",
         names,
         key="runs",
         bind="query-params",
-        placeholder="Pick rows above, or names here",
+        placeholder="Select rows above, or names here",
         label_visibility="collapsed",
     )
     readable = {about.name: about for about in runs.summaries()}
-    found = {name: readable[name] for name in picked if name in readable}
+    found = {name: readable[name] for name in selected if name in readable}
     with st.container(horizontal=True, vertical_alignment="center"):
         for name in found:
             st.page_link(

@@ -1,6 +1,7 @@
-"""Train: a run started from the browser, and watched."""
+"""Train: start a run and watch it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -13,20 +14,20 @@ from core.training.config import RunConfig, merge
 from core.training.devices import places, resolve
 from core.training.estimate import PROBE_STEPS, Pace, from_runs, measure
 from core.training.run import Run
-from lab.training import form as settings_form
 from lab.training import runs
+from lab.training.form import changed, form
 from lab.training.run_view import badge, watch
 
 ABOUT = (
-    "A **run** is a folder under runs/, and a process of its own trains it: this page may be "
-    "closed and the lab restarted meanwhile. What is started here can be stopped, resumed and "
-    "exported on the command line, and the other way round."
+    "A **run** is a folder under runs/, trained in a separate process: you can close this page or "
+    "restart the lab meanwhile. Runs can be stopped, resumed and exported here and on the command "
+    "line alike."
 )
 CHOSEN_APART = ("data.store", "training.device", "training.processes")
 
 
 def pick_system() -> str:
-    """What kind of model."""
+    """Choose the system to train."""
     return st.selectbox(
         "System",
         list(registry.systems()),
@@ -38,7 +39,7 @@ def pick_system() -> str:
 
 
 def starting_points(system: str) -> dict[str, dict[str, Any]]:
-    """What a new run may start from: the presets, and every run of the system."""
+    """The configs a new run can start from: the presets, and every run of the system."""
     presets = registry.get(system).presets
     points = {f"preset {name}": {**presets[name], "system": system} for name in preferred(presets)}
     for about in runs.summaries():
@@ -47,13 +48,13 @@ def starting_points(system: str) -> dict[str, dict[str, Any]]:
     return points
 
 
-def preferred(presets: dict[str, Any]) -> list[str]:
-    """The presets, small ones first: they are what a first try needs."""
+def preferred(presets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The presets by their number of steps: a first try needs a short one."""
     return sorted(presets, key=lambda name: presets[name].get("training", {}).get("steps", 1e9))
 
 
 def pick_corpus(base: RunConfig) -> str:
-    """A feature store: one found under data/, or any path."""
+    """Choose a feature store: one under data/, or any path."""
     found = runs.stores()
     options = list(dict.fromkeys([*found, base.data.store]))
     return st.selectbox(
@@ -65,53 +66,54 @@ def pick_corpus(base: RunConfig) -> str:
         key=f"corpus_{base.system}",
         bind="query-params",
         help="A feature store: a folder of log-mels and labels, built by `python -m core data`. "
-        "Those under data/ are offered; the path of any other can be typed.",
+        "Lists those under data/; type the path of any other.",
     )
 
 
 def pick_place(base: RunConfig) -> tuple[str, int]:
-    """Where it is trained: the CPU, one of the GPUs or all, with so many processes."""
-    there = places()
+    """Choose the device and the number of processes: the CPU, one GPU, or all GPUs."""
+    devices = places()
     wanted = resolve(base.training.device), base.training.processes
-    options = list(there)
+    options = list(devices)
     return st.selectbox(
         "Device",
         options,
         index=options.index(wanted) if wanted in options else 0,
-        format_func=there.get,
+        format_func=devices.__getitem__,
         key="device",
-        help="One run at a time is trained on a device; the others wait their turn. Several "
-        "processes share each batch: with a GPU for each they are faster, on a CPU only where "
-        "there are cores to spare.",
+        help="A device trains one run at a time; the others wait in a queue. Several processes "
+        "share each batch: faster with a GPU for each, on a CPU only with cores to spare.",
     )
 
 
 def estimate(config: RunConfig) -> None:
-    """How long it will take, and where that is known from."""
+    """Show how long training will take, and which measurement says so."""
     values = config.model_dump()
     key = json.dumps(values, sort_keys=True)
     stages = {config.stage(0), config.stage(config.training.steps - 1)}
     measured = st.session_state.get("measured", (None, None))
-    pace = measured[1] if measured[0] == key else like(key, tuple(runs.names()), tuple(stages))
+    pace = (
+        measured[1] if measured[0] == key else comparable(key, tuple(runs.names()), tuple(stages))
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         if pace:
             seconds = pace.seconds(values, config.stage)
             st.markdown(
                 f"**About {runs.duration(seconds)}** "
-                f":gray[for {config.training.steps:,} steps, going by {pace.source}.]",
+                f":gray[for {config.training.steps:,} steps, estimated from {pace.source}.]",
                 width="content",
             )
         else:
-            st.caption("No earlier run did the same work: measure to know the time.")
+            st.caption("No comparable run yet. Measure to estimate the time.")
         if st.button(
             "Measure",
             key="measure",
             type="tertiary",
             icon=":material/timer:",
-            help="Trains a few real steps of each stage and a validation, in a process of its own.",
+            help="Times a few training steps of each stage and a validation, in its own process.",
         ):
             try:
-                with st.spinner("A few real steps are being made"):
+                with st.spinner("Measuring"):
                     pace = measure(values, config.shortened(PROBE_STEPS))
                 st.session_state["measured"] = (key, pace)
                 st.rerun()
@@ -120,13 +122,13 @@ def estimate(config: RunConfig) -> None:
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner=False)
-def like(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | None:
-    """The pace of an earlier run that did the same work, if there is one."""
+def comparable(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | None:
+    """The speed of an earlier run that did the same work, if there is one."""
     return from_runs(json.loads(key), [Run(runs.path(name)) for name in names], set(stages))
 
 
 def start(config: RunConfig, name: str) -> str:
-    """Make the run and its process, and return its name. Raises RavelError."""
+    """Create the run, start its process, and return its name. Raises RavelError."""
     check_store(config.data.store)
     if name:
         return launcher.start(runs.FOLDER / name, config.model_dump()).path.name
@@ -144,14 +146,14 @@ def check_store(store: str) -> None:
 
 
 def suggested(config: RunConfig) -> str:
-    """What a run is called that nobody names."""
+    """The default name of a run: its variant and its corpus."""
     corpus = config.data.store.rstrip("/").rsplit("/", 1)[-1] or "run"
     kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in corpus).strip("-")
     return f"{registry.get(config.system).variant_of(config.model_dump())}-{kept or 'run'}"
 
 
 def new_run() -> None:
-    """The form of a new run."""
+    """The form for a new run."""
     first, second = st.columns(2)
     with first:
         system = pick_system()
@@ -162,8 +164,8 @@ def new_run() -> None:
             list(points),
             key="from",
             bind="query-params",
-            help="A preset, or the settings of an earlier run. **paper** is the paper's own "
-            "training; **quick**, **small** and **tiny** are for a CPU.",
+            help="A preset, or the settings of an earlier run. **paper** trains as in the paper; "
+            "**quick**, **small** and **tiny** suit a CPU.",
         )
     try:
         base = registry.parse(points[origin])
@@ -174,17 +176,15 @@ def new_run() -> None:
         store = pick_corpus(base)
     with second:
         device, processes = pick_place(base)
-    given = settings_form.form(
-        type(base), base.model_dump(), key=f"{system} {origin}", without=CHOSEN_APART
-    )
-    different = settings_form.changed(base.model_dump(), given)
-    st.caption(f"Changed: {different}." if different else f"All settings are those of {origin}.")
+    given = form(type(base), base.model_dump(), key=f"{system} {origin}", without=CHOSEN_APART)
+    different = changed(base.model_dump(), given)
+    st.caption(f"Changed: {different}." if different else f"Same settings as {origin}.")
     name = st.text_input(
         "Name",
         key="name",
-        placeholder="By itself: its model and corpus",
+        placeholder="Default: model and corpus",
         max_chars=100,
-        help="The run's folder under runs/. Left empty, the run is named after what it trains.",
+        help="The run's folder under runs/. Empty: named after its model and corpus.",
     ).strip()
     values = merge({"system": system}, given)
     values = merge(values, {"data.store": store or "", "training.device": device})
@@ -198,22 +198,22 @@ def new_run() -> None:
         st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=True)
         return
     estimate(config)
-    # No callback: it would be given what the fields held before the last one was left.
+    # No callback: it would get the fields' values from before the last one was edited.
     if st.button("Start training", key="start", type="primary", icon=":material/play_arrow:"):
         try:
             st.session_state["turn_to"] = start(config, name)
             st.rerun()
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
-    with st.expander("The same from the command line", icon=":material/terminal:"):
+    with st.expander("Command line", icon=":material/terminal:"):
         st.code(train_command(config, name or suggested(config)), language="bash")
 
 
 @st.fragment(run_every=3)
-def under_way() -> None:
-    """The runs that are trained or wait, with a way to each."""
-    going = [about for about in runs.summaries() if about.alive]
-    for about in going:
+def active_runs() -> None:
+    """The runs that are trained or queued, with a link to each."""
+    active = [about for about in runs.summaries() if about.alive]
+    for about in active:
         with st.container(horizontal=True, vertical_alignment="center"):
             badge(about.state)
             st.page_link("lab/pages/train.py", label=about.name, query_params={"run": about.name})
@@ -223,7 +223,7 @@ def under_way() -> None:
 
 if "turn_to" in st.session_state:
     st.session_state["run"] = st.session_state["turn_to"]
-asked, names = st.query_params.get("run"), runs.names()
+requested, names = st.query_params.get("run"), runs.names()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     st.title("Train", anchor=False, width="content", help=ABOUT)
     shown = st.selectbox(
@@ -234,16 +234,16 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         key="run",
         bind="query-params",
         width=320,
-        help="Which run to watch. Empty, this page starts a new one.",
+        help="The run to watch. Empty: start a new one.",
     )
-st.session_state.pop("turn_to", None)  # only now: an interrupted run of this page turns again
+st.session_state.pop("turn_to", None)  # only now: an interrupted script run turns again
 if shown:
     watch(shown)
 else:
-    if asked and asked not in names:
+    if requested and requested not in names:
         st.warning(
-            f"There is no run called {asked!r}: it was deleted, or never made here.",
+            f"There is no run called {requested!r}: it was deleted, or is on another machine.",
             icon=":material/search_off:",
         )
-    under_way()
+    active_runs()
     new_run()

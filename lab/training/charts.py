@@ -1,4 +1,4 @@
-"""Which figures of a run tell how its training goes, by system: charts, headline, table."""
+"""The charts and headline figures of a run, as its system defines them, and throughput."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lab.training.runs import Curves, Summary
 from lab.widgets import run_chart
 from lab.widgets.run_chart import Line
 
-SPEED = "Optimisation steps a second, by the worker's own clock."
+SPEED = "Optimisation steps per second, by the worker's clock."
 GPU = (
-    "What the worker's GPU does: its load, whoever causes it, and the memory that this run has "
-    "taken at most since the record before, looked at every few seconds."
+    "The worker's GPU: its total load, from all processes, and the peak memory of this run since "
+    "the previous record. Sampled every few seconds."
 )
 
-ALWAYS = (Chart("Throughput", ("train steps_per_second as steps a second",), SPEED),)
+ALWAYS = (Chart("Throughput", ("train steps_per_second as steps per second",), SPEED),)
 ON_GPU = (
     Chart("GPU load", ("train gpu_load as per cent",), GPU, span=(-3, 105)),
     Chart("GPU memory", ("train gpu_memory as GiB",), GPU),
@@ -41,8 +41,8 @@ def headline(about: Summary, curves: Curves) -> None:
         of = f" of {about.setting(figure.of)}" if figure.of else ""
         shown = "–" if value is None else figure.format.format(value) + of
         column.metric(figure.label, shown, help=figure.help)
-    pace = curves.pace()
-    columns[-1].metric("Steps a second", "–" if pace is None else f"{pace:.3g}", help=SPEED)
+    speed = curves.steps_per_second()
+    columns[-1].metric("Steps per second", "–" if speed is None else f"{speed:.3g}", help=SPEED)
 
 
 def charts(about: Summary, curves: Curves) -> None:

@@ -1,4 +1,4 @@
-"""A form made from a config's schema: what the command line has flags for, the page has fields."""
+"""A form made from a config's schema: a field for each flag of the command line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def form(
 ) -> dict[str, Any]:
     """Draw a tab for each section and return what the fields hold, by dotted name.
 
-    Numbers are text, as on the command line, and `none` is none: whatever is typed goes through
-    the same validation. A new `key` gives new fields.
+    Numbers are text, as on the command line, and `none` is none, so that both have the same
+    validation. A new `key` gives new fields.
     """
     sections: dict[str, list[str]] = {}
     fields = {n: f for n, f in flat_fields(schema).items() if "." in n and n not in without}
@@ -38,7 +38,7 @@ def form(
 
 
 def changed(base: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """Which fields differ from `base`, in words: 'training.steps 5000 → 300'; '' for none."""
+    """Which fields differ from `base`, as text: "training.steps 5000 → 300"; "" for none."""
     before = {name: text(_value(base, name)) for name in given}
     now = {name: text(value) for name, value in given.items()}
     return ", ".join(f"{n} {before[n]} → {now[n] or '?'}" for n in given if now[n] != before[n])
@@ -58,7 +58,7 @@ def _value(values: Mapping[str, Any], name: str) -> Any:
 
 def _field(name: str, field: Any, value: Any, key: str) -> Any:
     label = name.split(".")[1]
-    about = {"key": f"{key}/{name}", "help": _help(name, field)}
+    about: dict[str, Any] = {"key": f"{key}/{name}", "help": _help(name, field)}
     if get_origin(field.annotation) is Literal:
         choices = list(get_args(field.annotation))
         return st.selectbox(label, choices, index=choices.index(value), **about)

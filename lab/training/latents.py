@@ -1,4 +1,4 @@
-"""A handful of clips on fixed axes, at one moment of training."""
+"""Latents of a few clips on fixed axes, at one step of training."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def figure(trail: Trail, step: int) -> go.Figure:
 
 
 def draw(title: str, trail: Trail, step: int, *, key: str, help: str) -> None:
-    """The titled map, or, at a step whose latents were not kept, a word about it."""
+    """The titled map, or a caption at a step whose latents were not saved."""
     with st.container(gap="xsmall", height=HEIGHT + 30, border=False):
         st.markdown(f"**{title}**", help=help)
         if step not in trail.steps:
-            st.caption("The latents of this step were not kept.")
+            st.caption("The latents of this step were not saved.")
             return
         st.plotly_chart(
             figure(trail, step),

@@ -1,4 +1,4 @@
-"""From a run to a checkpoint that every page offers."""
+"""Make a checkpoint of a run, for every page to offer."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def form(name: str) -> None:
 
 
 def export(name: str, folder: Path, title: str, state: str) -> bool:
-    """Write the checkpoint; whether the run had been scored, and the scores came along."""
+    """Write the checkpoint; returns whether scores of the run were copied into it."""
     from core.checkpoints import card as cards  # torch comes in here, when it is needed
 
     made = cards.export_run(runs.path(name), folder, title=title, state=state)
@@ -63,8 +63,8 @@ def export(name: str, folder: Path, title: str, state: str) -> bool:
 
 def _made(name: str, out: str, scored: bool) -> None:
     about = runs.summary(name)
-    along = " The scores of the run came along." if scored else ""
-    st.success(f"The checkpoint {out} is made.{along}", icon=":material/check:")
+    copied = " The scores of the run were copied." if scored else ""
+    st.success(f"The checkpoint {out} is made.{copied}", icon=":material/check:")
     page = registry.get(about.system).page
     with st.container(horizontal=True, vertical_alignment="center"):
         if page and (PAGES / f"{page.name}.py").exists():
@@ -78,7 +78,7 @@ def _made(name: str, out: str, scored: bool) -> None:
             "Score it",
             key="promote_score",
             icon=":material/scoreboard:",
-            help="As in the paper, by a process of its own; the page Runs shows how it goes.",
+            help="Computes the paper's scores in its own process; the Runs page shows progress.",
         ):
             _score(name, out, str(about.setting("data.store")))
 

@@ -1,24 +1,23 @@
-"""A run as it is trained: how far, how well, what its worker says, and what can be done to it."""
+"""A run while it is trained: progress, figures, the worker's log, and actions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from core.errors import RavelError
 from core.training import launcher
 from core.training.devices import gpus, places, resolve
-from lab.training import charts as signals
-from lab.training import runs
-from lab.training import samples as through
+from lab.training import charts, runs, samples
 from lab.training.runs import Curves, Summary
 
-ALIVE_SECONDS, AT_REST_SECONDS = 2.0, 4.0  # between two looks
+ALIVE_SECONDS, AT_REST_SECONDS = 2.0, 4.0  # between two updates
 SAMPLE_SECONDS = 10.0
 LOG_HEIGHT = 190
-LOOKS = {
+Colour = Literal["blue", "green", "orange", "gray", "primary", "red"]
+LOOKS: dict[str, tuple[Colour, str]] = {
     "queued": ("blue", ":material/hourglass_top:"),
     "running": ("green", ":material/play_arrow:"),
     "stopping": ("orange", ":material/pending:"),
@@ -30,12 +29,12 @@ LOOKS = {
 
 def badge(state: str) -> None:
     """A run's state as a coloured word."""
-    colour, icon = LOOKS.get(state, ("gray", None))
-    st.badge(state.capitalize(), color=colour, icon=icon)
+    colour, icon = LOOKS.get(state, ("gray", ""))
+    st.badge(state.capitalize(), color=colour, icon=icon or None)
 
 
 def watch(name: str) -> None:
-    """Draw a run that goes on, or has ended. What is wrong with it is said in its place."""
+    """Draw a run, live or ended. Errors are shown in its place."""
     try:
         about = runs.summary(name)
     except RavelError as error:
@@ -51,7 +50,7 @@ def watch(name: str) -> None:
         st.error(problem, icon=":material/error:")
     every = ALIVE_SECONDS if about.alive else AT_REST_SECONDS
     st.fragment(_live, run_every=every)(name, about.state)
-    st.fragment(through.draw, run_every=SAMPLE_SECONDS if about.alive else None)(name)
+    st.fragment(samples.draw, run_every=SAMPLE_SECONDS if about.alive else None)(name)
 
 
 def _live(name: str, state: str) -> None:
@@ -61,21 +60,21 @@ def _live(name: str, state: str) -> None:
         st.error(str(error), icon=":material/error:")
         return
     if about.state != state:
-        st.rerun()  # what can be done to it has changed
+        st.rerun()  # its actions have changed
     curves = runs.curves(name)
     _progress(about, curves)
-    signals.headline(about, curves)
-    signals.charts(about, curves)
+    charts.headline(about, curves)
+    charts.charts(about, curves)
     _log(name)
 
 
 def _progress(about: Summary, curves: Curves) -> None:
     step = _step(about, curves)
-    pace = curves.pace() if about.state == "running" else None
-    told = [f"Step {step:,} of {about.steps:,}"]
-    told += [f"stage {about.stage}"] if about.stage else []
-    told += [f"{runs.duration((about.steps - step) / pace)} left"] if pace else []
-    st.progress(min(1.0, step / max(1, about.steps)), " · ".join(told))
+    speed = curves.steps_per_second() if about.state == "running" else None
+    parts = [f"Step {step:,} of {about.steps:,}"]
+    parts += [f"stage {about.stage}"] if about.stage else []
+    parts += [f"{runs.duration((about.steps - step) / speed)} left"] if speed else []
+    st.progress(min(1.0, step / max(1, about.steps)), " · ".join(parts))
     st.caption(_sentence(about))
 
 
@@ -89,15 +88,15 @@ def _sentence(about: Summary) -> str:
     if about.state == "queued":
         wanted = set(about.devices)
         busy = [r.name for r in runs.summaries() if wanted & set(r.devices) and r.at_work]
-        return f"Waits for {about.device}: {busy[0]} is trained on it." if busy else "Starts."
+        return f"Waiting for {about.device}: {busy[0]} is using it." if busy else "Starting."
     if about.state == "stopping":
-        return "Asked to stop: it finishes its step, saves, and ends."
+        return "Stopping: it finishes its step, saves, and ends."
     if about.state == "running":
         several = f", with {about.processes} processes" if about.processes > 1 else ""
-        return f"Trains on {about.device}{several}{_load(about.device)}."
+        return f"Training on {about.device}{several}{_load(about.device)}."
     ended = runs.ago(about.changed)
     if about.state == "failed":
-        return f"{about.message[:1].upper()}{about.message[1:].rstrip('.')}. Last sign {ended}."
+        return f"{about.message[:1].upper()}{about.message[1:].rstrip('.')}. Last active {ended}."
     why = about.message or about.state
     return f"{why[0].upper()}{why[1:]} {ended}."
 
@@ -120,8 +119,8 @@ def _load(device: str) -> str:
 def _log(name: str) -> None:
     st.markdown("**Log**", help="The end of log.txt in the run's folder.")
     with st.container(height=LOG_HEIGHT, autoscroll=True):
-        said = runs.log_tail(name) or "Nothing yet, or it is printed where it was started."
-        st.code(said, language=None, wrap_lines=True)
+        log = runs.log_tail(name) or "Empty, or printed in the terminal that started the run."
+        st.code(log, language=None, wrap_lines=True)
 
 
 def _actions(about: Summary) -> None:
@@ -146,16 +145,19 @@ def _actions(about: Summary) -> None:
 
 
 def _resume(about: Summary) -> None:
-    """Go on where it was, or, where there is a choice, elsewhere."""
-    there = places()
-    place = resolve(str(about.setting("training.device", "auto"))), about.processes
-    if len(there) > 1:
-        options = list(there)
+    """Resume on the same device, or on another where there are several."""
+    devices = places()
+    place: tuple[str, int] | None = (
+        resolve(str(about.setting("training.device", "auto"))),
+        about.processes,
+    )
+    if len(devices) > 1:
+        options = list(devices)
         place = st.selectbox(
             "Resume on",
             options,
             index=options.index(place) if place in options else 0,
-            format_func=there.get,
+            format_func=devices.__getitem__,
             key=f"place/{about.name}",
             label_visibility="collapsed",
             width=220,
@@ -164,7 +166,7 @@ def _resume(about: Summary) -> None:
 
 
 def _button(
-    label: str, key: str, name: str, action: Callable, icon: str, kind: str, *given: Any
+    label: str, key: str, name: str, action: Callable, icon: str, kind: Literal["primary", "secondary"], *given: Any
 ) -> None:
     st.button(label, key=key, icon=icon, type=kind, on_click=_do, args=(action, name, *given))
 
@@ -184,8 +186,8 @@ def _clone(about: Summary) -> None:
 @st.dialog("End the process now?")
 def _ask_kill(name: str) -> None:
     st.write(
-        f"**{name}** was asked to stop, and will save and end by itself after its step or its "
-        "validation. Ended now, it loses what it learnt since its last saved state; it can be "
+        f"**{name}** was asked to stop: it will save and end after its current step or "
+        "validation. If you end it now, training since its last saved state is lost; it can be "
         "resumed from there."
     )
     if st.button(
@@ -196,7 +198,7 @@ def _ask_kill(name: str) -> None:
 
 @st.dialog("Delete this run?")
 def _ask_delete(name: str) -> None:
-    st.write(f"**{name}**, its metrics and its saved states are deleted for good.")
+    st.write(f"**{name}**, its metrics and its saved states will be deleted permanently.")
     if st.button("Delete", type="primary", key="delete_yes", on_click=_delete, args=(name,)):
         st.rerun()
 

@@ -1,6 +1,6 @@
-"""What pages show of runs: read from their directories, remembered, and read on where it ended.
+"""Runs for the pages: read from their folders, cached, and continued where reading ended.
 
-Nothing here imports torch, and nothing here writes.
+Nothing here imports torch or writes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TAIL_BYTES = 16_384
 
 @dataclass(frozen=True)
 class Summary:
-    """A run at a glance. `state` is the truth, `stopping` when it has been asked to."""
+    """A run at a glance. `state` is `stopping` once it has been asked to stop."""
 
     name: str
     state: str
@@ -50,22 +50,22 @@ class Summary:
 
     @property
     def system(self) -> str:
-        """Which of the systems is trained."""
+        """The system that is trained."""
         return str(self.config.get("system", "dsae"))
 
     @property
     def processes(self) -> int:
-        """With how many processes."""
+        """How many processes train it."""
         return int(self.setting("training.processes", 1))
 
     @property
     def alive(self) -> bool:
-        """Whether a process is at it."""
+        """Whether a process trains it, or waits to."""
         return self.state in (*ALIVE, "stopping")
 
     @property
     def at_work(self) -> bool:
-        """Whether it is trained at present, not waiting for its turn."""
+        """Whether it is trained at present, rather than queued."""
         return self.alive and self.state != "queued"
 
     def setting(self, name: str, otherwise: Any = "") -> Any:
@@ -82,7 +82,7 @@ def path(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """Every run, the latest made first; after them those of grids, called grid-scenes/NAME."""
+    """Every run, the newest first; after them those of grids, named grid-scenes/NAME."""
     found = []
     for pattern in ("*/config.json", "grid-*/*/config.json"):
         configs = [c for c in FOLDER.glob(pattern) if not c.parent.name.startswith(".")]
@@ -91,7 +91,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Run:
-    """A run by its name. Raises RavelError when there is none, or none any more."""
+    """A run by its name. Raises RavelError when there is none."""
     parts = Path(name).parts
     fits = len(parts) == 1 or (len(parts) == 2 and parts[0].startswith("grid-"))
     hidden = any(part.startswith(".") for part in parts)
@@ -101,17 +101,17 @@ def find(name: str) -> Run:
 
 
 def summary(name: str) -> Summary:
-    """What a run is and how it stands. Raises RavelError when it is gone or damaged."""
+    """A run at a glance. Raises RavelError when it is gone or damaged."""
     run = find(name)
     config, state = run.config, run.state()
     training = config.get("training")
     training = training if isinstance(training, dict) else {}
-    told = str(state.get("state", "failed"))
+    reported = str(state.get("state", "failed"))
     device = str(state.get("device") or training.get("device") or "")
     several = state.get("devices") or []  # those it waited for in a queue
     return Summary(
         name=name,
-        state="stopping" if told in ALIVE and run.asked_to_stop else told,
+        state="stopping" if reported in ALIVE and run.asked_to_stop else reported,
         message=str(state.get("message") or state.get("reason") or ""),
         step=int(state.get("step") or 0),
         steps=int(training.get("steps") or 0),
@@ -125,7 +125,7 @@ def summary(name: str) -> Summary:
 
 
 def summaries() -> list[Summary]:
-    """Every run that can be read, the latest made first."""
+    """Every run that can be read, the newest first."""
     found = []
     for name in names():
         try:
@@ -143,7 +143,7 @@ def _age(file: Path) -> float:
 
 
 class Curves:
-    """A run's metrics by kind and name. Read on from the last byte seen; shared by all tabs."""
+    """A run's metrics by kind and name, read incrementally; shared by all tabs."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.offset, self.inode = file, 0, 0
@@ -157,7 +157,7 @@ class Curves:
         self.stages: list[tuple[int, str]] = []  # the first step of each, in order
 
     def read_on(self) -> Curves:
-        """Take in what was appended. A half-written last line waits until it is whole."""
+        """Read what was appended. A half-written last line waits until it is whole."""
         with self.lock:
             try:
                 about = self.file.stat()
@@ -182,7 +182,7 @@ class Curves:
         except (ValueError, KeyError, TypeError):
             return
         steps = self.steps.setdefault(kind, array("q"))
-        while steps and steps[-1] >= step:  # resumed from an earlier state: the later word holds
+        while steps and steps[-1] >= step:  # resumed from an earlier state: the later record counts
             steps.pop()
         columns = self.columns.setdefault(kind, {})
         for name, column in columns.items():
@@ -200,7 +200,7 @@ class Curves:
             self.stages.append((step, stage))
 
     def names(self, kind: str) -> list[str]:
-        """The figures of a kind of record, in no order."""
+        """The names of the figures in a kind of record, in no order."""
         with self.lock:
             return list(self.columns.get(kind, {}))
 
@@ -209,20 +209,21 @@ class Curves:
         with self.lock:
             x = np.array(self.steps.get(kind, []), dtype=np.int64)
             y = np.array(self.columns.get(kind, {}).get(name, []), dtype=np.float64)
-        there = np.isfinite(y)
-        return thinned(x[: len(y)][there], y[there])
+        finite = np.isfinite(y)
+        return thinned(x[: len(y)][finite], y[finite])
 
     def latest(self, kind: str, name: str) -> float | None:
         """The last value, or none."""
         _, values = self.curve(kind, name)
         return float(values[-1]) if len(values) else None
 
-    def pace(self, last: int = 20) -> float | None:
-        """Steps a second over the last few training records, validations included."""
+    def steps_per_second(self, last: int = 20) -> float | None:
+        """Steps per second over the last few training records, validations included."""
         x, y = self.curve("train", "time")
         steps, seconds = np.diff(x[-last:]), np.diff(y[-last:])
         each = seconds / steps
-        worked = each < 20 * np.median(each) if len(each) else each > 0  # not while it was stopped
+        # Gaps while it was stopped do not count.
+        worked = each < 20 * np.median(each) if len(each) else each > 0
         passed = float(seconds[worked].sum())
         return float(steps[worked].sum()) / passed if passed > 0 else None
 
@@ -249,12 +250,12 @@ def _curves(folder: str) -> Curves:
 
 
 def curves(name: str) -> Curves:
-    """A run's metrics up to now."""
+    """A run's metrics so far."""
     return _curves(str(path(name).resolve())).read_on()
 
 
 def log_tail(name: str, lines: int = 200) -> str:
-    """The end of what the worker printed; a progress bar shows only where it got to."""
+    """The end of the worker's log; of a progress bar only its latest state."""
     try:
         with open(path(name) / "log.txt", "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -268,7 +269,7 @@ def log_tail(name: str, lines: int = 200) -> str:
 
 
 def states(name: str) -> dict[int, Path]:
-    """The folders of what the model made along the way, by step."""
+    """The folders of the samples written during training, by step."""
     found = {}
     for folder in sorted((path(name) / "samples").glob("step_*")):
         number = folder.name.removeprefix("step_")
@@ -278,17 +279,17 @@ def states(name: str) -> dict[int, Path]:
 
 
 def sounds(folder: Path) -> list[Path]:
-    """The sounds that were made at a step, in order."""
+    """The sounds that were written at a step, in order."""
     return sorted(folder.glob("[!.]*.wav"))
 
 
 def trail(states: dict[int, Path], space: str) -> Trail | None:
-    """The latents of the validation clips along the way, if any were kept."""
+    """The latents of validation clips during training, if any were written."""
     from core.dsae.trajectory import FILE
 
     files = {step: folder / FILE for step, folder in states.items()}
-    there = {step: _age(file) for step, file in files.items() if file.exists()}
-    return _trail({step: states[step] for step in there}, space, tuple(there.items()))
+    changed = {step: _age(file) for step, file in files.items() if file.exists()}
+    return _trail({step: states[step] for step in changed}, space, tuple(changed.items()))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

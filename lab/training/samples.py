@@ -1,4 +1,4 @@
-"""A run scrubbed through: what its model made of validation clips at every step that was kept."""
+"""What a run's model makes of validation clips, step by step: maps of latents, and sounds."""
 
 from __future__ import annotations
 
@@ -6,40 +6,38 @@ from pathlib import Path
 
 import streamlit as st
 
-from lab.training import latents as trail_map
-from lab.training import runs
+from lab.training import latents, runs
 from lab.widgets import player
 
 SOUNDS_IN_ROW = 4
 TRAILS = {"Global latent v": "v", "Local latents z, mean over time": "z"}
-THROUGH_HELP = (
-    "What the model made of validation clips, at the step of the slider. For TS-DSAE: where it "
-    "puts them on the map of latents, and two of different labels, rebuilt from their own latents "
-    "and with their global latents swapped."
+SAMPLES_HELP = (
+    "What the model made of validation clips at the chosen step. TS-DSAE: their latents on a map, "
+    "and two clips of different labels, reconstructed from their own latents and with their global "
+    "latents swapped."
 )
-TRAIL_HELP = (
-    "Up to 240 validation clips on two principal components, around their middle. One PCA is "
-    "fitted to all steps together and both axes have one scale: as the slider moves, points move "
-    "and axes stay. "
-    "Colours are the label that v should carry: they should part in v and mix in z."
+MAP_HELP = (
+    "Up to 240 validation clips on two principal components, centred. One PCA is fitted to all "
+    "steps together and both axes have one scale: as the slider moves, points move and axes stay. "
+    "Colours are the label that v should carry: they should separate in v and mix in z."
 )
 
 
 def draw(name: str) -> None:
-    """What the model made of validation clips, at every step that was kept: maps and sounds."""
+    """Draw maps and sounds at a step that a slider chooses. Nothing without samples."""
     states = runs.states(name)
     if not states:
         return
-    steps, key, seen = list(states), f"heard/{name}", f"seen/{name}"
+    steps, key, seen = list(states), f"step/{name}", f"seen/{name}"
     if st.session_state.get(key) in (None, st.session_state.get(seen)):
-        st.session_state[key] = steps[-1]  # whoever listens to the latest goes on to the next
+        st.session_state[key] = steps[-1]  # who looks at the latest moves on to the next
     st.session_state[seen] = steps[-1]
-    st.subheader("Through training", anchor=False, help=THROUGH_HELP)
+    st.subheader("Samples during training", anchor=False, help=SAMPLES_HELP)
     step = steps[0]
     if len(steps) > 1:
         step = st.select_slider("Step", steps, key=key, format_func="{:,}".format)
     else:
-        st.caption(f"Step {step:,}; more follow.")
+        st.caption(f"Step {step:,}. More follow.")
     _trails(name, states, step)
     _sounds(runs.sounds(states[step]), step)
 
@@ -49,7 +47,7 @@ def _trails(name: str, states: dict[int, Path], step: int) -> None:
     found = {title: trail for title, trail in found.items() if trail}
     for column, (title, trail) in zip(st.columns(2), found.items(), strict=False):
         with column:
-            trail_map.draw(title, trail, step, key=f"{title}/{name}", help=TRAIL_HELP)
+            latents.draw(title, trail, step, key=f"{title}/{name}", help=MAP_HELP)
 
 
 def _sounds(files: list[Path], step: int) -> None:

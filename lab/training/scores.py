@@ -1,4 +1,4 @@
-"""What runs score: an evaluation started from the page, followed, and laid side by side."""
+"""Scores of runs: an evaluation started from the page, followed, and compared."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lab.training import runs
 
 LOOK_SECONDS = 2.0
 HELP = (
-    "The paper's figures on a corpus's validation clips, with 95 % bootstrap intervals, as "
-    "`python -m core evaluate` gives them. They are kept in the checkpoint's metrics.json."
+    "The paper's scores on a corpus's validation clips, with 95 % bootstrap intervals, as "
+    "`python -m core evaluate` computes them. They are saved in the checkpoint's metrics.json."
 )
 
 
 def folder(name: str) -> Path:
-    """Where the evaluation of a run is kept."""
+    """The folder of a run's evaluation."""
     return runs.path(name) / "evaluation"
 
 
@@ -39,18 +39,18 @@ def form(name: str) -> None:
     run, own = runs.find(name), str(runs.summary(name).setting("data.store"))
     saved = [state for state in ("best", "last") if run.has(state)]
     if not saved:
-        st.caption(f"{name} has saved no state yet: there is nothing to score.")
+        st.caption(f"{name} has no saved state yet.")
         return
     state = st.segmented_control(
         "State", saved, default=saved[0], required=True, help="Best on validation clips."
     )
     found = runs.stores()
     stores = list(dict.fromkeys([own, *found]))
-    store = st.selectbox("Corpus", stores, help="On whose validation clips.")
-    st.caption("A process of its own does it, which takes some minutes: this page may be closed.")
+    store = st.selectbox("Corpus", stores, help="Its validation clips are scored.")
+    st.caption("It runs in a separate process and takes some minutes. You can close this page.")
     if st.button("Score it", type="primary", key="score_yes"):
         try:
-            with st.spinner("Writing its weights"):
+            with st.spinner("Writing weights"):
                 begin(name, state, store)
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
@@ -59,7 +59,7 @@ def form(name: str) -> None:
 
 
 def begin(name: str, state: str, store: str) -> None:
-    """Score a run's saved state, which is written as a checkpoint first. Raises RavelError."""
+    """Score a run's saved state, written as a checkpoint first. Raises RavelError."""
     from core.checkpoints import card as cards  # which needs torch
 
     made = folder(name) / "checkpoint"
@@ -67,13 +67,13 @@ def begin(name: str, state: str, store: str) -> None:
     if standing is None or standing.state != "running":
         before = Checkpoint(made).digest
         now = cards.export_run(runs.path(name), made, title=name, state=state)
-        if now.digest != before:  # its scores are of other weights
+        if now.digest != before:  # its scores belong to other weights
             (made / "metrics.json").unlink(missing_ok=True)
     evaluation.start(folder(name), made, store)
 
 
 def follow(names: list[str], where: Callable[[str], Path] = folder) -> None:
-    """How evaluations of some runs go on, and why some failed; of others by their folders."""
+    """Show the progress of evaluations, and why some failed. `where` gives a name's folder."""
     found = {name: evaluation.look(where(name)) for name in names}
     going = {name: where(name) for name, one in found.items() if one and one.state == "running"}
     if going:
@@ -84,7 +84,7 @@ def follow(names: list[str], where: Callable[[str], Path] = folder) -> None:
 
 
 def draw(names: list[str], where: Callable[[str], Path] = folder) -> None:
-    """What some runs score, side by side."""
+    """Show the scores of some runs side by side."""
     found = {name: evaluation.look(where(name)) for name in names}
     done = {name: one for name, one in found.items() if one and one.state == "done"}
     if done:
@@ -108,29 +108,28 @@ def _follow(folders: dict[str, Path]) -> None:
                     "Stop", key=f"score_stop/{name}", type="tertiary", icon=":material/stop:",
                     on_click=evaluation.stop, args=(where,),
                 )  # fmt: skip
-            st.code(one.log or "Loading its weights and the clips.", language=None, wrap_lines=True)
+            st.code(one.log or "Loading weights and clips.", language=None, wrap_lines=True)
 
 
 def _failed(name: str, one: Evaluation) -> None:
     st.error(f"{name} could not be scored on {one.store}: {one.message}", icon=":material/error:")
     if "\n" in one.log:
-        with st.expander("What its process printed", icon=":material/terminal:"):
+        with st.expander("Output of the process", icon=":material/terminal:"):
             st.code(one.log, language=None, wrap_lines=True)
 
 
 def table(done: dict[str, Evaluation]) -> pd.DataFrame:
-    """A line for each figure, a column for each run; and, where baselines were scored beside it,
-    for each of those."""
+    """A row for each score, a column for each run and for each baseline scored with it."""
     from core import registry
 
     columns: dict[str, dict[str, str]] = {}
     for name, one in done.items():
         meanings = registry.get(Checkpoint(one.checkpoint).system).meanings
         column = f"{name} on {Path(one.store).name}"
-        for figure, value in one.scores.items():
+        for figure, value in (one.scores or {}).items():
             nested = isinstance(value, dict) and "value" not in value
             rows = {f"{column}: {meanings.get(figure, figure)}": value} if nested else {}
             for head, values in (rows or {column: {figure: value}}).items():
-                told = {meanings.get(k, k): shown(v) for k, v in values.items()}
-                columns.setdefault(head, {}).update(told)
+                named = {meanings.get(k, k): shown(v) for k, v in values.items()}
+                columns.setdefault(head, {}).update(named)
     return pd.DataFrame(columns).fillna("–")

@@ -152,3 +152,10 @@ def test_patches_cover_a_clip_to_its_end():
     assert starts_of(200, 96) == [0, 96, 104]
     assert starts_of(30, 96) == starts_of(0, 96) == [0]
     assert starts_of(200, 96, hop=50) == [0, 50, 100]
+
+
+def test_every_curve_of_its_charts_is_recorded(trained):
+    for chart in registry.get("contrastive").charts:
+        for curve in chart.curves:
+            kind, name = curve.split(" ")[:2]
+            assert any(name in record for record in trained.metrics(kind)), curve

@@ -140,7 +140,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
 
     dialog = ask_for_checkpoint("good")
     dialog.button(key="promote_yes").click().run()
-    assert "scores of the run came along" in dialog.success[0].value
+    assert "scores of the run were copied" in dialog.success[0].value
     (made,) = checkpoints.list_checkpoints("dsae")
     assert made.metrics["melodies"]["clips"] == 6
     assert "| validation clips | 6 |" in (made.path / "README.md").read_text()

@@ -148,10 +148,10 @@ def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
     tab.goto(f"{lab.address}/train?run=stuck")
     tab.locator(".st-key-stop button").click()  # Streamlit has a Stop of its own
     state(tab, "Stopping")
-    tab.get_by_text("Asked to stop: it finishes its step").wait_for()
+    tab.get_by_text("Stopping: it finishes its step").wait_for()
     at_rest(tab)
     dialog = open_dialog(tab, "End it now")
-    dialog.get_by_text("loses what it learnt").wait_for()
+    dialog.get_by_text("training since its last saved state is lost").wait_for()
     assert run.held
     dialog.get_by_role("button", name="End it now").click()
     state(tab, "Failed")

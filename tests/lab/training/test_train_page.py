@@ -209,11 +209,11 @@ def test_sounds_are_heard_step_by_step_and_the_latest_is_followed_until_one_is_c
     for step in (200, 300):
         keep(step)
         train.run()
-        assert train.select_slider(key="heard/heard").value == step
-    train.select_slider(key="heard/heard").set_value(200).run()
+        assert train.select_slider(key="step/heard").value == step
+    train.select_slider(key="step/heard").set_value(200).run()
     keep(400)
     train.run()
-    assert train.select_slider(key="heard/heard").value == 200
+    assert train.select_slider(key="step/heard").value == 200
     assert not train.exception and len(train.get("audio")) == 1
 
 
@@ -239,7 +239,7 @@ def test_latents_are_mapped_step_by_step_on_axes_that_stay(train, folder):
 
     late, ranges = maps()
     assert len(train.get("audio")) == 1
-    train.select_slider(key="heard/mapped").set_value(100).run()
+    train.select_slider(key="step/mapped").set_value(100).run()
     early, same = maps()
     assert ranges == same
     assert [spec["data"] for spec in early] != [spec["data"] for spec in late]

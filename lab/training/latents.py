@@ -19,11 +19,11 @@ HEIGHT = 330
 MARGIN = 1.08
 
 
-def figure(trail: Trail, step: int) -> go.Figure:
-    """The clips at one of the trail's steps, a colour for each label; both axes to one scale."""
+def figure(trajectory: Trail, step: int) -> go.Figure:
+    """The clips at one of the trajectory's steps, a colour for each label; both axes to one scale."""
     import plotly.graph_objects as go
 
-    at, labels = trail.points[trail.steps.index(step)], _frequent(trail.labels)
+    at, labels = trajectory.points[trajectory.steps.index(step)], _frequent(trajectory.labels)
     values, palette = np.unique(labels), colours()
     traces = [
         go.Scatter(
@@ -36,9 +36,9 @@ def figure(trail: Trail, step: int) -> go.Figure:
         )
         for number, value in enumerate(values)
     ]
-    reach = MARGIN * trail.reach or 1.0
+    reach = MARGIN * trajectory.reach or 1.0
     axis = {"range": [-reach, reach], "zeroline": False, "tickformat": "~g", "nticks": 6}
-    first, second = (f"PC {i + 1} ({share:.0%})" for i, share in enumerate(trail.shares[:2]))
+    first, second = (f"PC {i + 1} ({share:.0%})" for i, share in enumerate(trajectory.shares[:2]))
     layout = {
         "margin": {"l": 52, "r": 8, "t": 30, "b": 40},
         "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "title": ""},
@@ -50,15 +50,15 @@ def figure(trail: Trail, step: int) -> go.Figure:
     return go.Figure(traces, layout)
 
 
-def draw(title: str, trail: Trail, step: int, *, key: str, help: str) -> None:
+def draw(title: str, trajectory: Trail, step: int, *, key: str, help: str) -> None:
     """The titled map, or a caption at a step whose latents were not saved."""
     with st.container(gap="xsmall", height=HEIGHT + 30, border=False):
         st.markdown(f"**{title}**", help=help)
-        if step not in trail.steps:
+        if step not in trajectory.steps:
             st.caption("The latents of this step were not saved.")
             return
         st.plotly_chart(
-            figure(trail, step),
+            figure(trajectory, step),
             height=HEIGHT,
             key=key,
             alt=f"{title} at step {step}",

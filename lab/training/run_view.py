@@ -16,6 +16,7 @@ from lab.training.runs import Curves, Summary
 ALIVE_SECONDS, AT_REST_SECONDS = 2.0, 4.0  # between two updates
 SAMPLE_SECONDS = 10.0
 LOG_HEIGHT = 190
+Kind = Literal["primary", "secondary"]
 Colour = Literal["blue", "green", "orange", "gray", "primary", "red"]
 LOOKS: dict[str, tuple[Colour, str]] = {
     "queued": ("blue", ":material/hourglass_top:"),
@@ -166,7 +167,7 @@ def _resume(about: Summary) -> None:
 
 
 def _button(
-    label: str, key: str, name: str, action: Callable, icon: str, kind: Literal["primary", "secondary"], *given: Any
+    label: str, key: str, name: str, action: Callable, icon: str, kind: Kind, *given: Any
 ) -> None:
     st.button(label, key=key, icon=icon, type=kind, on_click=_do, args=(action, name, *given))
 

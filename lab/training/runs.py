@@ -13,7 +13,7 @@ import time
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -30,6 +30,7 @@ FOLDER = Path(os.environ.get("RAVEL_RUNS", ROOT / "runs"))
 DATA = Path(os.environ.get("RAVEL_DATA", ROOT / "data"))
 POINTS = 2000  # of a curve on the screen
 TAIL_BYTES = 16_384
+Space = Literal["v", "z"]
 
 
 @dataclass(frozen=True)
@@ -283,20 +284,20 @@ def sounds(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!.]*.wav"))
 
 
-def trail(states: dict[int, Path], space: str) -> Trail | None:
+def latents(states: dict[int, Path], space: Space) -> Trail | None:
     """The latents of validation clips during training, if any were written."""
     from core.dsae.trajectory import FILE
 
     files = {step: folder / FILE for step, folder in states.items()}
     changed = {step: _age(file) for step, file in files.items() if file.exists()}
-    return _trail({step: states[step] for step in changed}, space, tuple(changed.items()))
+    return _latents({step: states[step] for step in changed}, space, tuple(changed.items()))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _trail(states: dict[int, Path], space: str, changed: tuple) -> Trail | None:
-    from core.dsae import trajectory as trail
+def _latents(states: dict[int, Path], space: Space, changed: tuple) -> Trail | None:
+    from core.dsae import trajectory
 
-    return trail.read(states, space)
+    return trajectory.read(states, space)
 
 
 def stores() -> dict[str, str]:

@@ -10,7 +10,7 @@ from lab.training import latents, runs
 from lab.widgets import player
 
 SOUNDS_IN_ROW = 4
-TRAILS = {"Global latent v": "v", "Local latents z, mean over time": "z"}
+SPACES: dict[str, runs.Space] = {"Global latent v": "v", "Local latents z, mean over time": "z"}
 SAMPLES_HELP = (
     "What the model made of validation clips at the chosen step. TS-DSAE: their latents on a map, "
     "and two clips of different labels, reconstructed from their own latents and with their global "
@@ -38,16 +38,16 @@ def draw(name: str) -> None:
         step = st.select_slider("Step", steps, key=key, format_func="{:,}".format)
     else:
         st.caption(f"Step {step:,}. More follow.")
-    _trails(name, states, step)
+    _maps(name, states, step)
     _sounds(runs.sounds(states[step]), step)
 
 
-def _trails(name: str, states: dict[int, Path], step: int) -> None:
-    found = {title: runs.trail(states, space) for title, space in TRAILS.items()}
-    found = {title: trail for title, trail in found.items() if trail}
-    for column, (title, trail) in zip(st.columns(2), found.items(), strict=False):
+def _maps(name: str, states: dict[int, Path], step: int) -> None:
+    every = {title: runs.latents(states, space) for title, space in SPACES.items()}
+    found = {title: trajectory for title, trajectory in every.items() if trajectory}
+    for column, (title, trajectory) in zip(st.columns(2), found.items(), strict=False):
         with column:
-            latents.draw(title, trail, step, key=f"{title}/{name}", help=MAP_HELP)
+            latents.draw(title, trajectory, step, key=f"{title}/{name}", help=MAP_HELP)
 
 
 def _sounds(files: list[Path], step: int) -> None:

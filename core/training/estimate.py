@@ -115,7 +115,7 @@ def _work(config: Config) -> str:
     training = {k: v for k, v in config["training"].items() if k not in FREE}
     training["device"] = resolve(training["device"])
     # Weights of terms are numbers and cost nothing; which terms there are is a word.
-    objective = {k: v for k, v in config["objective"].items() if isinstance(v, str)}
+    objective = {k: v for k, v in config.get("objective", {}).items() if isinstance(v, str)}
     system = config.get("system", "dsae")
     work = [system, config["model"], config["data"], objective, training]
     return json.dumps(work, sort_keys=True)

@@ -20,7 +20,7 @@ MARGIN = 1.08
 
 
 def figure(trajectory: Trail, step: int) -> go.Figure:
-    """The clips at one of the trajectory's steps, a colour for each label; both axes to one scale."""
+    """The clips at one step, a colour for each label; both axes to one scale."""
     import plotly.graph_objects as go
 
     at, labels = trajectory.points[trajectory.steps.index(step)], _frequent(trajectory.labels)

@@ -28,7 +28,7 @@ _SNAPSHOT = re.compile(r"@\d+$")
 
 
 class _Stamped(NamedTuple):
-    """A file as it is now."""
+    """A file, when it was changed, and its size: the key of its digest."""
 
     path: Path
     changed: int  # ns
@@ -42,18 +42,18 @@ class _Stamped(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _digest(files: tuple[_Stamped, ...]) -> str:
-    # Asked for many times in each rerun of a page: the files are read again once they change.
+    # Called many times in each rerun of a page: the files are read again once they change.
     content = b"".join(file.path.read_bytes() for file in files)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's folder, read as it is asked for; or an early snapshot of the same run."""
+    """A checkpoint's folder, read on first use; or an early snapshot of the same run."""
 
     path: Path
-    snapshot: int | None = None  # the step, or none for the final weights
-    source: str | None = None  # where it was fetched from: OWNER/NAME on the Hub, and a revision
+    snapshot: int | None = None  # its step; None for the final weights
+    source: str | None = None  # of a copy of the Hub's: OWNER/NAME and a revision
 
     @property
     def name(self) -> str:
@@ -75,20 +75,20 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The config it was trained with. Raises RavelError when missing or damaged."""
+        """The config of its training. Raises RavelError when missing or damaged."""
         return self._json("config.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """What it scored; empty while it has not been evaluated."""
+        """Its scores by corpus; empty before it is evaluated."""
         found = self._json("metrics.json") if (self.path / "metrics.json").exists() else {}
         if not all(isinstance(scores, dict) and _are_scores(scores) for scores in found.values()):
-            raise RavelError(self._says("has a damaged metrics.json"))
+            raise RavelError(self._fault("has a damaged metrics.json"))
         return found
 
     @property
     def system(self) -> str:
-        """Which of the systems it belongs to: dsae, separation, contrastive or vocoder."""
+        """The name of its system (see core.registry)."""
         return str(self.config.get("system", "unknown"))
 
     @property
@@ -115,17 +115,19 @@ class Checkpoint:
             return load_file(self._weights)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors' shapes by name; none is read. Raises RavelError when missing or damaged."""
+        """The tensors' shapes by name; no tensor is read. Raises RavelError as `weights`."""
         from safetensors import safe_open
 
         with self._reading(), safe_open(self._weights, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
     def model(self, make: Callable[[], Module]) -> Module:
-        """The torch module that `make` makes, with the weights. Raises RavelError when they are
-        missing, or are those of another one: before it is made, so a config cannot ask for memory.
+        """The torch module that `make` makes, with the weights.
+
+        Raises RavelError when they are missing or do not fit: before the module is made, so that a
+        hostile config cannot claim memory.
         """
-        if self.shapes() != shapes_of(make, self._says("has a config.json that makes no model")):
+        if self.shapes() != shapes_of(make, self._fault("has a config.json that makes no model")):
             raise self._unfit()
         made = make()
         try:
@@ -142,29 +144,26 @@ class Checkpoint:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """What goes wrong with the weights' file, in words."""
+        """Turn errors of the weights' file into RavelError."""
         from safetensors import SafetensorError
 
         name = self._weights.name
         try:
             yield
         except FileNotFoundError:
-            raise RavelError(self._says(f"has no {name}")) from None
+            raise RavelError(self._fault(f"has no {name}")) from None
         except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            said = " ".join(str(error).split())[:120]
-            raise RavelError(self._says(f"has a damaged {name} ({said})")) from None
+            reason = " ".join(str(error).split())[:120]
+            raise RavelError(self._fault(f"has a damaged {name} ({reason})")) from None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        """Lay `metrics` over what metrics.json says, section by section.
-
-        Raises RavelError for what is a copy of the Hub's.
-        """
+        """Replace the given sections of metrics.json. Raises RavelError for a copy of the Hub's."""
         self.check_ours()
         write_json(self.path / "metrics.json", {**self.metrics, **metrics})
         self.__dict__.pop("metrics", None)
 
     def check_ours(self) -> None:
-        """Raise RavelError if this is a copy of the Hub's, in which nothing may be written."""
+        """Raise RavelError if this is a copy of the Hub's, which must not be written to."""
         if self.source:
             raise RavelError(
                 f"{self.source} is on the Hub and cannot be changed here: make it a folder of your "
@@ -181,21 +180,21 @@ class Checkpoint:
         try:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RavelError(self._says(f"has no {name}")) from None
+            raise RavelError(self._fault(f"has no {name}")) from None
         except (OSError, ValueError, RecursionError):
-            raise RavelError(self._says(f"has a damaged {name}")) from None
+            raise RavelError(self._fault(f"has a damaged {name}")) from None
         if not isinstance(value, dict):
-            raise RavelError(self._says(f"has a damaged {name}"))
+            raise RavelError(self._fault(f"has a damaged {name}"))
         return value
 
-    def _says(self, what: str) -> str:
+    def _fault(self, what: str) -> str:
         if self.source:
             return f"The checkpoint {self.source} {what}."
         return f"The checkpoint {self.path} {what}: restore the file or train the model again."
 
 
 def shapes_of(make: Callable[[], Any], fault: str) -> dict[str, tuple[int, ...]]:
-    """The shapes by name of a torch module's tensors, of which none is made.
+    """The shapes by name of a torch module's tensors, without allocating them.
 
     Raises RavelError, which begins with `fault`, when there is no such module.
     """
@@ -227,9 +226,9 @@ def _is_number(value: Any) -> bool:
 
 
 def check(folder: Path, called: str) -> Checkpoint:
-    """A folder as a checkpoint of ours: its config is read, and its weights fit the config.
+    """A folder as a checkpoint of Ravel's, whose weights fit its config.
 
-    Raises RavelError otherwise. No tensor is made, so that a config cannot ask for memory.
+    Raises RavelError otherwise. No tensor is allocated: a hostile config cannot claim memory.
     """
     found = Checkpoint(folder, source=called)
     try:
@@ -256,7 +255,7 @@ def find(name: str | Path) -> Checkpoint:
     """A checkpoint by its name among those that ship, by its folder, or by OWNER/NAME on the Hub,
     where OWNER/NAME@REVISION is a branch, tag or commit. Raises RavelError.
 
-    NAME@STEP is a snapshot of it. What is on the Hub is fetched; a Path is never looked for there.
+    NAME@STEP is a snapshot of it. Those on the Hub are downloaded; a Path never is.
     """
     whole, _, step = str(name).rpartition("@") if _SNAPSHOT.search(str(name)) else (name, "", "")
     for path in (SHIPPED / whole, Path(whole)):
@@ -264,10 +263,10 @@ def find(name: str | Path) -> Checkpoint:
             return _at(Checkpoint(path), step)
     if isinstance(name, str) and (wanted := hub.parse(str(whole))):
         return _at(Checkpoint(hub.fetch(wanted, check), source=str(wanted)), step)
-    known = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none yet"
+    names = ", ".join(checkpoint.name for checkpoint in list_checkpoints()) or "none yet"
     raise RavelError(
         f"There is no checkpoint called {str(name)!r}: give a folder, OWNER/NAME on the Hub, or "
-        f"one of those that ship ({known})."
+        f"one of those that ship ({names})."
     )
 
 
@@ -305,7 +304,7 @@ def list_checkpoints(system: str | None = None) -> list[Checkpoint]:
         try:
             if system in (None, checkpoint.system):
                 found.append(checkpoint)
-        except RavelError:  # a damaged one is not offered; asked for by name it says what is wrong
+        except RavelError:  # a damaged one is not listed; loading it by name reports the damage
             continue
     return found
 

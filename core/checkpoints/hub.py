@@ -1,7 +1,8 @@
 """Checkpoints on the Hugging Face Hub, by OWNER/NAME, OWNER/NAME@REVISION and OWNER/NAME@STEP.
 
-What is fetched lies in huggingface_hub's cache, whose copies serve while the Hub is away. Only the
-files of a checkpoint are fetched; tokens are huggingface_hub's business and are never shown.
+Files are downloaded into huggingface_hub's cache and used from there while the Hub cannot be
+reached. Only the files of a checkpoint are downloaded; huggingface_hub handles tokens, and none is
+ever shown.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ID = re.compile(rf"({_PART}/{_PART})(?:@(?!\d+$)([\w./-]+))?", re.ASCII)
 
 
 class HubId(NamedTuple):
-    """A repository, and the branch, tag or commit that is meant: none is the newest."""
+    """A repository and a branch, tag or commit; None for the newest."""
 
     repo: str
     revision: str | None = None
@@ -37,12 +38,12 @@ class HubId(NamedTuple):
         return f"{self.repo}@{self.revision}" if self.revision else self.repo
 
 
-class Away(RavelError):
-    """The Hub cannot be asked just now; what was fetched before still serves."""
+class Unavailable(RavelError):
+    """The Hub cannot be reached at present; cached copies can still be used."""
 
 
 def parse(name: str) -> HubId | None:
-    """The Hub id that a name spells, without its step; none where it can only be a local path."""
+    """The Hub id in a name, without its step; None where it can only be a local path."""
     spelt = _ID.fullmatch(name)
     if not spelt or Path(spelt[1]).parent.is_dir():  # as in checkpoints/mistyped
         return None
@@ -50,7 +51,7 @@ def parse(name: str) -> HubId | None:
 
 
 def required(name: str) -> HubId:
-    """The same for what can only be a Hub id. Raises RavelError."""
+    """The Hub id in a name that cannot be anything else. Raises RavelError."""
     spelt = _ID.fullmatch(name)
     if not spelt or "--" in name or ".." in name:
         raise RavelError(f"{name!r} is no name on the Hub: it is OWNER/NAME, as in somebody/ravel.")
@@ -59,11 +60,11 @@ def required(name: str) -> HubId:
 
 @cache
 def fetch(wanted: HubId, check: Callable[[Path, str], object]) -> Path:
-    """The folder of a checkpoint on the Hub, in the cache: checked, and in one piece.
+    """The folder in the cache of a checkpoint on the Hub, checked and complete.
 
-    `check` raises RavelError for a folder that is no good, given what to call it. Raises RavelError
-    when there is none, it is not one of ours, or the network failed and no copy is in the cache.
-    The newest is looked for once in a process.
+    `check`, called with the folder and its name, raises RavelError for a damaged one. Raises
+    RavelError when there is none, it is not one of Ravel's, or the network failed and the cache has
+    no copy. A process looks for the newest revision once.
     """
     from huggingface_hub import HfApi, snapshot_download
 
@@ -71,8 +72,8 @@ def fetch(wanted: HubId, check: Callable[[Path, str], object]) -> Path:
     try:
         with asking(wanted):
             found = HfApi().model_info(wanted.repo, revision=wanted.revision, timeout=TIMEOUT)
-            there = {file.rfilename for file in found.siblings or []}
-            _check_listing(wanted, there)
+            files = {file.rfilename for file in found.siblings or []}
+            _check_listing(wanted, files)
             # By its commit, so that an older copy stays the one to use until this one is whole.
             snapshot_download(
                 wanted.repo, revision=found.sha, allow_patterns=FILES[:1], tqdm_class=silent
@@ -87,7 +88,7 @@ def fetch(wanted: HubId, check: Callable[[Path, str], object]) -> Path:
                     tqdm_class=silent,
                 )
             )
-    except Away:
+    except Unavailable:
         kept = cached(wanted)
         if kept is None:
             raise
@@ -96,7 +97,7 @@ def fetch(wanted: HubId, check: Callable[[Path, str], object]) -> Path:
 
 
 def _silent() -> type:
-    """A progress bar that shows nothing, for what is a matter of a moment."""
+    """A progress bar that shows nothing, for quick downloads."""
     from tqdm import tqdm
 
     class Silent(tqdm):
@@ -107,7 +108,7 @@ def _silent() -> type:
 
 
 def cached(wanted: HubId) -> Path | None:
-    """The copy in the cache, if there is a whole one; asks no network."""
+    """The copy in the cache, if it is complete; uses no network."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -119,14 +120,14 @@ def cached(wanted: HubId) -> Path | None:
     return Path(folder) if (Path(folder) / "model.safetensors").exists() else None
 
 
-def _check_listing(wanted: HubId, there: set[str]) -> None:
+def _check_listing(wanted: HubId, files: set[str]) -> None:
     for name in ("config.json", "model.safetensors"):
-        if name not in there:
+        if name not in files:
             raise not_ours(str(wanted), f"it has no {name}")
 
 
 def not_ours(called: str, why: str) -> RavelError:
-    """What is said of a folder or a repository that holds something else."""
+    """The error for a folder or a repository that holds something else."""
     return RavelError(f"{called} is no checkpoint of Ravel's that can be used: {why}.")
 
 
@@ -153,10 +154,10 @@ def push(
         address = api.create_repo(
             wanted.repo, repo_type=kind, private=private, exist_ok=True, **made_with
         )
-        there = set(api.list_repo_files(wanted.repo, repo_type=kind)) - {".gitattributes"}
-        if there - {"README.md"} and mark not in there:
+        present = set(api.list_repo_files(wanted.repo, repo_type=kind)) - {".gitattributes"}
+        if present - {"README.md"} and mark not in present:
             raise RavelError(f"{wanted.repo} holds something else (no {mark}): give another name.")
-        stale = there - set(files)
+        stale = present - set(files)
         if kind == "model":
             stale = {name for name in stale if any(fnmatch.fnmatch(name, p) for p in FILES)}
         api.create_commit(
@@ -171,23 +172,23 @@ def push(
 
 @contextmanager
 def asking(wanted: HubId, writing: bool = False) -> Iterator[None]:
-    """What goes wrong between here and the Hub, as one sentence: RavelError, and Away while what
-    is in the cache may serve."""
+    """Turn errors of the connection into one sentence: RavelError, or Unavailable where a copy in
+    the cache may be used instead."""
     from huggingface_hub.utils import logging
 
     before = logging.get_verbosity()
-    logging.set_verbosity_error()  # its warnings quote addresses, and ours says what happened
+    logging.set_verbosity_error()  # its warnings quote addresses; ours do not
     try:
         yield
     except RavelError:
         raise
     except Exception as error:
-        raise _told(error, wanted, writing) from None
+        raise _explained(error, wanted, writing) from None
     finally:
         logging.set_verbosity(before)
 
 
-def _told(error: Exception, wanted: HubId, writing: bool) -> RavelError:
+def _explained(error: Exception, wanted: HubId, writing: bool) -> RavelError:
     from huggingface_hub import errors
 
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -215,19 +216,19 @@ def _told(error: Exception, wanted: HubId, writing: bool) -> RavelError:
 
 
 def _broken(error: Exception, wanted: HubId, status: int | None) -> RavelError:
-    """Of what may go better another time, and of what is wrong on this side."""
+    """Errors that may pass, and errors of this machine."""
     from huggingface_hub import errors
 
     if status is not None:
-        return Away(f"The Hub has trouble of its own (error {status}): try again later.")
+        return Unavailable(f"The Hub has trouble of its own (error {status}): try again later.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
         return RavelError(f"{wanted.repo} could not be kept in the Hub's cache: {error.strerror}.")
     if isinstance(error, ValueError) and "metadata" in str(error):
-        said = " ".join(str(error).split())
-        return RavelError(f"The Hub does not take this README.md: {said[:300].rstrip('.')}.")
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        return RavelError(f"The Hub does not take this README.md: {reason}.")
     if isinstance(error, errors.HFValidationError):
         return RavelError(f"{wanted.repo!r} is no name on the Hub: it is OWNER/NAME.")
-    return Away(
+    return Unavailable(
         f"The connection to the Hub failed ({type(error).__name__}) and {wanted} is not whole in "
         "the cache: check the network and try again."
     )

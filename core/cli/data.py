@@ -272,8 +272,8 @@ def run_folder(arguments: argparse.Namespace) -> None:
     """Build a store of audio folders."""
     from core.data import audioset, folder
 
-    for says in filter(None, map(audioset.told, map(Path, arguments.folder))):
-        say(says)
+    for note in filter(None, map(audioset.told, map(Path, arguments.folder))):
+        say(note)
     store = folder.build(
         arguments.folder,
         arguments.out,

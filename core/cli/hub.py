@@ -67,24 +67,24 @@ def _add_target(parser: Any) -> None:
 
 def run_push_space(arguments: argparse.Namespace) -> None:
     """Assemble the demo's files, start it from them, and upload them."""
-    from lab.demo import deploy as space
+    from lab.demo import deploy
 
     hub.required(arguments.to)
     models = [hub.required(name).repo for name in arguments.models or []]
-    told, names = space.front_matter(space.ROOT), space.files(space.ROOT)
+    front, names = deploy.front_matter(deploy.ROOT), deploy.files(deploy.ROOT)
     with tempfile.TemporaryDirectory(prefix="ravel-space-") as home:
         folder = Path(home)
-        space.assemble(space.ROOT, names, folder, models)
+        deploy.assemble(deploy.ROOT, names, folder, models)
         say("starting the demo from the files to be pushed ...")
-        space.check_start(folder)
+        deploy.check_start(folder)
         _push(
             {name: folder / name for name in names},
             arguments,
             kind="space",
-            mark=str(told["app_file"]),
-            message=f"Ravel {space.version(space.ROOT)}",
+            mark=str(front["app_file"]),
+            message=f"Ravel {deploy.version(deploy.ROOT)}",
             space_sdk="gradio",
-            space_hardware=arguments.hardware or told.get("suggested_hardware"),
+            space_hardware=arguments.hardware or front.get("suggested_hardware"),
         )
 
 

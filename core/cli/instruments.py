@@ -1,4 +1,4 @@
-"""python -m core instruments: tell a checkpoint which instruments there are."""
+"""python -m core instruments: each instrument's mean v, from a labelled store."""
 
 import argparse
 from typing import Any
@@ -12,7 +12,7 @@ def add(commands: Any) -> None:
     instruments = command(
         commands,
         "instruments",
-        "Tell a checkpoint which instruments there are: the mean v of each, from a labelled store.",
+        "Compute each instrument's mean v from a labelled store, and save it in the checkpoint.",
         "python -m core instruments checkpoints/mine --data data/instruments",
         run_instruments,
     )

@@ -72,7 +72,7 @@ def run_remix(arguments: argparse.Namespace) -> None:
     separator.check_system("separation")
     check_new_folder(arguments.out)
     mixture = read(arguments.mixture, normalise=False)
-    changes = parse(arguments, model, separator)  # mistakes are told before torch loads
+    changes = parse(arguments, model, separator)  # mistakes are reported before torch loads
     from core.remix.files import save
     from core.remix.remix import remix
     from core.separation.separate import load
@@ -154,9 +154,9 @@ def summary(made: "Remix") -> str:
     """What was done, a line for each channel."""
     from core.remix.files import about
 
-    told = about(made)
+    facts = about(made)
     lines = []
-    for channel in told["channels"]:
+    for channel in facts["channels"]:
         alike = ", ".join(f"{a['instrument']} {a['share']:.0%}" for a in channel["sounds_like"])
         says = "silent" if channel["silent"] else f"sounds like {alike}" if alike else "unknown"
         done = "kept as separated"
@@ -166,5 +166,5 @@ def summary(made: "Remix") -> str:
             done += f"melody: {own.get(channel['melody'], channel['melody'])}"
         level = "muted" if channel["level"] is None else f"{channel['level']:+.1f} dB"
         lines.append(f"channel {channel['channel']}: {says}; {done}; {level}")
-    share = f"{told['as_separated']:.0%} of the remix's energy is as it was separated"
+    share = f"{facts['as_separated']:.0%} of the remix's energy is as it was separated"
     return "\n".join([*lines, share])

@@ -1,4 +1,4 @@
-"""python -m core swap, encode, sample, separate, embed: a trained model at work."""
+"""python -m core swap, encode, sample, separate, embed: use a trained model."""
 
 import argparse
 import itertools
@@ -56,7 +56,7 @@ def run_swap(arguments: argparse.Namespace) -> None:
     """Read both files, whole or a part of each, swap, write the result."""
     from core.audio.clip import read, write_wav
 
-    find(arguments.checkpoint)  # mistakes are told before torch loads
+    find(arguments.checkpoint)  # mistakes are reported before torch loads
     check_writable(arguments.out)
     source, target = (
         read(path, start=start, duration=arguments.seconds)
@@ -94,7 +94,7 @@ def run_encode(arguments: argparse.Namespace) -> None:
 
     find(arguments.checkpoint)
     check_writable(arguments.out)
-    read(arguments.files[0])  # a mistake in the usual case, one file, is told before torch loads
+    read(arguments.files[0])  # a mistake in the first file is reported before torch loads
     from tqdm import tqdm
 
     from core.dsae.latents import save_latents
@@ -169,7 +169,7 @@ def run_separate(arguments: argparse.Namespace) -> None:
     from core.audio.clip import read
     from core.data.folder import MAX_FILE_SECONDS
 
-    find(arguments.checkpoint)  # mistakes are told before torch loads
+    find(arguments.checkpoint)  # mistakes are reported before torch loads
     if Path(arguments.out).is_file():
         raise RavelError(f"{arguments.out} is a file: give the name of a folder for the channels.")
     mixtures = (
@@ -209,7 +209,7 @@ def run_embed(arguments: argparse.Namespace) -> None:
     from core.audio.clip import read
     from core.data.folder import MAX_FILE_SECONDS
 
-    find(arguments.checkpoint)  # mistakes are told before torch loads
+    find(arguments.checkpoint)  # mistakes are reported before torch loads
     check_writable(arguments.out)
     if not 0.01 <= arguments.hop < float("inf"):
         raise RavelError(f"--hop is {arguments.hop:g}: give 0.01 s or more.")

@@ -130,7 +130,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     page.run()
     assert not page.exception
     assert any("is scored on" in markdown.value for markdown in page.markdown)
-    wait(lambda: evaluation.look(scores.folder("good")).state != "running")
+    wait(lambda: evaluation.look(scores.folder("good")).state != "running", seconds=300)
     page.run()
     assert not page.exception and not page.error
     told = page.table[-1].value["good on melodies"]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 # worker is left with a long file while the others have nothing to do (see `make test`).
 SLOWEST = (
     "tests/core/training/test_launcher.py",
-    "tests/lab/demo/test_visitors_browser.py",
+    "tests/lab/test_visitors_browser.py",
     "tests/lab/training/test_train_browser.py",
     "tests/lab/map/test_map_browser.py",
     "tests/core/training/test_engine.py",

@@ -152,7 +152,7 @@ def visitors(count: int, folder: Path) -> list[Visitor]:
     for number, one in enumerate(made):
         if any(alike(one.expected, other.expected) for other in made[:number]):
             raise AssertionError(
-                "Two visitors expect the same answer: they could not be told apart."
+                "Two visitors expect the same answer: they cannot be distinguished."
             )
     return made
 

@@ -1,4 +1,4 @@
-"""How long the fuzz tests look: the same short while in every run of the suite, or `RAVEL_FUZZ=N`
+"""How long the fuzz tests search: briefly and equally in every run of the suite, or `RAVEL_FUZZ=N`
 times as long with other examples each time, as in RAVEL_FUZZ=50 python -m pytest tests/fuzz."""
 
 import os

@@ -1,4 +1,4 @@
-"""Bytes that were good once, and settings that never were."""
+"""Damaged bytes and random settings for the fuzz tests."""
 
 import json
 import os
@@ -22,7 +22,7 @@ NUMBERS = [0, 1, 2, 63, 64, 65, 384, 999, 44_100, 65_535, 65_536, 2**31 - 1, 2**
 
 
 def examples(count: int) -> settings:
-    """So many examples in the suite, more by RAVEL_FUZZ."""
+    """`count` examples in the suite, RAVEL_FUZZ times as many where it is set."""
     return settings(max_examples=count * TIMES)
 
 
@@ -69,7 +69,7 @@ SCALARS = (
 
 
 def values(names: list[str]) -> st.SearchStrategy:
-    """Whatever JSON can hold, where many a name is one that means something."""
+    """Any JSON value; many of its keys are meaningful names."""
     keys = st.sampled_from(names) | st.text(max_size=8) | st.sampled_from(["", ".", "a.b", "a..b"])
     dotted = st.lists(keys, min_size=1, max_size=4).map(".".join)
     return st.recursive(
@@ -82,5 +82,5 @@ def values(names: list[str]) -> st.SearchStrategy:
 
 
 def as_json(value: object) -> object:
-    """What becomes of a value that is written as JSON and read again."""
+    """A value after it was written as JSON and read again."""
     return json.loads(json.dumps(value))

@@ -74,8 +74,8 @@ def used_or_refused(folder: Path) -> None:
     try:
         used(folder)
     except RavelError as error:
-        said = str(error)
-        assert said.rstrip().endswith((".", "?")) and "\n" not in said and len(said) < 1_500, said
+        text = str(error)
+        assert text.rstrip().endswith((".", "?")) and "\n" not in text and len(text) < 1_500, text
     assert grown() - before < GROWTH
 
 

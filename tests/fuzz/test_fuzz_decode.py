@@ -1,4 +1,4 @@
-"""Thousands of damaged and dishonest sound files: each is a right clip or refused in a sentence."""
+"""Thousands of damaged and dishonest sound files: each is decoded or refused in one sentence."""
 
 import io
 import resource
@@ -33,7 +33,7 @@ MAGIC = [
     *(b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3\3", b".snd", b"caff", b"riff"),
     *(b"NIST_1A\n", b"2BIT", b"Creative", b"SDS ", b"\xff\xfb", b"MATL"),
 ]
-# A seek to before the beginning was told on stderr.
+# A seek to before the beginning was once reported on stderr only.
 pytestmark = pytest.mark.filterwarnings(
     "error::pytest.PytestUnraisableExceptionWarning", "error::RuntimeWarning"
 )
@@ -51,14 +51,14 @@ def good(kind: str) -> bytes:
     return file.getvalue()
 
 
-def heard_or_refused(data: bytes, **options: float) -> Clip | None:
-    """What the bytes are read as, checked; or None where they were refused in one sentence."""
+def decoded_or_refused(data: bytes, **options: float) -> Clip | None:
+    """The clip that the bytes decode to, checked; None if they were refused in one sentence."""
     try:
         clip = read(data, **options)
     except RavelError as error:
-        said = str(error)
-        assert said.endswith(".") and "\n" not in said and "Traceback" not in said
-        assert 20 < len(said) < 300
+        text = str(error)
+        assert text.endswith(".") and "\n" not in text and "Traceback" not in text
+        assert 20 < len(text) < 300
         return None
     assert clip.wave.dtype == np.float32 and clip.wave.ndim == 1
     assert 0 < len(clip.wave) <= (MAX_SECONDS + 1) * SAMPLE_RATE
@@ -72,14 +72,14 @@ def grown() -> float:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_damaged_files_are_heard_or_refused(kind):
-    heard_or_refused(good(kind))  # libraries are loaded
+def test_damaged_files_are_decoded_or_refused(kind):
+    decoded_or_refused(good(kind))  # libraries are loaded
     before = grown()
 
     @examples(500)
     @given(mutated(good(kind)))
     def check(data: bytes) -> None:
-        heard_or_refused(data)
+        decoded_or_refused(data)
 
     check()
     assert grown() - before < GROWTH
@@ -90,8 +90,8 @@ def test_damaged_files_are_heard_or_refused(kind):
     st.sampled_from(MAGIC),
     st.binary(max_size=400),
 )
-def test_what_only_begins_as_a_sound_file_is_heard_or_refused(magic, rest):
-    heard_or_refused(magic + rest)
+def test_what_only_begins_as_a_sound_file_is_decoded_or_refused(magic, rest):
+    decoded_or_refused(magic + rest)
 
 
 @examples(500)
@@ -104,14 +104,14 @@ def test_what_only_begins_as_a_sound_file_is_heard_or_refused(magic, rest):
     claimed=st.sampled_from([0, 1, 4_000, 2**31 - 1, 2**31, 2**32 - 1]),
     held=st.sampled_from([0, 1, 3_999, 40_000]),
 )
-def test_headers_that_claim_what_they_like_are_heard_or_refused(
+def test_headers_that_claim_what_they_like_are_decoded_or_refused(
     tag, channels, rate, bits, align, claimed, held
 ):
     body = (b"\x11\x22\x9a\x3c" * (held // 4 + 1))[:held]
     form = struct.pack("<HHIIHH", tag, channels, rate, (rate * align) % 2**32, align, bits)
     head = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", claimed)
     before = grown()
-    heard_or_refused(b"RIFF" + struct.pack("<I", (claimed + 36) % 2**32) + head + body)
+    decoded_or_refused(b"RIFF" + struct.pack("<I", (claimed + 36) % 2**32) + head + body)
     assert grown() - before < GROWTH
 
 
@@ -121,8 +121,8 @@ def test_headers_that_claim_what_they_like_are_heard_or_refused(
     st.none() | st.floats() | st.sampled_from([1e-300, 1e305, 0.3]),
 )
 @example(1e305, None)
-def test_any_part_of_a_file_is_heard_or_refused(start, duration):
-    clip = heard_or_refused(good("flac"), start=start, duration=duration)
+def test_any_part_of_a_file_is_decoded_or_refused(start, duration):
+    clip = decoded_or_refused(good("flac"), start=start, duration=duration)
     if clip is not None:
         assert 0 <= start < 0.5 and clip.seconds <= min(0.5, duration or 1) + 1e-3
 
@@ -137,7 +137,7 @@ def test_any_part_of_a_file_is_heard_or_refused(start, duration):
     st.sampled_from([1_000, 7_919, 16_000, 96_000]),
     st.sampled_from(["<f4", ">f4", "<f8", "<i2", "<u1", "<i4", "<u4", "<c8", "<U2", "?"]),
 )
-def test_any_samples_are_heard_or_refused(pattern, channels, rate, kind):
+def test_any_samples_are_decoded_or_refused(pattern, channels, rate, kind):
     with np.errstate(all="ignore"):
         wave = np.resize(np.array(pattern or [0.0]), (rate // 2, channels)).astype(kind)
     try:

@@ -33,7 +33,7 @@ columns = { "objective.variant" = ["dsae", "ts-dsae"] }
 """
 
 
-def said(error: RavelError) -> None:
+def one_sentence(error: RavelError) -> None:
     """Check that a refusal is one sentence of bearable length."""
     assert str(error).endswith((".", "?")) and len(str(error)) < 2_000, str(error)[:200]
 
@@ -43,7 +43,7 @@ def parsed(given: object) -> None:
     try:
         config = registry.parse(given)
     except RavelError as error:
-        return said(error)
+        return one_sentence(error)
     config.stage(0)
     again = registry.parse(json.loads(json.dumps(config.model_dump(), allow_nan=False)))
     assert again == config
@@ -71,7 +71,7 @@ def test_any_values_of_known_settings_make_a_config_or_are_refused(system, chang
     try:
         given = merge({"system": system}, changes)
     except RavelError as error:  # sections within sections
-        return said(error)
+        return one_sentence(error)
     return parsed(given)
 
 
@@ -98,7 +98,7 @@ def test_a_damaged_grid_is_read_or_refused(tmp_path_factory, data):
     try:
         grid = grids.read(path)
     except RavelError as error:
-        return said(error)
+        return one_sentence(error)
     tomllib.loads(data.decode())
     assert all(run.config.system == grid.system for run in grid.runs())
     return None

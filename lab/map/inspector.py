@@ -17,7 +17,7 @@ from lab.map import export, plot
 from lab.map.points import MapPoints
 from lab.widgets import player, spectrogram
 from lab.widgets.cell import Cell
-from lab.widgets.page import plain
+from lab.widgets.page import download, plain, row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,9 +208,7 @@ def list_selection(points: MapPoints, places: np.ndarray) -> None:
 
     noun = "clips" if points.seconds is None else "points"
     count = f"{len(chosen):,} {noun}"
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
+    with row():
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             title = f"{count} selected" if state.map_chosen else f"All {count}"
             st.subheader(title, anchor=False, width="content")
@@ -276,14 +274,6 @@ def show_exports(points: MapPoints, frame: Callable[[], pd.DataFrame], chosen: n
     }
     with st.container(horizontal=True, width="content"):
         for label, (make, ending, help) in files.items():
-            st.download_button(
-                label,
-                make,
-                f"{stem}.{ending}",
-                icon=":material/download:",
-                type="tertiary",
-                on_click="ignore",
-                key=f"map_save_{label}",
-                help=help,
-                disabled=label == "WAVs" and len(clips) > limit,
-            )
+            too_many = label == "WAVs" and len(clips) > limit
+            name, key = f"{stem}.{ending}", f"map_save_{label}"
+            download(label, make, name, key=key, help=help, disabled=too_many)

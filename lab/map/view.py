@@ -16,6 +16,7 @@ from core.service.maps import MapSpec, Subset
 from lab.bundled import build_stores
 from lab.map import points
 from lab.map.plot import CATEGORIES
+from lab.widgets.page import no_model
 
 if TYPE_CHECKING:
     from core.jobs import Progress
@@ -122,7 +123,7 @@ def choose_colour(spec: MapSpec) -> str:
 
 
 def choose_highlights(subset: Subset, colour: str) -> list[str]:
-    """The labels that have a colour of their own, where there are too many for all."""
+    """The labels that have a colour of their own, in a column of too many for one each."""
     options = points.classes(subset, colour)
     if not options:
         return []
@@ -218,14 +219,9 @@ def _rerun_when_done(progress: list[Progress]) -> None:
 
 
 def show_missing(stores: Mapping[str, Path], models: Mapping[str, Checkpoint]) -> None:
-    """What is missing before there can be a map, and how to get it."""
+    """Explain what is missing for a map, and how to get it."""
     if not models:
-        st.info(
-            "Train one with `python -m core train`, and put it into the folder checkpoints "
-            "with `python -m core export`.",
-            title="There is no trained model yet",
-            icon=":material/model_training:",
-        )
+        no_model("model")
     if not stores:
         st.info(
             "Build one with `python -m core data dmelodies --out data/dmelodies`, or from your own "

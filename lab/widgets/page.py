@@ -49,6 +49,7 @@ def download(
     key: str,
     mime: str | None = None,
     help: str | None = None,
+    disabled: bool = False,
     place: Any = st,
 ) -> None:
     """A download button; a file that is given as a function is made when it is clicked."""
@@ -62,6 +63,7 @@ def download(
         on_click="ignore",  # a download changes nothing on the page: no rerun
         key=key,
         help=help,
+        disabled=disabled,
         width="content",
     )
 

@@ -105,7 +105,7 @@ def test_the_nearest_clips_of_a_corpus_are_ranked_and_playable(
     assert len(pictures) == 10 and "Log-mel spectrogram of" in pictures[0].proto.body
 
 
-def test_how_many_are_shown_and_of_which_label(find_page, store, model, index):
+def test_the_count_and_the_label_restrict_the_results(find_page, store, model, index):
     page = find_page.run()
     page.selectbox(key="find_count").set_value(5).run()
     assert len(hits(page)) == 5
@@ -126,7 +126,7 @@ def test_a_search_of_one_split_finds_no_other(find_page, store):
     assert all(facts.endswith(" · validation") for _, facts, *_ in hits(page))
 
 
-def test_where_no_clip_is_left_the_page_says_so(find_page, store):
+def test_no_clip_with_the_label_is_explained(find_page, store):
     page = find_page.run()
     page.selectbox(key="find_clips_scenes").set_value("validation").run()
     absent = set(store.labels["label"]) - set(store.labels["label"][store.indices("validation")])
@@ -166,7 +166,7 @@ def test_the_map_opens_with_the_corpus_that_is_searched(find_page, scene_models,
     assert bundled["map_clips_examples-scenes"] == "all (6)"
 
 
-def test_a_channel_is_looked_for_at_full_level(find_page, store, model, index, scene_models, media):
+def test_a_channel_is_the_query_at_full_level(find_page, store, model, index, scene_models, media):
     page = find_page.run()
     page.selectbox(key="query").select("Dog in the rain").run()
     page.segmented_control(key="find_what_of_2").set_value("Channel 2").run()
@@ -203,7 +203,7 @@ def test_a_silent_channel_is_explained(find_page, monkeypatch):
     assert says(page, "Channel 2 is silent: choose another one")
 
 
-def test_a_clip_that_was_found_can_be_looked_for_in_turn(find_page, store, media):
+def test_a_clip_that_was_found_can_be_the_next_query(find_page, store, media):
     page = find_page.run()
     facts = hits(page)[0][1]
     page.button(key="find_like_1").click().run()
@@ -266,7 +266,7 @@ def test_without_an_encoder_the_page_says_how_to_get_one(find_page, tmp_path, mo
     assert len(page.get("audio")) == 1
 
 
-def test_without_a_separator_the_whole_sound_is_looked_for(find_page, tmp_path, monkeypatch):
+def test_without_a_separator_the_whole_sound_is_the_query(find_page, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SHIPPED", encoders.build(tmp_path / "checkpoints"))
     page = find_page.run()
 
@@ -274,7 +274,7 @@ def test_without_a_separator_the_whole_sound_is_looked_for(find_page, tmp_path, 
     assert [box.key for box in page.selectbox if box.key == "find_separator"] == []
 
 
-def test_a_quiet_upload_is_looked_for_at_full_level(bundled, media):
+def test_a_quiet_upload_is_the_query_at_full_level(bundled, media):
     page = upload(bundled.run(), wav(0.01 * example("rain")))
 
     assert not page.exception and not page.error
@@ -283,7 +283,7 @@ def test_a_quiet_upload_is_looked_for_at_full_level(bundled, media):
     assert np.abs(played(page, media)[0]).max() == pytest.approx(HEADROOM, abs=ROUNDING)
 
 
-def test_a_recording_of_the_microphone_is_looked_for(bundled):
+def test_a_microphone_recording_can_be_the_query(bundled):
     page = bundled.run()
     page.segmented_control(key="query_from").set_value("Microphone").run()
     assert says(page, "There is no sound to search for") and not hits(page)
@@ -335,7 +335,7 @@ def test_a_damaged_index_is_explained(find_page, scene_models, store):
     assert "is damaged: delete it" in page.error[0].value
 
 
-def test_a_large_corpus_is_embedded_by_a_process_of_its_own(find_page, monkeypatch):
+def test_a_large_corpus_is_embedded_in_a_process(find_page, monkeypatch):
     started, state = [], {"now": Progress("missing")}
 
     def start(store, checkpoint):
@@ -360,7 +360,7 @@ def test_a_large_corpus_is_embedded_by_a_process_of_its_own(find_page, monkeypat
     assert not page.exception and len(hits(page)) == 10
 
 
-def test_what_is_found_is_saved_as_a_table(find_page, store):
+def test_the_results_are_saved_as_a_table(find_page, store):
     found = Index.of(np.eye(len(store))).nearest(np.eye(len(store))[3], 2)
     table = find_data.table(find_data.corpora()["scenes"], found)
     assert table["rank"].tolist() == [1, 2] and table["distance"].tolist() == [0, 1]

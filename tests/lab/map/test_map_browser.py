@@ -62,7 +62,7 @@ def no_corpus(data) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def umap_tab(chromium, address) -> Iterator["sync_api.Page"]:
-    """A tab that has asked for UMAP and shows PCA: other tests run while UMAP is computed."""
+    """A tab that waits for UMAP and shows PCA; other tests run while UMAP is computed."""
     tab = chromium.new_page(viewport={"width": 1440, "height": 1100})
     tab.set_default_timeout(WAIT_MS)
     tab.goto(f"{address}/map?map_projection=UMAP")

@@ -66,9 +66,9 @@ def test_the_point_in_focus_shows_its_sound_log_mel_and_neighbours(map_page, sto
     map_page.run()
 
     assert not map_page.exception
-    heard, *near = played(map_page, media)
+    sound, *near = played(map_page, media)
     wave = HEADROOM * store.clip(3).wave
-    assert np.abs(heard - wave[: len(heard)]).max() < 2 / 32768
+    assert np.abs(sound - wave[: len(sound)]).max() < 2 / 32768
     assert len(near) == 6 and len(map_page.get("plotly_chart")) == 1
     folder = next((corpora.DATA / "maps").glob("tones-*all*"))
     points = read_latents(folder).v
@@ -215,9 +215,9 @@ def test_a_clip_goes_to_the_swap_page(map_page, media, store):
 
     assert not page.exception and not page.error
     assert page.segmented_control(key="source_from").value == "Map"
-    heard, expected = played(page, media)[0], HEADROOM * store.clip(12).wave
-    assert np.abs(heard - expected[: len(heard)]).max() < 2 / 32768
-    assert len(heard) > len(expected) - 256 and len(page.get("audio")) == 4
+    sound, expected = played(page, media)[0], HEADROOM * store.clip(12).wave
+    assert np.abs(sound - expected[: len(sound)]).max() < 2 / 32768
+    assert len(sound) > len(expected) - 256 and len(page.get("audio")) == 4
 
 
 @pytest.mark.parametrize("reference", ["nowhere/a", "tones/no-such-clip", "tones", ""])
@@ -282,8 +282,8 @@ def test_points_of_unknown_value_are_drawn_beneath_the_scale():
     values = np.array([1.0, np.nan, 3.0])
     names = np.array(["a", "b", "c"])
     figure = plot.figure(np.eye(3), plot.Colour("pitch", values), names, "PCA")
-    unknown, known = figure.data
-    assert list(unknown.customdata) == [1] and list(known.customdata) == [0, 2]
+    grey, coloured = figure.data
+    assert list(grey.customdata) == [1] and list(coloured.customdata) == [0, 2]
 
 
 def test_many_clips_are_encoded_in_a_process(map_page, data, monkeypatch):

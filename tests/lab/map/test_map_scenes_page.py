@@ -221,4 +221,4 @@ def test_a_corpus_without_its_sound_is_explained(map_page, data, tmp_path, monke
     (tmp_path / "mute" / "store.json").write_text(json.dumps(info | {"audio": False}))
     monkeypatch.setattr(corpora, "DATA", tmp_path)
     page = map_page.run()
-    assert not page.exception and "an encoder hears sound" in page.error[0].value
+    assert not page.exception and "an encoder needs sound" in page.error[0].value

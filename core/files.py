@@ -42,7 +42,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
     """Write named arrays into an .npz file, atomically."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes them for allow_pickle
     replace(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
 
 

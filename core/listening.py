@@ -1,4 +1,4 @@
-"""Blind listening tests: who hears a difference (ABX), which one is preferred (A/B), how surely."""
+"""Blind listening tests, ABX and A/B preference, with exact significance tests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _CHANCE = secrets.SystemRandom()
 
 @dataclass
 class Trial:
-    """One hearing. `coin`: ABX: which rendering X is; Preference: which one plays as A; 0 or 1.
+    """One trial. `coin`: ABX: which rendering X is; Preference: which one plays as A; 0 or 1.
 
-    `answer`: the rendering, 0 or 1, that X was taken for or that was preferred.
+    `answer`: the rendering, 0 or 1, that X was identified as or that was preferred.
     """
 
     coin: int
@@ -39,7 +39,7 @@ class Round:
     finished: bool = False
 
     def next(self) -> Trial:
-        """The trial to be answered: a new one, with a coin of the system's own chance, if need be.
+        """The current trial: a new one, with a coin from the system's random source, if needed.
 
         A coin for each trial, independent of all others: a balanced series would let the last
         answers be counted out.
@@ -49,7 +49,7 @@ class Round:
         return self.trials[-1]
 
     def played(self) -> dict[str, int]:
-        """Which rendering, 0 or 1, is heard under each letter in the trial to be answered."""
+        """Which rendering, 0 or 1, plays under each letter in the current trial."""
         coin = self.next().coin
         if self.kind == "ABX":
             return {"A": 0, "B": 1, "X": coin}
@@ -77,6 +77,7 @@ class Round:
         return [self._row(number, trial) for number, trial in enumerate(self.answered, 1)]
 
     def _row(self, number: int, trial: Trial) -> dict[str, str | int]:
+        assert trial.answer is not None
         letters = {0: "A", 1: "B"} if self.kind == "ABX" else {trial.coin: "A", 1 - trial.coin: "B"}
         facts: dict[str, str | int] = {"test": self.kind, **self.about, "planned": self.planned}
         facts |= {"trial": number, "A": self.names[0], "B": self.names[1]}
@@ -99,11 +100,11 @@ class Tally(NamedTuple):
 
 
 def tally(kind: Kind, hits: int, trials: int) -> Tally:
-    """What `hits` of `trials` say.
+    """The significance of `hits` of `trials`.
 
     ABX: one-sided, the chance that guessing alone gives as many or more. Preference: two-sided,
     the chance of a split as uneven or more if neither is preferred. The interval is Clopper and
-    Pearson's (1934), two-sided, at 95 %. No trials say nothing: p = 1, from 0 to 1.
+    Pearson's (1934), two-sided, at 95 %. Without trials p = 1, from 0 to 1.
     """
     if not trials:
         return Tally(0, 0, 1.0, 0.0, 1.0)
@@ -113,13 +114,13 @@ def tally(kind: Kind, hits: int, trials: int) -> Tally:
 
 
 def needed(trials: int, p_value: float = 0.05) -> int | None:
-    """How many right answers an ABX of so many trials takes for `p_value`; None: never enough."""
+    """The fewest right answers of an ABX that reach `p_value`; None where all are too few."""
     enough = (k for k in range(trials + 1) if tally("ABX", k, trials).p_value <= p_value)
     return next(enough, None)
 
 
 def odds(p_value: float) -> str:
-    """A chance in words: 'once in 18 times', and in percent where it is not rare."""
+    """A probability as text: 'once in 18 times', and in percent where it is not rare."""
     if p_value > 0.995:
         return "practically always"
     rare = f"once in {round(1 / p_value):,} times"
@@ -127,10 +128,10 @@ def odds(p_value: float) -> str:
 
 
 def disguised(wave: np.ndarray) -> bytes:
-    """A wave [S] as a 16-bit WAV with fresh triangular dither of one bit: below hearing.
+    """A wave [S] as a 16-bit WAV with fresh triangular dither of one bit, which is inaudible.
 
-    No two such files are alike, so that neither their bytes nor the names made of them tell which
-    rendering they hold.
+    No two such files are alike, so neither their bytes nor names derived from them reveal which
+    rendering they contain.
     """
     chance = np.random.default_rng()
     noise = chance.random(len(wave), np.float32) - chance.random(len(wave), np.float32)

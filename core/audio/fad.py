@@ -5,7 +5,7 @@ and it grows as frames get fewer: only figures of one embedding and as many clip
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +17,8 @@ RESAMPLES = 200
 Frames = Sequence[np.ndarray]  # of each clip, its frames' embeddings [F, D]
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Moments:
     """Of each of N clips: how many frames [N], their sum [N, D], their squares' sum [N, D, D]."""
 
     count: np.ndarray

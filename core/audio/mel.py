@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from core.audio.clip import HOP, SAMPLE_RATE
 from core.errors import RavelError
+
+if TYPE_CHECKING:
+    from torchaudio.transforms import MelSpectrogram
 
 N_MELS = 80
 N_FFT = 2048  # 128 ms
@@ -49,7 +53,7 @@ def _frames(wave: torch.Tensor, first: int, end: int) -> torch.Tensor:
 
 
 @cache
-def _transform(device: torch.device) -> torch.nn.Module:
+def _transform(device: torch.device) -> MelSpectrogram:
     from torchaudio.transforms import MelSpectrogram
 
     return MelSpectrogram(SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS).to(device)
@@ -57,4 +61,6 @@ def _transform(device: torch.device) -> torch.nn.Module:
 
 def mel_basis(device: torch.device) -> torch.Tensor:
     """The filters that make the bands out of the power spectrum, float32 [1025, 80]."""
-    return _transform(device).mel_scale.fb
+    fb = _transform(device).mel_scale.fb
+    assert isinstance(fb, torch.Tensor)
+    return fb

@@ -54,13 +54,13 @@ def track(
     CPU, 2048 elsewhere). "full" costs thirty times what "tiny" does.
     RavelError for waves that are empty or not finite and for an unknown capacity.
     """
-    waves = torch.atleast_2d(torch.as_tensor(waves).float())
+    sound = torch.atleast_2d(torch.as_tensor(waves).float())
     hop = round(hop_seconds * SAMPLE_RATE)
-    _check(waves, capacity, hop)
+    _check(sound, capacity, hop)
     device = torch.device(device)
     size, model = batch_size or (128 if device.type == "cpu" else 2048), _model(capacity, device)
     parts = []
-    for clips in waves.split(CLIPS):
+    for clips in sound.split(CLIPS):
         activation, embedding = _activations(clips, model, hop, size)
         parts.append((*_decode(activation), embedding))
     f0, confidence, embedding = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -158,7 +158,8 @@ def _network(model: torch.nn.Module, frames: torch.Tensor) -> tuple[torch.Tensor
         x = functional.max_pool1d(x, 2)
         if i == 5:
             embedding = x.mean(-1)
-    return torch.sigmoid(model.classifier(x.transpose(1, 2).flatten(1))), embedding
+    x = x.transpose(1, 2).flatten(1)
+    return torch.sigmoid(model.get_submodule("classifier")(x)), embedding
 
 
 def _decode(activation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

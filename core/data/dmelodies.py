@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import combinations, product
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -207,15 +207,19 @@ def _checked_keys(
     tonics: Sequence[int], octaves: Sequence[int], scales: Sequence[str]
 ) -> tuple[list[int], list[int], list[int]]:
     """Tonics, octaves and scales as indices."""
-    known = {"tonic": list(range(12)), "octave": list(OCTAVES), "scale": list(SCALES)}
-    asked = {"tonic": tonics, "octave": octaves, "scale": scales}
-    for what, values in asked.items():
-        wrong = [value for value in values if value not in known[what]]
-        if wrong or not values:
-            raise RavelError(
-                f"{wrong[0] if wrong else 'Nothing'} is no {what} of dMelodies: choose from "
-                f"{', '.join(map(str, known[what]))}."
-            )
-    return tuple(
-        [known[what].index(value) for value in dict.fromkeys(asked[what])] for what in known
+    return (
+        _indices("tonic", tonics, range(12)),
+        _indices("octave", octaves, OCTAVES),
+        _indices("scale", scales, list(SCALES)),
     )
+
+
+def _indices(what: str, values: Sequence[Any], choices: Sequence[Any]) -> list[int]:
+    """The values, each once, as indices into the choices."""
+    wrong = [value for value in values if value not in choices]
+    if wrong or not values:
+        raise RavelError(
+            f"{wrong[0] if wrong else 'Nothing'} is no {what} of dMelodies: choose from "
+            f"{', '.join(map(str, choices))}."
+        )
+    return [choices.index(value) for value in dict.fromkeys(values)]

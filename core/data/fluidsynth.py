@@ -10,6 +10,7 @@ import ctypes
 import ctypes.util
 from ctypes import c_char_p, c_double, c_int, c_size_t, c_void_p
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from core.errors import RavelError
 
 BLOCK = 64  # samples; the command line's own block, on which it starts notes
 _WRITE = [c_void_p, c_int, c_void_p, c_int, c_int, c_void_p, c_int, c_int]
-_SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
+_SIGNATURES: dict[str, tuple[type | None, list[Any]]] = {
     "new_fluid_settings": (c_void_p, []),
     "fluid_settings_setnum": (c_int, [c_void_p, c_char_p, c_double]),
     "fluid_settings_setint": (c_int, [c_void_p, c_char_p, c_int]),
@@ -62,6 +63,11 @@ def version() -> str:
     return LIBRARY.fluid_version_str().decode() if LIBRARY else ""
 
 
+def _library() -> ctypes.CDLL:
+    assert LIBRARY, "callers look whether there is one"
+    return LIBRARY
+
+
 def render(
     midi: bytes, samples: int, soundfont: str, rate: int, *, program: int = 0, effects: bool = True
 ) -> np.ndarray:
@@ -71,19 +77,19 @@ def render(
     chorus. RavelError for an unreadable soundfont.
     """
     _pin(soundfont, rate, effects, program)
-    settings, _, font, _ = _holder(soundfont, rate, effects)
-    synth = LIBRARY.new_fluid_synth(settings)
-    LIBRARY.fluid_synth_add_sfont(synth, font)
-    player = LIBRARY.new_fluid_player(synth)
-    LIBRARY.fluid_player_add_mem(player, midi, len(midi))
-    LIBRARY.fluid_player_play(player)
+    library, (settings, _, font, _) = _library(), _holder(soundfont, rate, effects)
+    synth = library.new_fluid_synth(settings)
+    library.fluid_synth_add_sfont(synth, font)
+    player = library.new_fluid_player(synth)
+    library.fluid_player_add_mem(player, midi, len(midi))
+    library.fluid_player_play(player)
     sound = np.zeros((-(-samples // BLOCK) * BLOCK, 2), dtype=np.float32)
     left = sound.ctypes.data
     for address in range(left, left + sound.nbytes, BLOCK * sound.strides[0]):
-        LIBRARY.fluid_synth_write_float(synth, BLOCK, address, 0, 2, address, 1, 2)
-    LIBRARY.delete_fluid_player(player)
-    LIBRARY.fluid_synth_remove_sfont(synth, font)  # or it would be freed with the synthesiser
-    LIBRARY.delete_fluid_synth(synth)
+        library.fluid_synth_write_float(synth, BLOCK, address, 0, 2, address, 1, 2)
+    library.delete_fluid_player(player)
+    library.fluid_synth_remove_sfont(synth, font)  # or it would be freed with the synthesiser
+    library.delete_fluid_synth(synth)
     return _to_16_bit(sound[:samples])
 
 
@@ -96,24 +102,25 @@ def _to_16_bit(sound: np.ndarray) -> np.ndarray:
 @cache
 def _holder(soundfont: str, rate: int, effects: bool) -> tuple[int, int, int, int]:
     """Settings, a synthesiser, the soundfont it holds and its number, for the process's life."""
-    settings = LIBRARY.new_fluid_settings()
-    LIBRARY.fluid_settings_setnum(settings, b"synth.sample-rate", float(rate))
-    LIBRARY.fluid_settings_setint(settings, b"synth.dynamic-sample-loading", 1)
-    LIBRARY.fluid_settings_setint(settings, b"synth.lock-memory", 0)
+    library = _library()
+    settings = library.new_fluid_settings()
+    library.fluid_settings_setnum(settings, b"synth.sample-rate", float(rate))
+    library.fluid_settings_setint(settings, b"synth.dynamic-sample-loading", 1)
+    library.fluid_settings_setint(settings, b"synth.lock-memory", 0)
     for effect in (b"synth.reverb.active", b"synth.chorus.active"):
-        LIBRARY.fluid_settings_setint(settings, effect, int(effects))
-    LIBRARY.fluid_settings_setstr(settings, b"player.timing-source", b"sample")
-    synth = LIBRARY.new_fluid_synth(settings)
-    number = LIBRARY.fluid_synth_sfload(synth, soundfont.encode(), 1)
+        library.fluid_settings_setint(settings, effect, int(effects))
+    library.fluid_settings_setstr(settings, b"player.timing-source", b"sample")
+    synth = library.new_fluid_synth(settings)
+    number = library.fluid_synth_sfload(synth, soundfont.encode(), 1)
     if number < 0:
         raise RavelError(f"{soundfont} cannot be read as a soundfont: give an SF2 or SF3 file.")
     for bank in (0, 128):  # what every new synthesiser selects at first
-        LIBRARY.fluid_synth_pin_preset(synth, number, bank, 0)
-    return settings, synth, LIBRARY.fluid_synth_get_sfont_by_id(synth, number), number
+        library.fluid_synth_pin_preset(synth, number, bank, 0)
+    return settings, synth, library.fluid_synth_get_sfont_by_id(synth, number), number
 
 
 @cache
 def _pin(soundfont: str, rate: int, effects: bool, program: int) -> None:
     """Keeps a program's samples decoded between calls."""
     _, synth, _, number = _holder(soundfont, rate, effects)
-    LIBRARY.fluid_synth_pin_preset(synth, number, 0, program)
+    _library().fluid_synth_pin_preset(synth, number, 0, program)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +37,8 @@ LEAD_IN = 1.0  # seconds played before a clip begins, so that it begins amid the
 NOTES, PLAYER, RECORDING, COPY = range(4)  # what a clip's random numbers are for
 
 
-class Rendered(NamedTuple):
+@dataclass(frozen=True)
+class Rendered:
     """A clip to render. `partner`: the instrument that plays the same notes, in validation."""
 
     index: int
@@ -45,7 +47,8 @@ class Rendered(NamedTuple):
     partner: str | None = None
 
 
-class Real(NamedTuple):
+@dataclass(frozen=True)
+class Real:
     """A copy of a recording: number 0 is the recording itself, the others are augmented."""
 
     index: int
@@ -133,7 +136,9 @@ def draw(names: Sequence[str], count: int, validation: float, seed: int) -> list
         else:
             pairs += [Rendered(i, "validation", name)]
     again = [
-        Rendered(i, "counterfactual", partner, name) for i, _, name, partner in pairs if partner
+        Rendered(pair.index, "counterfactual", pair.partner, pair.instrument)
+        for pair in pairs
+        if pair.partner
     ]
     return [*train, *pairs, *again]
 
@@ -146,7 +151,7 @@ def _copies(real: str | os.PathLike | None, copies: int, seed: int) -> list[Real
         raise RavelError(f"{real} has no column 'instrument' in its metadata.csv: add one.")
     folds = {item.labels.get("fold") for item in files}
     test = "test" if folds >= {"test"} and len(folds) > 1 else None
-    jobs = []
+    jobs: list[Real] = []
     for item, split in zip(files, folder.splits(files, 0.1, test, seed), strict=True):
         numbers = range(1, 1 + copies) if split == "train" else [0]
         jobs += [Real(len(jobs) + i, split, item, n) for i, n in enumerate(numbers)]

@@ -98,8 +98,9 @@ def _esc_classes(folder: Path) -> list[Recording] | None:
 
 
 def _esc_clip(folder: Path, file: Path) -> Recording:
-    fold, source, _ = ESC_CLIP.fullmatch(file.stem).groups()
-    label = ESC_CLASS.fullmatch(file.parent.name)[1]
+    clip, of_class = ESC_CLIP.fullmatch(file.stem), ESC_CLASS.fullmatch(file.parent.name)
+    assert clip and of_class  # `_esc` has checked all names
+    (fold, source, _), label = clip.groups(), of_class[1]
     return _published(folder, file, {"label": label, "fold": fold, "source": source})
 
 
@@ -132,8 +133,8 @@ def _fuss(folder: Path) -> list[Recording] | None:
     for root in (folder, folder / "fsd_data"):
         if any((root / split / "sound").is_dir() for split in FUSS_SPLITS):
             return _fuss_sounds(folder, root)
-    root = _mixed(folder)
-    if root is None:
+    mixed = _mixed(folder)
+    if mixed is None:
         return None
     return [
         _published(folder, source, _source_labels(split, scene, source))

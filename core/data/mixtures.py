@@ -141,7 +141,8 @@ def held_out(
     """
     clips = store.indices(split)
     waves = Waves(store, clips)
-    labels = store.labels[factor][clips] if factor in store.labels else np.arange(len(clips))
+    column = store.labels.get(factor or "")
+    labels = np.arange(len(clips)) if column is None else column[clips]
     rng = np.random.default_rng([seed, sources])
     chosen = np.stack([_different(rng, labels, sources, store) for _ in range(count)])
     generator = torch.Generator().manual_seed(seed)
@@ -152,7 +153,7 @@ def held_out(
 
 
 def _different(
-    rng: np.random.Generator, labels: Sequence[str], sources: int, store: FeatureStore
+    rng: np.random.Generator, labels: np.ndarray, sources: int, store: FeatureStore
 ) -> np.ndarray:
     if len(set(labels)) < sources:
         raise RavelError(
@@ -160,7 +161,7 @@ def _different(
             "different sources were asked for."
         )
     order = rng.permutation(len(labels))
-    _, firsts = np.unique(np.asarray(labels)[order], return_index=True)
+    _, firsts = np.unique(labels[order], return_index=True)
     return order[np.sort(firsts)[:sources]]
 
 

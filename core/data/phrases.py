@@ -64,7 +64,7 @@ def _degrees(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def _apart(notes: list[Note]) -> list[Note]:
     """No note still sounds when its own pitch is played again."""
-    following = {}
+    following: dict[int, float] = {}  # when each pitch is played next
     out = []
     for note in reversed(notes):
         end = min(note.end, following.get(note.pitch, np.inf) - 0.01)

@@ -171,7 +171,7 @@ class StoreWriter:
             arrays["samples"] = np.array([len(wave) for wave in chunk.audio], dtype=np.int64)
             arrays["audio"] = _joined(chunk.audio, np.zeros(0)).astype(np.int16)
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes them for allow_pickle
         self._folder.mkdir(exist_ok=True)
         _write(self._folder / f"{number:06d}.npz", buffer.getvalue())
 

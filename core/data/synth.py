@@ -9,9 +9,9 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -204,19 +204,16 @@ def _play(
     """Notes by tinysoundfont as float32 [S, 2]; events at exact samples, note-offs first."""
     player, font = _player(soundfont)
     player.program_select(0, font, 0, program)
-    events = [(note.end, 0, note) for note in notes] + [(bend.time, 1, bend) for bend in bends]
-    events += [(note.start, 2, note) for note in notes]
+    # Of events at the same time note-offs come first, then bends, then note-ons.
+    events = [(note.end, 0, partial(player.noteoff, 0, note.pitch)) for note in notes]
+    events += [(b.time, 1, partial(player.pitchbend, 0, 8192 + _wheel(b))) for b in bends]
+    events += [(n.start, 2, partial(player.noteon, 0, n.pitch, n.velocity)) for n in notes]
     parts, now = [], 0
-    for time, kind, event in sorted(events, key=lambda event: event[:2]):
+    for time, _, play in sorted(events, key=lambda event: event[:2]):
         at = min(round(time * SAMPLE_RATE), samples)
         parts.append(_generate(player, at - now))
         now = at
-        if kind == 0:
-            player.noteoff(0, event.pitch)
-        elif kind == 1:
-            player.pitchbend(0, 8192 + _wheel(event))
-        else:
-            player.noteon(0, event.pitch, event.velocity)
+        play()
     parts.append(_generate(player, samples - now))
     player.sounds_off(0)
     player.pitchbend(0, 8192)
@@ -224,12 +221,12 @@ def _play(
     return np.concatenate(parts)
 
 
-def _generate(player: object, samples: int) -> np.ndarray:
+def _generate(player: Any, samples: int) -> np.ndarray:
     return np.frombuffer(bytes(player.generate(samples)), np.float32).reshape(-1, 2)
 
 
 @cache
-def _player(soundfont: str) -> tuple[object, int]:
+def _player(soundfont: str) -> tuple[Any, int]:
     import tinysoundfont
 
     player = tinysoundfont.Synth(samplerate=SAMPLE_RATE)

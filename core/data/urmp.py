@@ -145,7 +145,9 @@ def build(
     return pool.build(writer, work, plan, workers=workers, progress=progress)
 
 
-def measure(capacity: str, device: str, step: float, parts: Sequence[Recording]) -> list[Segment]:
+def measure(
+    capacity: pitch.Capacity, device: str, step: float, parts: Sequence[Recording]
+) -> list[Segment]:
     """Every whole segment of one part. CREPE runs over the part once, its frames in batches."""
     wave = _wave(parts[0])
     starts = range(0, len(wave) - CLIP_SAMPLES + 1, round(step * SAMPLE_RATE))
@@ -250,14 +252,16 @@ def _deal(count: int, rng: np.random.Generator) -> list[str]:
     return [names[i] for i in rng.permutation(count)]
 
 
-def _where(crepe: str) -> tuple[str, str]:
+def _where(crepe: str) -> tuple[str, pitch.Capacity]:
     """The device that CREPE runs on, and its size there."""
     import torch
 
     if crepe not in ("auto", *CONFIDENCE):
         raise RavelError(f"There is no CREPE of capacity {crepe!r}: choose auto, tiny or full.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return device, {"cuda": "full", "cpu": "tiny"}[device] if crepe == "auto" else crepe
+    if crepe == "auto":
+        return device, "full" if device == "cuda" else "tiny"
+    return device, "full" if crepe == "full" else "tiny"
 
 
 def _wave(part: Recording) -> np.ndarray:
@@ -267,7 +271,7 @@ def _wave(part: Recording) -> np.ndarray:
 
 def _features(audio: bool, kept: Sequence[Kept]) -> Chunk:
     rows, mels, waves = [], [], []
-    whole = _wave(kept[0].recording) if kept else None
+    whole = _wave(kept[0].recording) if kept else np.zeros(0)
     for segment in kept:
         wave = whole[segment.start : segment.start + CLIP_SAMPLES] / segment.level
         rows.append(_row(segment))

@@ -1,4 +1,4 @@
-"""Where a handful of clips went as the model learnt: their latents at each saved state.
+"""How the latents of a few clips moved during training: their values at each saved state.
 
 Letters: K saved states, N clips, V and Z sizes of v and z. Nothing here needs torch.
 """
@@ -14,7 +14,7 @@ from core.maps.projection import pca
 FILE = "latents.npz"
 
 
-class Trail(NamedTuple):
+class Trajectory(NamedTuple):
     """`points` [K, N, 2] at the K `steps`, on axes that hold for all of them; `labels` [N];
     `shares`, the part of the variance that each axis holds."""
 
@@ -25,7 +25,7 @@ class Trail(NamedTuple):
 
     @property
     def reach(self) -> float:
-        """How far the farthest point is from the middle along either axis."""
+        """The largest distance of a point from the centre along either axis."""
         return float(np.abs(self.points).max())
 
 
@@ -35,22 +35,26 @@ def write(folder: Path, v: np.ndarray, z: np.ndarray, labels: np.ndarray) -> Non
     write_npz(folder / FILE, v=v, z=z, label=labels.astype(str))
 
 
-def read(states: dict[int, Path], space: Literal["v", "z"]) -> Trail | None:
-    """The trail through the folders of saved states, by step; None where none holds latents.
+def read(states: dict[int, Path], space: Literal["v", "z"]) -> Trajectory | None:
+    """The trajectory through the folders of saved states, by step; None where none holds latents.
 
     One PCA is fitted to all states together, so that points move from one to the next while the
-    axes stay. Each state is centred first: where a model puts the middle of all clips means
-    nothing, and its drift would take up the first axis.
+    axes stay. Each state is centred first: the mean of all clips has no meaning, and its drift
+    would take up the first axis.
     """
     found = {step: _read(folder / FILE, space) for step, folder in states.items()}
     kept = {step: both for step, both in sorted(found.items()) if both is not None}
     if not kept:
         return None
-    points, labels = kept[max(kept)]  # states of another corpus or model do not go with it
-    kept = {s: p for s, (p, n) in kept.items() if p.shape == points.shape and (n == labels).all()}
-    stacked = np.concatenate([p - p.mean(0) for p in kept.values()])  # [K * N, D]
+    last, labels = kept[max(kept)]
+    alike = {  # states of another corpus or model cannot be compared with it
+        step: points
+        for step, (points, names) in kept.items()
+        if points.shape == last.shape and (names == labels).all()
+    }
+    stacked = np.concatenate([points - points.mean(0) for points in alike.values()])  # [K * N, D]
     laid_out, shares = pca(stacked, 2)
-    return Trail(list(kept), labels, laid_out.reshape(len(kept), -1, 2), shares)
+    return Trajectory(list(alike), labels, laid_out.reshape(len(alike), -1, 2), shares)
 
 
 def _read(path: Path, space: str) -> tuple[np.ndarray, np.ndarray] | None:

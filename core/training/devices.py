@@ -1,10 +1,11 @@
-"""What there is to train on, told without importing torch or waking a GPU."""
+"""The devices to train on, found without importing torch or waking a GPU."""
 
 import os
-import subprocess
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
-QUERY = "index,uuid,name,memory.total,memory.free,utilization.gpu"
+import pynvml
 
 
 class Device(NamedTuple):
@@ -30,32 +31,34 @@ def devices() -> list[Device]:
 
 
 def gpus() -> list[Device]:
-    """The NVIDIA GPUs this process may use; none where the driver's tool is missing."""
-    command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"]
-    rows = [
-        [cell.strip() for cell in line.split(",")] for line in (_ask(command) or "").split("\n")
-    ]
-    rows = [row for row in rows if len(row) == len(QUERY.split(","))]
-    return [_device(number, row) for number, row in enumerate(_visible(rows))]
+    """The NVIDIA GPUs that this process may use; none without a driver."""
+    with _driver() as available:
+        if not available:
+            return []
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        uuids = [pynvml.nvmlDeviceGetUUID(handle) for handle in handles]
+        return [_device(n, handles[index]) for n, index in enumerate(_visible(uuids))]
 
 
 def load_of(uuid: str) -> float | None:
-    """The load of the GPU that torch calls by this UUID, in per cent; None where nobody says."""
+    """The load of the GPU with torch's UUID, in per cent; None where the driver gives none."""
     name = uuid if uuid.startswith("GPU-") else f"GPU-{uuid}"
-    command = ["nvidia-smi", f"--id={name}", "--query-gpu=utilization.gpu"]
-    answer = _ask([*command, "--format=csv,noheader,nounits"])
-    return None if answer is None else _number(answer.strip())
+    with _driver() as available:
+        if available:
+            with suppress(pynvml.NVMLError):
+                return _load(pynvml.nvmlDeviceGetHandleByUUID(name))
+    return None
 
 
 def resolve(name: str) -> str:
-    """`auto` and `cuda` as the device that they come to: cpu or cuda:N."""
+    """The device, cpu or cuda:N, that `auto` and `cuda` stand for."""
     if name == "auto":
         return "cuda:0" if gpus() else "cpu"
     return "cuda:0" if name == "cuda" else name
 
 
 def occupied(name: str, processes: int = 1) -> list[str]:
-    """The devices that a run takes up: the CPU, or as many GPUs as it has processes."""
+    """The devices that a run occupies: the CPU, or as many GPUs as it has processes."""
     first = resolve(name)
     if processes > 1 and first.startswith("cuda"):
         return [f"cuda:{number}" for number in range(processes)]
@@ -63,7 +66,7 @@ def occupied(name: str, processes: int = 1) -> list[str]:
 
 
 def places() -> dict[tuple[str, int], str]:
-    """Where a run can be trained, as `training.device` and `training.processes`, in words."""
+    """Where a run can be trained: titles by `training.device` and `training.processes`."""
     found, cores = devices(), len(os.sched_getaffinity(0))
     offered = {(device.name, 1): str(device) for device in found}
     graphics = [device for device in found if device.name != "cpu"]
@@ -75,31 +78,45 @@ def places() -> dict[tuple[str, int], str]:
     return offered
 
 
-def _visible(rows: list[list[str]]) -> list[list[str]]:
-    """The rows that CUDA_VISIBLE_DEVICES leaves, in its order."""
+@contextmanager
+def _driver() -> Iterator[bool]:
+    """NVIDIA's management library, open within; False where there is none."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def _visible(uuids: list[str]) -> list[int]:
+    """The indices of the GPUs that CUDA_VISIBLE_DEVICES leaves, in its order."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
-        return rows
+        return list(range(len(uuids)))
     wanted = [part.strip() for part in chosen.split(",") if part.strip()]
-    return [row for part in wanted for row in rows if part == row[0] or row[1].startswith(part)]
+    return [
+        index
+        for part in wanted
+        for index, uuid in enumerate(uuids)
+        if part == str(index) or uuid.startswith(part)
+    ]
 
 
-def _device(number: int, row: list[str]) -> Device:
-    mebibytes = [_number(cell) for cell in row[3:5]]
-    total, free = (None if m is None else m / 1024 for m in mebibytes)
-    return Device(f"cuda:{number}", row[2], total, free, _number(row[5]))
+def _device(number: int, handle: Any) -> Device:
+    total = free = None
+    with suppress(pynvml.NVMLError):  # not all GPUs report everything
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        total, free = (int(size) / 2**30 for size in (memory.total, memory.free))
+    title = pynvml.nvmlDeviceGetName(handle)
+    return Device(f"cuda:{number}", title, total, free, _load(handle))
 
 
-def _ask(command: list[str]) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):  # there is no such tool, or it knows no answer
-        return None
-    return done.stdout
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:  # "[N/A]" on some
-        return None
+def _load(handle: Any) -> float | None:
+    with suppress(pynvml.NVMLError):
+        return float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    return None

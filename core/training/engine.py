@@ -110,6 +110,7 @@ class _Loop:
         self.examples = examples
         torch.manual_seed(_seed(self.config.seed, 0))
         self.model = task.build().to(world.device)
+        self.forward: nn.Module = self.model  # until a stage wraps it
         # All parameters from the start: those still frozen begin with a fresh state when freed.
         self.optimizer = torch.optim.Adam(
             [p for _, p in _trainable(self.model)], lr=1.0, amsgrad=self.config.amsgrad
@@ -195,7 +196,7 @@ class _Loop:
 
     def _wrap(self, fresh: bool) -> None:
         self.task.enter(self.model, self.stage, fresh)
-        self.forward: nn.Module = Step(self.task, self.model, self.stage)
+        self.forward = Step(self.task, self.model, self.stage)
         if self.world.size > 1:
             # What is trained is fixed within a stage, so DDP is wrapped once for each.
             self.forward = DistributedDataParallel(self.forward, broadcast_buffers=False)

@@ -15,16 +15,10 @@ from core.training.run import Run
 
 PROBE_STEPS = 6  # of each stage; the first, which warms up, is not counted
 PATIENCE_SECONDS = 180
-# What makes no difference to a step's time, or is accounted for apart.
-FREE = ("steps", "learning_rate", "schedule", "warmup_steps", "amsgrad", "gradient_clip")
-FREE += (
-    "snapshots",
-    "patience",
-    "checkpoint_every",
-    "log_every",
-    "validate_every",
-    "seed",
-    "tensorboard",
+# Settings that do not change the time of a step, or are accounted for elsewhere.
+FREE = (
+    *("steps", "learning_rate", "schedule", "warmup_steps", "amsgrad", "gradient_clip", "seed"),
+    *("snapshots", "patience", "checkpoint_every", "log_every", "validate_every", "tensorboard"),
 )
 
 Config = Mapping[str, Any]

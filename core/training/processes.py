@@ -71,8 +71,8 @@ def _start(run: Run, rank: int, count: int, port: int, tied: int) -> Process:
     lent = run.lend()
     # Only the first writes the run; the others hold its lock without knowing.
     environment = dict(os.environ) if rank else lent["env"]
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, TETHER: tied}
-    place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    place: dict[str, str | int] = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count}
+    place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, TETHER: tied}
     return jobs.spawn(
         "core",
         ["train", "--resume", str(run.path.resolve())],
@@ -114,7 +114,7 @@ def _wait(workers: list[Process]) -> dict[int, int]:
 
 
 def _failed(workers: list[Process]) -> dict[int, int]:
-    return {rank: worker.poll() for rank, worker in enumerate(workers) if worker.poll()}
+    return {rank: status for rank, worker in enumerate(workers) if (status := worker.poll())}
 
 
 def _reason(run: Run, failed: Mapping[int, int], count: int) -> str:

@@ -253,7 +253,8 @@ class Run:
             raise RavelError(f"The run at {self.path} has no saved state '{name}' yet.") from None
         except (SafetensorError, KeyError, TypeError) as error:
             raise RavelError(f"The saved state {path} is damaged ({error}): delete it.") from None
-        weights, slots = {}, {}
+        weights: dict[str, Tensor] = {}
+        slots: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             kind, _, rest = key.partition(".")
             if kind == "model":

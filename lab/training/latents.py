@@ -13,13 +13,13 @@ from lab.widgets.run_chart import colours
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from core.dsae.trajectory import Trail
+    from core.dsae.trajectory import Trajectory
 
 HEIGHT = 330
 MARGIN = 1.08
 
 
-def figure(trajectory: Trail, step: int) -> go.Figure:
+def figure(trajectory: Trajectory, step: int) -> go.Figure:
     """The clips at one step, a colour for each label; both axes to one scale."""
     import plotly.graph_objects as go
 
@@ -50,7 +50,7 @@ def figure(trajectory: Trail, step: int) -> go.Figure:
     return go.Figure(traces, layout)
 
 
-def draw(title: str, trajectory: Trail, step: int, *, key: str, help: str) -> None:
+def draw(title: str, trajectory: Trajectory, step: int, *, key: str, help: str) -> None:
     """The titled map, or a caption at a step whose latents were not saved."""
     with st.container(gap="xsmall", height=HEIGHT + 30, border=False):
         st.markdown(f"**{title}**", help=help)

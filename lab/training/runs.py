@@ -23,7 +23,7 @@ from core.training.config import merge
 from core.training.run import ALIVE, Run
 
 if TYPE_CHECKING:
-    from core.dsae.trajectory import Trail
+    from core.dsae.trajectory import Trajectory
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("RAVEL_RUNS", ROOT / "runs"))
@@ -284,7 +284,7 @@ def sounds(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!.]*.wav"))
 
 
-def latents(states: dict[int, Path], space: Space) -> Trail | None:
+def latents(states: dict[int, Path], space: Space) -> Trajectory | None:
     """The latents of validation clips during training, if any were written."""
     from core.dsae.trajectory import FILE
 
@@ -294,7 +294,7 @@ def latents(states: dict[int, Path], space: Space) -> Trail | None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _latents(states: dict[int, Path], space: Space, changed: tuple) -> Trail | None:
+def _latents(states: dict[int, Path], space: Space, changed: tuple) -> Trajectory | None:
     from core.dsae import trajectory
 
     return trajectory.read(states, space)

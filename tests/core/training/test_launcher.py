@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -19,11 +18,13 @@ from core import jobs
 from core.dsae import trajectory as trail
 from core.dsae.config import DsaeConfig, preset
 from core.errors import RavelError
+from core.files import write_json
 from core.training import devices, launcher
 from core.training.config import merge
 from core.training.estimate import from_runs, measure, pace
 from core.training.queue import waiting
 from core.training.run import Run
+from tests.core.training import fake_nvml
 
 STEPS = 60
 
@@ -240,12 +241,8 @@ def test_a_pace_is_worked_out_from_the_clock_of_the_records():
 
 
 def test_gpus_are_numbered_as_torch_numbers_them(tmp_path, monkeypatch):
-    tool = tmp_path / "nvidia-smi"
-    rows = ["0, GPU-aa, Small, 8192, 1024, 90", "1, GPU-bb, Large, 81920, 81920, [N/A]"]
-    tool.write_text("#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in rows))
-    tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = [("GPU-aa", "Small", 8192, 1024, 90), ("GPU-bb", "Large", 81920, 81920, None)]
+    fake_nvml.install(tmp_path, monkeypatch, gpus)
     assert [str(device) for device in devices.gpus()] == [
         "cuda:0: Small, 8 GiB, 1 free",
         "cuda:1: Large, 80 GiB, 80 free",
@@ -258,31 +255,45 @@ def test_gpus_are_numbered_as_torch_numbers_them(tmp_path, monkeypatch):
     assert [device.name for device in devices.devices()] == ["cpu"]
 
 
+def test_without_a_driver_there_is_no_gpu(monkeypatch):
+    def fail():
+        raise devices.pynvml.NVMLError_LibraryNotFound
+
+    monkeypatch.setattr(devices.pynvml, "nvmlInit", fail)
+    assert devices.gpus() == [] and devices.load_of("1234") is None
+    assert devices.resolve("auto") == "cpu"
+
+
+def together(melodies) -> dict:
+    """A run by two processes that does not end by itself, and makes no sounds on its way."""
+    changes = {"training.processes": 2, "training.steps": 100_000, "training.log_every": 1}
+    return config(melodies, **changes, **{"training.checkpoint_every": 100_000})
+
+
 def test_two_processes_are_stopped_and_one_goes_on_to_the_end(melodies, tmp_path):
-    long = config(melodies, **{"training.processes": 2, "training.steps": 120})
-    run = launcher.start(tmp_path / "run", long)
-    wait(lambda: step_of(run) >= 10)
+    run = launcher.start(tmp_path / "run", together(melodies))
+    wait(lambda: step_of(run) >= 2)
     assert run.held and run.state()["state"] == "running"
     assert len(workers_of(run)) == 3  # the one above and its two
     launcher.stop(run)
     assert end_of(run)["state"] == "stopped"
     reached = run.load("last")[2]["step"]
-    assert 10 <= reached < 120
+    assert reached >= 2
 
+    write_json(run.path / "config.json", merge(run.config, {"training.steps": reached + 40}))
     launcher.resume(run, ("cpu", 1))
     wait(lambda: step_of(run) > reached)
     assert len(workers_of(run)) == 1
     assert end_of(run)["state"] == "finished"
-    assert run.load("last")[2]["step"] == 120
+    assert run.load("last")[2]["step"] == reached + 40
 
 
 @pytest.mark.parametrize("victim", ["the one above", "the second"])
 def test_when_one_of_several_processes_is_killed_all_end_and_the_run_says_so(
     melodies, tmp_path, victim
 ):
-    long = config(melodies, **{"training.processes": 2, "training.steps": 100_000})
-    run = launcher.start(tmp_path / "run", long)
-    wait(lambda: step_of(run) >= 5)
+    run = launcher.start(tmp_path / "run", together(melodies))
+    wait(lambda: step_of(run) >= 1)
     above = os.getpgid(run.state()["pid"])
     first = run.state()["pid"]
     (second,) = set(workers_of(run)) - {above, first}
@@ -293,9 +304,8 @@ def test_when_one_of_several_processes_is_killed_all_end_and_the_run_says_so(
 
 
 def test_two_processes_are_ended_by_force_together(melodies, tmp_path):
-    long = config(melodies, **{"training.processes": 2, "training.steps": 100_000})
-    run = launcher.start(tmp_path / "run", long)
-    wait(lambda: step_of(run) >= 5)
+    run = launcher.start(tmp_path / "run", together(melodies))
+    wait(lambda: step_of(run) >= 1)
     launcher.kill(run)
     wait(lambda: not run.held and not workers_of(run), seconds=5)
     assert run.state()["state"] in ("stopped", "failed")  # asked politely first, it mostly saves
@@ -304,11 +314,8 @@ def test_two_processes_are_ended_by_force_together(melodies, tmp_path):
 def test_a_run_on_two_devices_waits_for_both_and_others_wait_behind_it(
     melodies, tmp_path, monkeypatch
 ):
-    tool = tmp_path / "nvidia-smi"
-    rows = [f"{n}, GPU-{n}, Small, 8192, 1024, 90" for n in range(2)]
-    tool.write_text("#!/bin/sh\n" + "".join(f"echo '{row}'\n" for row in rows))
-    tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    gpus = [(f"GPU-{n}", "Small", 8192, 1024, 90) for n in range(2)]
+    fake_nvml.install(tmp_path, monkeypatch, gpus)
     (tmp_path / "runs" / ".devices").mkdir(parents=True)
     lock = tmp_path / "runs" / ".devices" / f"{socket.gethostname()}-cuda1.lock"
     with open(lock, "a") as busy:

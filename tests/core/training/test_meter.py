@@ -1,8 +1,5 @@
-"""What is told of a GPU, with the driver's tool and torch's counters stood in for where there is
-no GPU."""
+"""A GPU's load and memory, by a pretended driver and torch's counters where there is no GPU."""
 
-import os
-import stat
 import time
 from types import SimpleNamespace
 
@@ -12,41 +9,39 @@ import torch
 from core.training import meter
 from core.training.meter import Meter
 from core.training.run import Run
+from tests.core.training import fake_nvml
 from tests.core.training.toy import Toy, small
 
 
 @pytest.fixture
 def one_gpu(tmp_path, monkeypatch):
     """A GPU 37 % busy, of which this process has had 3 GiB."""
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text('#!/bin/sh\n[ "$1" = --id=GPU-1234 ] && echo 37\n')
-    tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    fake_nvml.install(tmp_path, monkeypatch, [("GPU-1234", "Small", 8192, 1024, 37)])
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 3 * 2**30)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
     about = SimpleNamespace(uuid="1234")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: about)
 
 
-def test_load_and_memory_are_told_now_and_then_without_waiting(one_gpu, monkeypatch):
+def test_load_and_memory_are_read_now_and_then_without_waiting(one_gpu, monkeypatch):
     looked = Meter(torch.device("cuda", 0))
-    assert looked.read() == {"gpu_memory": 3.0}  # the load is being asked for
+    assert looked.read() == {"gpu_memory": 3.0}  # the load is not there yet
     assert looked.read() == {}  # too soon
-    looked.asking.join()
+    looked.query.join()
     looked.next_look = time.monotonic()
     assert looked.read() == {"gpu_memory": 3.0, "gpu_load": 37.0}
 
 
-def test_a_load_that_nobody_tells_is_left_out(one_gpu, monkeypatch):
-    monkeypatch.setenv("PATH", "")
+def test_a_load_that_the_driver_does_not_give_is_left_out(one_gpu, tmp_path, monkeypatch):
+    fake_nvml.install(tmp_path, monkeypatch, [("GPU-1234", "Small", 8192, 1024, None)])
     looked = Meter(torch.device("cuda", 0))
     looked.read()
-    looked.asking.join()
+    looked.query.join()
     looked.next_look = 0.0
     assert looked.read() == {"gpu_memory": 3.0}
 
 
-def test_the_records_of_a_run_on_a_cpu_say_nothing_of_a_gpu(tmp_path):
+def test_the_records_of_a_run_on_a_cpu_have_no_gpu_figures(tmp_path):
     from core.training.engine import train
 
     config = small(steps=6)
@@ -56,7 +51,7 @@ def test_the_records_of_a_run_on_a_cpu_say_nothing_of_a_gpu(tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
-def test_the_records_of_a_run_on_a_gpu_tell_its_memory(tmp_path, monkeypatch):
+def test_the_records_of_a_run_on_a_gpu_have_its_memory(tmp_path, monkeypatch):
     from core.training.engine import train
 
     monkeypatch.setattr(meter, "LOOK_SECONDS", 0.0)

@@ -40,7 +40,7 @@ VOICED = 0.5  # CREPE's confidence from which a frame counts as pitched
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """`wave`: float32 [S] at 16 kHz; `labels`: what is known of it, such as its instrument."""
+    """`wave`: float32 [S] at 16 kHz; `labels`: its annotations, such as the instrument."""
 
     wave: np.ndarray
     name: str = "clip"
@@ -86,7 +86,7 @@ def read(
     """Anything soundfile reads as a clip: mean of the channels, soxr VHQ, peak 1 if `normalise`.
 
     `start` and `duration` (seconds) select a part, and only that part is decoded. RavelError for
-    what is missing, empty, damaged, silent, not finite, too short or longer than `max_seconds`.
+    files that are missing, empty, damaged, silent, not finite, too short or over `max_seconds`.
     """
     title = name or title_of(source)
     wave = decode(source, title, start, duration, max_seconds)

@@ -51,7 +51,7 @@ def title_of(source: Source) -> str:
 def _open(source: Source, name: str) -> soundfile.SoundFile:
     """An open sound file whose header promises something that can be read."""
     if isinstance(source, (str, os.PathLike)):
-        # What a file is called by others is not where it lies: that is not told.
+        # Uploads have a name of their own: the error names that, not the temporary path.
         path = Path(source)
         source = _existing_file(path, str(path) if name == title_of(path) else name)
     elif isinstance(source, (bytes, bytearray, memoryview)):

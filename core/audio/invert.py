@@ -51,7 +51,7 @@ def check(log_mel: torch.Tensor) -> None:
     """Raises RavelError unless a tensor has the shape of log-mels that can be made sound."""
     if log_mel.ndim < 2 or log_mel.shape[-1] != N_MELS or log_mel.shape[-2] < MIN_FRAMES:
         raise RavelError(
-            f"A log-mel to be heard has the shape [..., frames, {N_MELS}] with {MIN_FRAMES} frames "
+            f"A log-mel has the shape [..., frames, {N_MELS}] with {MIN_FRAMES} frames "
             f"or more, got {list(log_mel.shape)}."
         )
 
@@ -110,10 +110,10 @@ def _step(power: torch.Tensor, mel: torch.Tensor, spare: torch.Tensor, over: boo
     does, because quiet bands count as much as loud ones. `over` steps half as far again. `power`
     is changed, and `spare`, as large, is written over.
     """
-    heard = torch.zeros_like(mel)
+    reached = torch.zeros_like(mel)
     for bins, bands, basis, _ in _blocks(mel.device):
-        heard[..., bands] += power[..., bins] @ basis
-    ratio = torch.div(mel, heard.add_(FLOOR), out=heard)
+        reached[..., bands] += power[..., bins] @ basis
+    ratio = torch.div(mel, reached.add_(FLOOR), out=reached)
     for bins, bands, _, share in _blocks(mel.device):
         torch.matmul(ratio[..., bands], share, out=spare[..., bins])
     ratio = spare.clamp_(1e-3, 1e3)

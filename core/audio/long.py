@@ -13,7 +13,7 @@ ToWaveform = Callable[[torch.Tensor], torch.Tensor]  # log-mel [T, 80] to a wave
 
 PIECE = 1250  # frames, 20 s, that are turned into sound at a time
 OVERLAP = 125  # frames, 2 s, that two pieces share
-EDGE = 8 * HOP  # samples: what is nearer to the end of a piece knows too little of beyond it
+EDGE = 8 * HOP  # samples at each end of a piece that lack the context beyond it
 FADE = 512  # samples, 32 ms, over which one piece passes into the next
 
 
@@ -34,7 +34,7 @@ def to_waveform(
     overlap = min(OVERLAP, piece // 2)
     starts = [*range(0, frames - piece, piece - overlap), frames - piece]
     whole = torch.zeros((frames - 1) * HOP)
-    end = 0  # of what is made
+    end = 0  # of the samples made so far
     for start in starts:
         made = make(log_mel[start : start + piece]).cpu()
         _join(whole, start * HOP, made, end - start * HOP)
@@ -57,7 +57,7 @@ def _join(whole: torch.Tensor, at: int, made: torch.Tensor, shared: int) -> None
 
 
 def _joint(before: torch.Tensor, after: torch.Tensor) -> int:
-    """Where in the samples [S] that two pieces share the fade between them is least heard."""
+    """Where in the samples [S] that two pieces share a fade between them is least audible."""
     edge = min(EDGE, (len(before) - FADE) // 2)
     apart = (before - after).double().square().cumsum(0)
     energy = (apart[FADE:] - apart[:-FADE])[edge : len(before) - FADE - edge + 1]

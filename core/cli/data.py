@@ -272,7 +272,7 @@ def run_folder(arguments: argparse.Namespace) -> None:
     """Build a store of audio folders."""
     from core.data import audioset, folder
 
-    for note in filter(None, map(audioset.told, map(Path, arguments.folder))):
+    for note in filter(None, map(audioset.summary, map(Path, arguments.folder))):
         say(note)
     store = folder.build(
         arguments.folder,

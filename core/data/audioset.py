@@ -1,4 +1,4 @@
-"""AudioSet as it is published: tables of segments, and what one has of their sound."""
+"""AudioSet as it is published: tables of segments, and the sound files that exist for them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Segment(NamedTuple):
     split: str
 
 
-class Heard(NamedTuple):
-    """The recordings of the segments whose sound is there, and the YTIDs of the others."""
+class Listing(NamedTuple):
+    """The recordings of the segments that have a file, and the YTIDs of the others."""
 
     recordings: list[Recording]
     missing: list[str]
@@ -41,29 +41,29 @@ def layout(folder: Path) -> list[Recording] | None:
     """AudioSet's segments: *_segments.csv, class_labels_indices.csv, files named by their YTIDs.
 
     `labels` is a list joined by commas, in FSD50K's spelling. Segments without a file are left out:
-    videos go, and nobody has all of them. None for another folder; RavelError for a damaged table
-    and where no segment has a file.
+    videos disappear, so every copy is incomplete. None for another folder; RavelError for a damaged
+    table and where no segment has a file.
     """
-    found = heard(folder)
+    found = listing(folder)
     return None if found is None else found.recordings
 
 
-def told(folder: Path) -> str | None:
+def summary(folder: Path) -> str | None:
     """How many of AudioSet's segments a folder has, in a sentence; None for another folder, and one
-    with a metadata.csv of its own, which goes before."""
-    found = None if (folder / "metadata.csv").is_file() else heard(folder)
+    with a metadata.csv of its own, which takes precedence."""
+    found = None if (folder / "metadata.csv").is_file() else listing(folder)
     if found is None:
         return None
-    there, missing = len(found.recordings), found.missing
-    says = f"AudioSet: {there:,} of {there + len(missing):,} segments are in {folder}"
+    present, missing = len(found.recordings), found.missing
+    text = f"AudioSet: {present:,} of {present + len(missing):,} segments are in {folder}"
     if not missing:
-        return f"{says}."
+        return f"{text}."
     lost = "1 has no file" if len(missing) == 1 else f"{len(missing):,} have no file"
-    return f"{says}; {lost} and are left out, such as {missing[0]}."
+    return f"{text}; {lost} and are left out, such as {missing[0]}."
 
 
-def heard(folder: Path) -> Heard | None:
-    """What is there of AudioSet, or None for another folder. RavelError as of `layout`."""
+def listing(folder: Path) -> Listing | None:
+    """The segments in a folder, or None for another folder. Raises RavelError as `layout` does."""
     tables = {path: split for path, split in _tables(folder).items() if path.is_file()}
     if not tables:
         return None
@@ -83,7 +83,7 @@ def heard(folder: Path) -> Heard | None:
             f"{next(iter(tables))} is there, but the sound of none of its {len(missing):,} "
             "segments: put files called YTID.wav or YTID_START_END.wav into the folder or below."
         )
-    return Heard(found, missing)
+    return Listing(found, missing)
 
 
 def _tables(folder: Path) -> dict[Path, str]:

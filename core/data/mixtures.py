@@ -87,7 +87,7 @@ def rms(waves: Tensor) -> Tensor:
 
 
 def levelled(waves: Tensor, gains: Tensor) -> Tensor:
-    """Waves [..., S] at LEVEL, then `gains` [...] dB up; what is all but silent stays so."""
+    """Waves [..., S] at LEVEL, then `gains` [...] dB up; what is almost silent stays so."""
     scale = LEVEL * 10 ** (gains / 20) / rms(waves).clamp(min=SILENCE)
     return scale[..., None] * waves
 

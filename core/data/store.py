@@ -246,8 +246,8 @@ def _difference(found: Mapping, wanted: Mapping) -> str:
         return f"{found.get('kind')}, {found.get('synthesiser') or 'recordings'}"
     old, new = found.get("settings") or {}, wanted["settings"]
     keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
-    told = [f"{key} was {old.get(key)}, now {new.get(key)}" for key in keys[:3]]
-    return ", ".join(told) or "format"
+    changes = [f"{key} was {old.get(key)}, now {new.get(key)}" for key in keys[:3]]
+    return ", ".join(changes) or "format"
 
 
 def _read_info(path: Path) -> dict[str, Any] | None:

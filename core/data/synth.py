@@ -103,7 +103,7 @@ class Synthesiser:
 
     @property
     def description(self) -> str:
-        """What is written down with what it plays: the same words, the same bytes."""
+        """A description kept with a store: equal descriptions render equal bytes."""
         font = Path(self.soundfont)
         return f"{_ENGINES[self.engine]()} with {font.name} (sha256 {_digest(self.soundfont)[:12]})"
 
@@ -135,7 +135,7 @@ def find(engine: str = "auto", soundfont: str | os.PathLike | None = None) -> Sy
     """The best synthesiser that is installed, or the one asked for.
 
     FluidSynth with MuseScore_General, as the paper's authors had; else tinysoundfont with
-    pretty_midi's own soundfont. RavelError when what was asked for is not there.
+    pretty_midi's own soundfont. RavelError when the one asked for is missing.
     """
     if engine not in ("auto", *_ENGINES):
         raise RavelError(f"'{engine}' is no synthesiser: choose auto, {' or '.join(_ENGINES)}.")

@@ -76,7 +76,7 @@ def listing(folder: str | os.PathLike, instruments: Sequence[str] | None) -> lis
     wanted = [URMP_INSTRUMENTS.get(name.lower(), name.lower()) for name in instruments or there]
     lacking = [name for name in wanted if name not in there]
     if lacking:
-        raise RavelError(f"Nobody plays '{lacking[0]}' in {folder}: choose {', '.join(there)}.")
+        raise RavelError(f"No part is by '{lacking[0]}' in {folder}: choose {', '.join(there)}.")
     chosen = [item for item in found if item.labels["instrument"] in wanted]
     return sorted(chosen, key=lambda item: item.name)
 
@@ -235,8 +235,8 @@ def _by_pieces(plan: Sequence[Kept], seed: int) -> list[str]:
         dealt = _deal(len(pieces), np.random.default_rng([seed, attempt]))
         split_of = dict(zip(pieces, dealt, strict=True))
         splits = [split_of[kept.recording.labels["piece"]] for kept in plan]
-        heard = {(kept.instrument, name) for kept, name in zip(plan, splits, strict=True)}
-        if all({(who, "train"), (who, "validation")} <= heard for who in players):
+        present = {(kept.instrument, name) for kept, name in zip(plan, splits, strict=True)}
+        if all({(who, "train"), (who, "validation")} <= present for who in players):
             return splits
     raise RavelError(
         f"{len(pieces)} pieces are too few to hold some out with every instrument in them: deal "

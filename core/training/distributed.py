@@ -1,4 +1,4 @@
-"""One process or many: what `torchrun` says of us, and what processes tell each other."""
+"""One process or many: the world as `torchrun` describes it, and exchanges within it."""
 
 import gc
 import os
@@ -28,9 +28,9 @@ class World:
         """The main process's flag, on all processes, so that they leave a loop together."""
         if self.size == 1:
             return flag
-        told = torch.tensor([int(flag)], device=self.device)
-        dist.broadcast(told, src=0)
-        return bool(told.item())
+        shared = torch.tensor([int(flag)], device=self.device)
+        dist.broadcast(shared, src=0)
+        return bool(shared.item())
 
     def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
         """Each value averaged over the processes."""

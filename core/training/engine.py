@@ -35,7 +35,7 @@ SAMPLES = 40
 class Task(Protocol):
     """What the engine needs of a system. A task knows its model and data, but no loop.
 
-    It may have `samples(model, folder)`, which writes what people want to hear as it trains, and
+    It may have `samples(model, folder)`, which writes sounds and latents during training, and
     `learning_rate(step)`, where the schedule is not one for all steps.
     """
 
@@ -84,7 +84,7 @@ def train(task: Task, run: Run, *, progress: bool = True) -> dict[str, Any]:
     torch.set_num_threads(task.training.threads)
     try:
         if world.is_main:
-            if not run.is_mine:  # else it waited for its turn, and may have been told to stop
+            if not run.is_mine:  # else it waited for its turn, and may have been asked to stop
                 run.hold()
                 run.forget_stop()
             run.write_state(
@@ -224,7 +224,7 @@ class _Loop:
             self._sample()
 
     def _sample(self) -> None:
-        """What the task can give to be heard or seen, at SAMPLES of the saved states at most."""
+        """Let the task write its samples, at no more than SAMPLES of the saved states."""
         saved = -(-self.config.steps // self.config.checkpoint_every)
         due = self.step // self.config.checkpoint_every % -(-saved // SAMPLES) == 0
         if due and self.world.is_main and hasattr(self.task, "samples"):

@@ -37,7 +37,7 @@ class Pace(NamedTuple):
         training = config["training"]
         steps, every = training["steps"], training["validate_every"]
         slowest = max(self.step.values())
-        # Stages are long stretches: a thousand evenly spaced steps tell their shares.
+        # Stages are long, so a thousand evenly spaced steps give their shares.
         spaced = [i * steps // min(steps, 1000) for i in range(min(steps, 1000))]
         mean = statistics.fmean(self.step.get(stage(step), slowest) for step in spaced)
         return steps * mean + (1 + -(-steps // every)) * self.validation
@@ -48,7 +48,7 @@ def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Pace | N
     wanted = _work(config)
     for run in sorted(runs, key=lambda run: run.path.stat().st_mtime, reverse=True):
         try:
-            # What an older config does not have yet, it has as it is wanted here.
+            # Settings that an older config lacks count as equal.
             own = merge({"training": {"processes": 1}}, run.config)
             alike = _work(merge(config, own)) == wanted
         except (RavelError, KeyError, TypeError, AttributeError):  # a damaged or foreign config
@@ -63,7 +63,7 @@ def measure(config: Config, changes: Mapping[str, Any]) -> Pace:
     """The pace of a few real steps, in a process of its own. Takes seconds to minutes.
 
     `changes` are settings that bring every stage into PROBE_STEPS steps each. Raises RavelError
-    with the worker's own words when the steps fail.
+    with the worker's message when the steps fail.
     """
     quick = {"validate_every": 10**9, "checkpoint_every": 10**9, "log_every": 1, "patience": None}
     changes = {**{f"training.{k}": v for k, v in quick.items()}, **changes}
@@ -82,12 +82,12 @@ def measure(config: Config, changes: Mapping[str, Any]) -> Pace:
             raise RavelError(last.removeprefix("python -m core: "))
         found = pace(run.metrics(), "a few steps measured just now", skip=1)
     if found is None:
-        raise RavelError("Too few steps were made to tell how long the run would take.")
+        raise RavelError("Too few steps were made to estimate how long the run would take.")
     return found
 
 
 def pace(records: Iterable[Config], source: str, skip: int = 0) -> Pace | None:
-    """The pace that a run's metrics tell; `skip` records of each stage are not counted."""
+    """The pace that a run's metrics show; `skip` records of each stage are not counted."""
     steps: dict[str, list[float]] = {}
     validations, before = [], None
     for record in records:
@@ -105,10 +105,10 @@ def pace(records: Iterable[Config], source: str, skip: int = 0) -> Pace | None:
 
 
 def _work(config: Config) -> str:
-    """All that the time of a step depends on, as one comparable text."""
+    """Everything that the time of a step depends on, as one comparable text."""
     training = {k: v for k, v in config["training"].items() if k not in FREE}
     training["device"] = resolve(training["device"])
-    # Weights of terms are numbers and cost nothing; which terms there are is a word.
+    # Numbers are weights of terms, which cost nothing; text chooses the terms.
     objective = {k: v for k, v in config.get("objective", {}).items() if isinstance(v, str)}
     system = config.get("system", "dsae")
     work = [system, config["model"], config["data"], objective, training]

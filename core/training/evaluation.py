@@ -19,8 +19,8 @@ FILES = Files("lock", "log.txt", report=None)
 
 
 class Evaluation(NamedTuple):
-    """How it stands: 'running', 'done' or 'failed', with why; what is scored, on what, since when;
-    the end of what the process printed; and, when it is done, the scores by name."""
+    """`state`: 'running', 'done' or 'failed', which `message` explains; the checkpoint, its store
+    and the start time; the end of the process's output; and, when it is done, the scores by name."""
 
     state: str
     checkpoint: Path

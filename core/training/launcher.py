@@ -1,7 +1,7 @@
 """Runs as processes of their own: they outlive the page, the tab and the lab that started them.
 
-The worker is the command line's, `python -m core train --resume RUN --queue`, and all that passes
-between it and the lab is the run's directory: what is started here can be resumed there.
+The worker is the command line's, `python -m core train --resume RUN --queue`, and the two share
+nothing but the run's directory, so each can resume the other's runs.
 """
 
 import os
@@ -39,7 +39,7 @@ def start_numbered(folder: str | Path, config: Mapping[str, Any]) -> Run:
                 return start(path, config)
             except RavelError:
                 if not path.exists():
-                    raise  # else somebody else took the name in this very moment
+                    raise  # else another process took the name just now
         number += 1
 
 
@@ -64,7 +64,7 @@ def stop(run: Run) -> None:
 
 
 def kill(run: Run) -> None:
-    """End the worker: politely, then by force. What it learnt since its last saved state is lost.
+    """End the worker: politely, then by force. Its progress since the last saved state is lost.
 
     Raises RavelError when it is another machine's, or cannot be ended.
     """
@@ -87,7 +87,7 @@ def delete(run: Run) -> None:
     run.hold()
     try:
         hidden = run.path.with_name(f".{run.path.name}.{os.getpid()}.deleted")
-        os.replace(run.path, hidden)  # gone for everybody at once, however long the rest takes
+        os.replace(run.path, hidden)  # it disappears at once, however long deletion takes
         shutil.rmtree(hidden)
     except OSError as error:
         raise RavelError(f"{run.path} cannot be deleted: {error.strerror}.") from None
@@ -127,7 +127,7 @@ def _signal(pid: int, how: int) -> None:
     try:
         if os.getpgid(pid) == pid:
             os.killpg(pid, how)
-        else:  # started in a shell, whose other jobs are none of ours
+        else:  # started in a shell, whose other jobs must not be signalled
             os.kill(pid, how)
     except ProcessLookupError:
         pass

@@ -1,7 +1,7 @@
 """Several processes that train one run on this machine: started together and ended together.
 
 `torchrun` does more, over many machines. But it cannot hand a run's lock to the processes it
-starts, by which everybody knows whether any of them lives, and they outlive it when it is killed.
+starts, which shows others whether any of them lives, and they outlive it when it is killed.
 """
 
 import os
@@ -18,14 +18,14 @@ from core.errors import RavelError
 from core.jobs import Process
 from core.training.run import Run
 
-TETHER = "RAVEL_TETHER"  # the variable that tells a worker which pipe ends with its parent
+TETHER = "RAVEL_TETHER"  # the variable that names the pipe that closes when the parent ends
 LOOK_SECONDS = 0.05
 GRACE_SECONDS = 2.0  # between one worker's end in failure and the end of all
 
 
 def asked_for(config: Mapping[str, Any]) -> int:
-    """How many processes this one has to start: none but itself is 1, as it is in a worker."""
-    if "WORLD_SIZE" in os.environ:  # we are one of several, and whoever started us knows how many
+    """How many processes train the run: 1, also in a worker, where this one does it alone."""
+    if "WORLD_SIZE" in os.environ:  # one of several, all started by another process
         return 1
     return int(config.get("training", {}).get("processes", 1))
 
@@ -35,7 +35,7 @@ def train_together(run: Run, count: int) -> None:
 
     All hold the run's lock, and none outlives this process, however it ends.
     """
-    if not run.is_mine:  # else it waited for its turn, and may have been told to stop
+    if not run.is_mine:  # else it waited for its turn, and may have been asked to stop
         run.hold()
         run.forget_stop()
     tied, held_here = os.pipe()
@@ -104,7 +104,7 @@ def _wait(workers: list[Process]) -> dict[int, int]:
     deadline = float("inf")
     while any(worker.poll() is None for worker in workers):
         if not failed and (failed := _failed(workers)):
-            # The others wait for it in vain; what they say of that is no news.
+            # The others wait for it in vain, and their errors are consequences only.
             deadline = time.monotonic() + GRACE_SECONDS
         if time.monotonic() > deadline:
             for worker in workers:
@@ -118,7 +118,7 @@ def _failed(workers: list[Process]) -> dict[int, int]:
 
 
 def _reason(run: Run, failed: Mapping[int, int], count: int) -> str:
-    """Why a run failed whose workers did: the first's own words, unless another was the cause."""
+    """Why a run failed: the first worker's message, unless another worker was the cause."""
     if any(status < 0 for status in failed.values()):
         return f"one of its {count} processes was ended; resume it to continue"
     said = run.state().get("message")

@@ -23,9 +23,9 @@ LOCKS = ".devices"
 
 @contextmanager
 def turn(run: Run) -> Iterator[bool]:
-    """Hold the run, wait for its device, and yield True; False if told to stop while waiting.
+    """Hold the run, wait for its device, and yield True; False if asked to stop while waiting.
 
-    Raises RavelError when another process holds the run; what fails inside is the run's state.
+    Raises RavelError when another process holds the run; an error inside becomes the run's state.
     """
     inherited = run.is_mine or run.inherit()
     run.hold()
@@ -41,7 +41,7 @@ def turn(run: Run) -> Iterator[bool]:
             run.write_state(state="stopped", reason="stopped while queued", message="")
         yield granted
     except BaseException as error:
-        if run.is_mine:  # the engine, had it begun, would have said so and let go
+        if run.is_mine:  # it failed before the engine, which records errors itself
             run.fail(_reason(error))
         raise
     finally:
@@ -66,7 +66,7 @@ def _wait(run: Run, wanted: list[str], locks: list[Any]) -> bool:
     queued = {"state": "queued", "message": "", "reason": "", "since": time.time()}
     run.write_state(**queued, device=", ".join(wanted), devices=wanted, **this_process())
     while not run.asked_to_stop:
-        # First in every line it stands in: who wants one GPU waits behind who wants them all.
+        # First in all its queues: a run on one GPU waits behind an earlier run on all of them.
         lines = [waiting(run.path.parent, device)[:1] for device in wanted]
         first = all(line and line[0].path.name == run.path.name for line in lines)
         if first and _taken(locks):

@@ -67,17 +67,17 @@ def test_segments_have_all_their_classes_spelt_as_those_of_fsd50k(root):
     }
 
 
-def test_segments_whose_sound_is_missing_are_counted_and_told(root):
-    found = audioset.heard(root)
+def test_segments_whose_sound_is_missing_are_counted(root):
+    found = audioset.listing(root)
     assert len(found.recordings) == 4 and found.missing == ["YouTubeGone", "zzzzzzzzzzz"]
-    assert audioset.told(root) == (
+    assert audioset.summary(root) == (
         f"AudioSet: 4 of 6 segments are in {root}; 2 have no file and are left out, such as "
         "YouTubeGone."
     )
     write(root, "eval_segments.csv", EVAL[:1])
     write(root, "balanced_train_segments.csv", TRAIN[:2])
-    assert audioset.told(root) == f"AudioSet: 3 of 3 segments are in {root}."
-    assert audioset.told(root / "audio") is None
+    assert audioset.summary(root) == f"AudioSet: 3 of 3 segments are in {root}."
+    assert audioset.summary(root / "audio") is None
 
 
 def test_a_tenth_of_the_training_videos_is_held_out_always_the_same(root, monkeypatch):
@@ -104,7 +104,7 @@ def test_tables_may_lie_in_a_folder_of_their_own_and_one_is_enough(root):
     assert len(labels(root)) == 3
 
 
-def test_tables_that_are_damaged_or_go_without_sound_are_told(root):
+def test_tables_that_are_damaged_or_without_sound_are_refused(root):
     write(root, "eval_segments.csv", ["0123456789A, 5.000, 15.000"])
     with pytest.raises(RavelError, match=r"eval_segments\.csv cannot be read .*positive_labels"):
         folder.listing(root)

@@ -168,7 +168,7 @@ def test_another_folder_is_told_what_was_expected(examples, tmp_path):
 
 
 def test_an_instrument_that_nobody_plays_is_told_with_those_there_are(dataset, tmp_path):
-    with pytest.raises(RavelError, match=r"Nobody plays 'flute' .* cello, trumpet, violin"):
+    with pytest.raises(RavelError, match=r"No part is by 'flute' .* cello, trumpet, violin"):
         build(dataset, tmp_path / "store", instruments=["fl"])
 
 

@@ -139,7 +139,7 @@ def _fuss(folder: Path) -> list[Recording] | None:
     return [
         _published(folder, source, _source_labels(split, scene, source))
         for split in FUSS_SPLITS
-        for scene in _scenes(root, split)
+        for scene in _scenes(mixed, split)
         for source in scene.sources
     ]
 

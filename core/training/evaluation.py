@@ -20,7 +20,7 @@ FILES = Files("lock", "log.txt", report=None)
 
 class Evaluation(NamedTuple):
     """`state`: 'running', 'done' or 'failed', which `message` explains; the checkpoint, its store
-    and the start time; the end of the process's output; and, when it is done, the scores by name."""
+    and start time; the end of the process's output; and, when it is done, the scores by name."""
 
     state: str
     checkpoint: Path

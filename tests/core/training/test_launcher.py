@@ -44,12 +44,21 @@ def config(store, **changes):
     return DsaeConfig.parse(merge(merge(preset("quick"), small), changes)).model_dump()
 
 
-def wait(until, seconds=90):
+def wait(until, seconds=240):
     deadline = time.monotonic() + seconds
     while not (found := until()):
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.02)
     return found
+
+
+@pytest.fixture(autouse=True)
+def no_survivors(tmp_path):
+    """A test that fails leaves no worker behind, which would train on and on."""
+    yield
+    for config_file in tmp_path.rglob("config.json"):
+        for pid in workers_of(Run(config_file.parent)):
+            os.kill(pid, signal.SIGKILL)
 
 
 def end_of(run):

@@ -1,18 +1,17 @@
 """A checkpoint's card: what the model is, on what data, how to train it again, what it scored."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from core import registry
 from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.tables import score_table
 from core.errors import RavelError
 from core.files import replace
 from core.training.config import RunConfig
 from core.training.run import Run
 
 BEGIN, END = "<!-- scores: written by `python -m core evaluate` -->", "<!-- end of scores -->"
-SMALL = 0.01  # numbers of a list below are not shown
 
 
 class About(NamedTuple):
@@ -73,7 +72,9 @@ def refresh_scores(checkpoint: checkpoints.Checkpoint) -> None:
     _, end, tail = rest.partition(END)
     if begin and end:
         meanings = registry.get(checkpoint.system).meanings
-        tables = [_table(where, scores, meanings) for where, scores in checkpoint.metrics.items()]
+        tables = [
+            score_table(where, scores, meanings) for where, scores in checkpoint.metrics.items()
+        ]
         table = "\n".join(tables) or "Not evaluated yet.\n"
         text = f"{head}{BEGIN}\n{table}{END}{tail}"
         replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
@@ -109,23 +110,6 @@ def train_command(config: RunConfig, run: str) -> str:
             changed = {k: v for k, v in values.items() if v != default[section][k] and k != "store"}
             lines += [f"    --{section}.{k} {spelt(v)}" for k, v in changed.items()]
     return " \\\n".join(lines)
-
-
-def shown(value: Any) -> str:
-    """A score with its interval, or a plain number."""
-    if isinstance(value, dict):
-        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    if isinstance(value, list):
-        return _listed(value)
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _listed(values: list[float]) -> str:
-    """The largest of some numbers in their order, and how many small ones are left out."""
-    large = sorted((value for value in values if value >= SMALL), reverse=True)
-    left = len(values) - len(large)
-    shown = [f"{value:.2f}" for value in large]
-    return ", ".join([*shown, f"{left} below {SMALL}"] if left else shown)
 
 
 def spelt(value: Any) -> str:
@@ -182,42 +166,3 @@ pipeline_tag: {about.task}
 tags: [{about.tags}]
 ---
 """
-
-
-def _table(where: str, scores: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
-    """Plain scores below each other; then those of several rows, a column for each."""
-    rows = {name: v for name, v in scores.items() if isinstance(v, dict) and "value" not in v}
-    plain = [(name, [value]) for name, value in scores.items() if name not in rows]
-    lines = [f"\n**{where}**"]
-    if plain:
-        lines += _grid(["value [95 % interval]"], plain, meanings)
-    if rows:
-        names = dict.fromkeys(name for row in rows.values() for name in row)
-        cells = [(name, [row.get(name, "") for row in rows.values()]) for name in names]
-        lines += _grid([meanings.get(row, row) for row in rows], cells, meanings)
-    return "\n".join(lines) + "\n"
-
-
-def compared(found: Mapping[str, Mapping[str, Any]], meanings: Mapping[str, str]) -> str:
-    """The scores of several checkpoints, by their names, as one table: a column for each."""
-    lines: dict[str, list[str]] = {}
-    for column, scores in enumerate(found.values()):
-        for name, value in scores.items():
-            rows = {"": {name: value}}
-            if isinstance(value, dict) and value and "value" not in value:
-                rows = {f"{meanings.get(name, name)}: ": value}
-            for row, columns in rows.items():
-                for key, one in columns.items():
-                    line = lines.setdefault(f"{row}{meanings.get(key, key)}", [""] * len(found))
-                    line[column] = shown(one) if one != {} else ""
-    heads = ["what", *found]
-    table = [heads, ["---"] * len(heads), *([name, *line] for name, line in lines.items())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in table)
-
-
-def _grid(
-    heads: list[str], lines: list[tuple[str, list[Any]]], meanings: Mapping[str, str]
-) -> list[str]:
-    texts = [[meanings.get(name, name), *map(shown, values)] for name, values in lines]
-    heads = ["what", *heads]
-    return ["", *(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *texts))]

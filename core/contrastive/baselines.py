@@ -1,7 +1,7 @@
-"""What an embedding has to beat, measured in the same way.
+"""Baselines for an embedding, scored in the same way.
 
-Statistics of the log-mel itself, the same encoder before any training, and the same encoder taught
-by the labels of the training clips.
+Statistics of the log-mel, the same encoder untrained, and the same encoder trained with the labels
+of the training clips.
 """
 
 import tempfile
@@ -21,12 +21,12 @@ from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
 
-CALIBRATION = 2_048  # patches that batch norm's statistics are taken of
+CALIBRATION = 2_048  # patches for the statistics of batch norm
 BATCH = 128
 
 
 def log_mel_statistics(log_mels: np.ndarray, frames: np.ndarray, training: np.ndarray) -> Embedded:
-    """Mean and deviation over time of each band [N, 2 * 64], standardised by the training clips."""
+    """Mean and deviation of each band over time [N, 2 * 64], standardised by the training clips."""
     rows = [
         np.concatenate([part.mean(axis=0), part.std(axis=0)])
         for part in (
@@ -42,9 +42,10 @@ def log_mel_statistics(log_mels: np.ndarray, frames: np.ndarray, training: np.nd
 def untrained(
     config: ContrastiveConfig, log_mels: Tensor, frames: Tensor, training: np.ndarray
 ) -> Cnn14 | SmallEncoder:
-    """The encoder as training would begin with it, by seed 0.
+    """The encoder as initialised with seed 0.
 
-    Batch norm's statistics are those of training clips: without them it would be worse than it is.
+    Batch norm's statistics come from training clips: without them the baseline would be unfairly
+    weak.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -67,7 +68,7 @@ def untrained(
 def supervised(
     config: ContrastiveConfig, views_of: views.Views, targets: Tensor, single: bool
 ) -> Cnn14 | SmallEncoder:
-    """The encoder after as many steps with the labels of the training clips, and SpecAugment.
+    """The encoder trained for as many steps with the training clips' labels and SpecAugment.
 
     `views_of` draws from the training clips, whose labels are `targets` [N, C].
     """
@@ -82,7 +83,7 @@ def supervised(
 
 
 class _Classifier(nn.Module):
-    def __init__(self, encoder: nn.Module, size: int, classes: int) -> None:
+    def __init__(self, encoder: Cnn14 | SmallEncoder, size: int, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.out = nn.Linear(size, classes)
@@ -92,7 +93,7 @@ class _Classifier(nn.Module):
 
 
 class _Supervised:
-    """What the engine calls to teach an encoder by labels."""
+    """The task the engine trains: an encoder with labels."""
 
     def __init__(
         self, config: ContrastiveConfig, views_of: views.Views, targets: Tensor, single: bool
@@ -123,7 +124,7 @@ class _Supervised:
         return "labels"
 
     def enter(self, model: nn.Module, stage: str, fresh: bool) -> None:
-        """Everything is trained all the time."""
+        """All parameters are trained throughout."""
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         return self.views.draw(indices)[0], self.targets[indices]
@@ -134,7 +135,7 @@ class _Supervised:
         return {"loss": loss(model(patches), targets)}
 
     def validate(self, model: nn.Module, stage: str) -> dict[str, float]:
-        """The held-out clips are left alone: the last state is the one that is scored."""
+        """Held-out clips are not used: the last state is scored."""
         return {"criterion": 0.0}
 
 

@@ -1,4 +1,4 @@
-"""Embeddings for everybody else: a sound of any length to a few numbers that say what it is like.
+"""The public interface of encoders: a sound of any length to an embedding.
 
 model = load("scenes-encoder")
 h = model.embed(read("street.wav"))  # [D]
@@ -7,7 +7,7 @@ h, times = model.timeline(read("street.wav"), hop_seconds=0.5)  # [T, D], [T]
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ from core.contrastive.probe import starts_of
 from core.errors import RavelError
 from core.files import replace
 
-BATCH = 64  # patches at a time: about a minute of sound, end to end
+BATCH = 64  # patches at a time: about a minute of sound
 
-Sound = Clip | Tensor | np.ndarray
+Waveform = Clip | Tensor | np.ndarray
 
 
 class Timeline(NamedTuple):
@@ -36,7 +36,7 @@ class Timeline(NamedTuple):
 
 
 class Embedder:
-    """A trained encoder, at rest. It hears mono sound at 16 kHz whose loudest sample is about 1."""
+    """A trained encoder for inference, on mono sound at 16 kHz with a peak of about 1."""
 
     sample_rate: int = SAMPLE_RATE
     front_end: FrontEnd = FRONT_END
@@ -57,19 +57,19 @@ class Embedder:
 
     @property
     def size(self) -> int:
-        """D, how many numbers an embedding has."""
+        """D, the size of an embedding."""
         return self.config.model.embedding
 
     @property
     def patch(self) -> int:
-        """How many frames the encoder hears at a time, 10 ms each."""
+        """Frames of a patch, the encoder's input, 10 ms each."""
         return self.config.views.frames
 
     @property
     def device(self) -> torch.device:
         return next(self.encoder.parameters()).device
 
-    def embed(self, sound: Sound) -> Tensor:
+    def embed(self, sound: Waveform) -> Tensor:
         """The embedding h [D] of a sound [S] of any length: the mean over patches end to end.
 
         A sound shorter than a patch is followed by silence. Raises RavelError for another shape or
@@ -81,11 +81,11 @@ class Embedder:
             total, count = total + h.sum(dim=0), count + len(h)
         return total / count
 
-    def embed_many(self, sounds: Iterable[Sound]) -> Tensor:
-        """Embeddings [N, D] of sounds, which are taken one at a time."""
+    def embed_many(self, sounds: Iterable[Waveform]) -> Tensor:
+        """Embeddings [N, D] of sounds, processed one at a time."""
         return torch.stack([self.embed(sound) for sound in sounds])
 
-    def timeline(self, sound: Sound, hop_seconds: float = 0.96) -> Timeline:
+    def timeline(self, sound: Waveform, hop_seconds: float = 0.96) -> Timeline:
         """Embeddings of the patches inside a sound [S], one every `hop_seconds` to the next 10 ms.
 
         Raises RavelError for a hop below 10 ms, and as `embed` does.
@@ -102,7 +102,7 @@ class Embedder:
 
     @torch.inference_mode()
     def _patches(self, wave: Tensor, starts: Sequence[int]) -> Iterator[Tensor]:
-        """Embeddings [b, D] of the patches that begin at these frames, in bounded memory."""
+        """Embeddings [b, D] of the patches starting at these frames, in bounded memory."""
         for first in range(0, len(starts), BATCH):
             some = starts[first : first + BATCH]
             frames = some[-1] + self.patch - some[0]
@@ -127,9 +127,10 @@ def save_embeddings(
 ) -> None:
     """Write named embeddings into one .npz: `names` [N], `h` [N, D]; of each timeline, if any,
     `NAME/h` [T, D] and `NAME/times` [T] in seconds."""
-    arrays = {"names": np.array(list(found)), "h": torch.stack([*found.values()]).numpy()}
-    for name, (h, times) in (timelines or {}).items():
-        arrays |= {f"{name}/h": h.numpy(), f"{name}/times": times.numpy()}
+    h = torch.stack([*found.values()])
+    arrays: dict[str, Any] = {"names": np.array(list(found)), "h": h.numpy()}
+    for name, timeline in (timelines or {}).items():
+        arrays |= {f"{name}/h": timeline.h.numpy(), f"{name}/times": timeline.times.numpy()}
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:
@@ -138,7 +139,7 @@ def save_embeddings(
     replace(Path(path), write)
 
 
-def _checked(sound: Sound) -> Tensor:
+def _checked(sound: Waveform) -> Tensor:
     wave = torch.as_tensor(sound.wave if isinstance(sound, Clip) else sound)
     if wave.dim() != 1 or not len(wave):
         raise RavelError(

@@ -1,4 +1,4 @@
-"""How much an embedding knows, measured as in the paper, and with few examples.
+"""Scores of embeddings as in the paper, and with few examples.
 
 Fonseca et al., WASPAA 2021, section 4: a shallow network on frozen embeddings, and query by
 example. N clips, P patches, D size of an embedding, C classes, K held-out clips.
@@ -28,7 +28,7 @@ Score = dict[str, float]
 
 
 class Labels(NamedTuple):
-    """What clips are of: `truth` bool [N, C] by the `names` [C]; `single` if each is of one."""
+    """Classes of clips: `truth` bool [N, C] by `names` [C]; `single` if each clip has one."""
 
     names: list[str]
     truth: np.ndarray
@@ -36,7 +36,7 @@ class Labels(NamedTuple):
 
 
 class Embedded:
-    """Embeddings of all clips of a corpus: `patches` [P, D], of the clips `owner` [P]."""
+    """Embeddings of all clips: `patches` [P, D] of the clips `owner` [P]."""
 
     def __init__(self, patches: np.ndarray, owner: np.ndarray) -> None:
         self.patches, self.owner = patches.astype(np.float32), owner
@@ -47,7 +47,7 @@ class Embedded:
         return probe.means(self.patches, self.owner)
 
     def of(self, clips: np.ndarray) -> np.ndarray:
-        """The rows of the patches of some clips."""
+        """Rows of the patches of some clips."""
         return np.flatnonzero(np.isin(self.owner, clips))
 
 
@@ -78,8 +78,8 @@ def measure(
 ) -> dict[str, Score]:
     """All scores `{value, low, high}` with 95 % bootstrap intervals.
 
-    They resample the held-out clips, or the classes where the score is a mean over classes (mAP).
-    `folds` [N], if given, are left out one after the other.
+    They resample the held-out clips, or the classes for means over classes (mAP). `folds` [N], if
+    given, are used for cross-validation.
     """
     truth = labels.truth[held_out]
     tested = [shallow(embedded, labels, train, held_out, seed) for seed in SEEDS]
@@ -107,8 +107,8 @@ def shallow(
 ) -> np.ndarray:
     """Scores [K, C] of the clips `test` by a network with one hidden layer of 512 and ReLU.
 
-    It learns from single patches of the clips `train`, by cross entropy (binary, where clips have
-    several labels). A clip's scores are the mean of its patches'. Inputs are standardised by the
+    It is trained on single patches of the clips `train` by cross entropy (binary if clips have
+    several labels). A clip's scores are the mean over its patches. Inputs are standardised by the
     training patches, so that the scale of an embedding does not matter.
     """
     rows = embedded.of(train)
@@ -118,7 +118,7 @@ def shallow(
     truth = torch.from_numpy(labels.truth[embedded.owner].astype(np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _learnt(inputs[rows], truth[rows], labels.single)
+        net = _fit(inputs[rows], truth[rows], labels.single)
     tested = embedded.of(test)
     with torch.no_grad():
         logits = net(inputs[tested])
@@ -128,7 +128,7 @@ def shallow(
     return means[np.searchsorted(clips, test)]
 
 
-def _learnt(inputs: torch.Tensor, truth: torch.Tensor, single: bool) -> nn.Module:
+def _fit(inputs: torch.Tensor, truth: torch.Tensor, single: bool) -> nn.Module:
     net = nn.Sequential(
         nn.Linear(inputs.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, truth.shape[1])
     )
@@ -143,7 +143,7 @@ def _learnt(inputs: torch.Tensor, truth: torch.Tensor, single: bool) -> nn.Modul
 
 
 def by_folds(embedded: Embedded, labels: Labels, folds: np.ndarray) -> np.ndarray:
-    """Whether each clip [N] is recognised when its fold is left out of the shallow network's."""
+    """Whether each clip [N] is classified correctly when its fold is held out."""
     right = np.zeros(len(folds))
     for fold in sorted(set(folds)):
         out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
@@ -161,7 +161,7 @@ def _right(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Average precision [C] of items by their scores [K, C], not interpolated; `truth` [K, C].
 
-    What is tied is found together. A class without positives has no number.
+    Ties count together. A class without positives gives NaN.
     """
     order = np.argsort(-scores, axis=0, kind="stable")
     ranked, right = (np.take_along_axis(x, order, axis=0) for x in (scores, truth))
@@ -176,11 +176,11 @@ def average_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def query_by_example(
     clips: np.ndarray, truth: np.ndarray, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average precision of retrieval for each class [C'], and what chance would give [C'].
+    """Average precision of retrieval for each class [C'], and that of chance [C'].
 
-    Of a class up to 100 positive and 100 negative clips [K, D] are drawn; all pairs of positives
-    are to be nearer to each other, by cosine, than pairs of a positive and a negative. A class with
-    fewer than two positives, or no negative, is left out.
+    For each class up to 100 positive and 100 negative clips [K, D] are drawn; pairs of positives
+    should be nearer by cosine than pairs of a positive and a negative. Classes with fewer than two
+    positives, or no negative, are left out.
     """
     rng = np.random.default_rng(seed)
     unit = _unit(clips)
@@ -212,10 +212,10 @@ def _some(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def few_shot(
     clips: np.ndarray, of: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0
 ) -> np.ndarray:
-    """How often each held-out clip [K] is nearest, by cosine, to its class's prototype.
+    """How often each held-out clip [K] is nearest by cosine to its class's prototype.
 
     A prototype is the mean of three training clips, drawn 100 times; `of` [N] is each clip's class.
-    Classes with fewer than three training clips are left out, and their clips count as missed.
+    Classes with fewer than three training clips are left out, and their clips count as wrong.
     """
     rng = np.random.default_rng(seed)
     unit = _unit(clips)
@@ -243,7 +243,7 @@ def _mean(items: np.ndarray) -> Score:
 
 
 def _map(tested: Sequence[np.ndarray], truth: np.ndarray) -> Score:
-    """Mean average precision over the classes that are there, each a mean over seeds."""
-    there = truth.any(axis=0)
-    found = [average_precision(scores[:, there], truth[:, there]) for scores in tested]
+    """Mean average precision over the classes that occur, each a mean over seeds."""
+    occur = truth.any(axis=0)
+    found = [average_precision(scores[:, occur], truth[:, occur]) for scores in tested]
     return _mean(np.mean(found, axis=0))

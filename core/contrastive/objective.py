@@ -7,9 +7,11 @@ prediction as in Jansen et al. (ICASSP 2020). N pairs, D size of an embedding.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch import distributed as dist
 from torch.nn import functional as F
+
+from core.contrastive.model import Contrastive
 
 
 def nt_xent(a: Tensor, b: Tensor, temperature: float = 0.1) -> Tensor:
@@ -49,7 +51,12 @@ def uniformity(z: Tensor) -> Tensor:
 
 
 def losses(
-    model: nn.Module, a: Tensor, b: Tensor, similarity: float, coincident: float, temperature: float
+    model: Contrastive,
+    a: Tensor,
+    b: Tensor,
+    similarity: float,
+    coincident: float,
+    temperature: float,
 ) -> dict[str, Tensor]:
     """The named losses of two views' log-mels a, b [B, T, M], and their weighted sum `loss`.
 

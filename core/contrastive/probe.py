@@ -1,4 +1,4 @@
-"""A quick look at what an embedding knows, cheap enough to take while it is trained."""
+"""Quick probes of an embedding, cheap enough to run during training."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,9 @@ def embed_all(encoder: nn.Module, log_mels: Tensor, frames: Tensor, patch: int =
 def embed_patches(
     encoder: nn.Module, log_mels: Tensor, frames: Tensor, patch: int = 96
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings [P, D] of all patches of clips [N, T, 64], and which clip [P] each is of.
+    """Embeddings [P, D] of all patches of clips [N, T, 64], and the index [P] of each patch's clip.
 
-    `frames` [N] is how much of each clip is sound. The encoder should be in evaluation mode.
+    `frames` [N] is the number of frames of sound. The encoder should be in evaluation mode.
     """
     floor = float(np.log(views.FRONT_END.epsilon))
     log_mels = F.pad(log_mels, (0, 0, 0, max(0, patch - log_mels.shape[1])), value=floor)
@@ -40,10 +40,9 @@ def embed_patches(
 
 
 def starts_of(frames: int, patch: int, hop: int | None = None) -> Sequence[int]:
-    """Where the patches of so many frames begin: every `hop` frames, or end to end.
+    """Starts of the patches of so many frames: every `hop` frames, or end to end.
 
-    End to end, what is left over is taken from the end backwards; a clip shorter than a patch has
-    one all the same.
+    End to end, a last patch is aligned with the end; a clip shorter than a patch has one patch.
     """
     starts = list(range(0, max(1, frames - patch + 1), hop or patch))
     if hop is None and starts[-1] + patch < frames:
@@ -61,13 +60,13 @@ def means(patches: np.ndarray, owner: np.ndarray) -> np.ndarray:
 def quick(
     train: np.ndarray, held_out: np.ndarray, labels: np.ndarray, held_out_labels: np.ndarray
 ) -> dict[str, float]:
-    """Accuracy of the nearest neighbours by cosine: no training, and no setting to tune."""
+    """Accuracy of nearest neighbours by cosine: no training and nothing to tune."""
     right = neighbours(train, held_out, labels) == held_out_labels
     return {"knn_accuracy": float(right.mean())}
 
 
 def neighbours(train: np.ndarray, held_out: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The label that most of the five nearest training clips [N, D] have, for each held-out one."""
+    """The majority label of the five nearest training clips [N, D], for each held-out clip."""
     count = min(NEIGHBOURS, len(train))
-    judge = KNeighborsClassifier(count, metric="cosine", algorithm="brute")
-    return judge.fit(train, labels).predict(held_out)
+    classifier = KNeighborsClassifier(count, metric="cosine", algorithm="brute")
+    return classifier.fit(train, labels).predict(held_out)

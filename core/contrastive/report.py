@@ -1,4 +1,4 @@
-"""Encoders and baselines scored on the same held-out clips, printed and kept."""
+"""Scores encoders and baselines on the same held-out clips, prints them and records them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.checkpoints.card import record_scores
 from core.checkpoints.checkpoint import Checkpoint
+from core.checkpoints.tables import aligned, format_score
 from core.contrastive import baselines, views
 from core.contrastive import evaluate as measures
 from core.contrastive.card import MEANINGS
@@ -20,12 +21,12 @@ from core.registry import EvaluationOptions, Say
 from core.training.distributed import pick_device
 
 ORDER = ("encoder", "supervised", "untrained", "log-mel statistics")
-TESTS = ("eval", "test", "validation")  # a part kept for tests goes before one to choose by
+TESTS = ("eval", "test", "validation")  # a test split is preferred to one used for selection
 COLUMNS = ("accuracy", "map", "qbe_map", "knn_accuracy", "three_shot", "folds_accuracy")
 
 
-class Corpus(NamedTuple):
-    """The clips of a store: log-mels [N, T, 64], how much of each is sound, labels, the parts."""
+class ClipSet(NamedTuple):
+    """The clips of a store: log-mels [N, T, 64], frames of sound in each, labels, and splits."""
 
     name: str
     log_mels: Tensor
@@ -37,7 +38,7 @@ class Corpus(NamedTuple):
 
     @property
     def counts(self) -> dict[str, Any]:
-        """What the figures are of, and what chance would give."""
+        """The sizes that the scores are based on, and the score by chance."""
         truth = self.labels.truth[self.held_out]
         _, chance = measures.query_by_example(np.ones((len(truth), 1)), truth)
         counts = {
@@ -50,7 +51,7 @@ class Corpus(NamedTuple):
 
 
 def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
-    """Score encoders as `options` says. Raises RavelError for what they cannot be scored on."""
+    """Score encoders as `options` says. Raises RavelError for options that do not apply to them."""
     if options.real or options.duets or not options.data:
         raise RavelError(f"{names[0]} makes embeddings: score it on clips, with --data STORE.")
     on_store(names, options.data, say, options.supervised, options.alone)
@@ -59,42 +60,34 @@ def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None
 def on_store(
     names: Sequence[str], path: str, say: Say, supervised: bool = False, alone: bool = False
 ) -> None:
-    """Score encoders and baselines on a store's held-out clips; keep it in metrics.json and card.
+    """Score encoders and baselines on a store's held-out clips; write metrics.json and the card.
 
-    A shallow network, neighbours and prototypes learn from its training clips. NAME@STEP is a row
-    of its own beside NAME's. `supervised` also teaches an encoder of the same size by the labels,
-    which takes as long as a training; `alone` leaves all baselines out. Raises RavelError for a
-    store without labels or two splits.
+    A shallow network, nearest neighbours and prototypes are fitted on its training clips. NAME@STEP
+    gets a row beside NAME's. `supervised` also trains an encoder of the same size with the labels,
+    which takes as long as a training run; `alone` leaves out all baselines. Raises RavelError for a
+    store without labels or without both splits.
     """
     device = pick_device("auto")
     models = [load(name, str(device)) for name in dict.fromkeys(names)]
-    corpus = _corpus(FeatureStore.open(path), models[0].config.data.factor, device)
-    say(f"{corpus.name}: " + ", ".join(f"{MEANINGS[k]} {v}" for k, v in corpus.counts.items()))
-    base = {} if alone else {"log-mel statistics": _scores(_statistics(corpus), corpus)}
+    clips = _clip_set(FeatureStore.open(path), models[0].config.data.factor, device)
+    say(f"{clips.name}: " + ", ".join(f"{MEANINGS[k]} {v}" for k, v in clips.counts.items()))
+    base = {} if alone else {"log-mel statistics": _scores(_statistics(clips), clips)}
     for folder in dict.fromkeys(model.checkpoint.path for model in models):
         mine = [model for model in models if model.checkpoint.path == folder]
-        rows = {_row(model): _scores(_by(model.encoder, model, corpus), corpus) for model in mine}
+        rows = {_row(model): _scores(_by(model.encoder, model, clips), clips) for model in mine}
         if not alone:
-            rows |= _same_size(mine[0], corpus, supervised) | base
-        _keep(Checkpoint(folder), corpus, rows)
-        say(f"\n{folder.name} on {corpus.name}, value [95 % interval]")
+            rows |= _same_size(mine[0], clips, supervised) | base
+        _keep(Checkpoint(folder), clips, rows)
+        say(f"\n{folder.name} on {clips.name}, value [95 % interval]")
         say(table(rows))
-        say(_heard(mine[0], corpus))
+        say(_training_note(mine[0], clips))
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Rows of scores as text: encoders and baselines down, metrics across."""
-    width = max(map(len, rows)) + 2
-    there = [name for name in COLUMNS if any(name in row for row in rows.values())]
-    lines = [" " * width + "".join(f"{name:<22}" for name in there)]
-    for row, scores in rows.items():
-        cells = "".join(f"{_cell(scores.get(name)):<22}" for name in there)
-        lines.append(f"{row:<{width}}{cells}")
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _cell(score: dict[str, float] | None) -> str:
-    return "{value:.3f} [{low:.3f}, {high:.3f}]".format(**score) if score else ""
+    """Rows of scores as text: encoders and baselines down, scores across."""
+    found = [name for name in COLUMNS if any(name in row for row in rows.values())]
+    cells = [[row, *(format_score(scores.get(c)) for c in found)] for row, scores in rows.items()]
+    return aligned([["", *found], *cells])
 
 
 def _row(model: Embedder) -> str:
@@ -102,23 +95,22 @@ def _row(model: Embedder) -> str:
     return "encoder" if step is None else f"step {step}"
 
 
-def _scores(embedded: measures.Embedded, corpus: Corpus) -> dict[str, Any]:
-    c = corpus
-    return measures.measure(embedded, c.labels, c.train, c.held_out, c.folds)
+def _scores(embedded: measures.Embedded, clips: ClipSet) -> dict[str, Any]:
+    return measures.measure(embedded, clips.labels, clips.train, clips.held_out, clips.folds)
 
 
-def _by(encoder: torch.nn.Module, model: Embedder, corpus: Corpus) -> measures.Embedded:
-    return baselines.embedded(encoder, corpus.log_mels, corpus.frames, model.patch)
+def _by(encoder: torch.nn.Module, model: Embedder, clips: ClipSet) -> measures.Embedded:
+    return baselines.embedded(encoder, clips.log_mels, clips.frames, model.patch)
 
 
-def _statistics(corpus: Corpus) -> measures.Embedded:
-    log_mels, frames = corpus.log_mels.cpu().numpy(), corpus.frames.numpy()
-    return baselines.log_mel_statistics(log_mels, frames, corpus.train)
+def _statistics(clips: ClipSet) -> measures.Embedded:
+    log_mels, frames = clips.log_mels.cpu().numpy(), clips.frames.numpy()
+    return baselines.log_mel_statistics(log_mels, frames, clips.train)
 
 
-def _same_size(model: Embedder, corpus: Corpus, supervised: bool) -> dict[str, Any]:
-    """Rows of encoders of the same size: untrained, and taught by labels if that is asked for."""
-    c, config = corpus, model.config
+def _same_size(model: Embedder, clips: ClipSet, supervised: bool) -> dict[str, Any]:
+    """Rows of encoders of the same size: untrained and, if requested, trained with labels."""
+    c, config = clips, model.config
     encoder = baselines.untrained(config, c.log_mels, c.frames, c.train)
     rows = {"untrained": _scores(_by(encoder, model, c), c)}
     if supervised:
@@ -134,28 +126,28 @@ def _same_size(model: Embedder, corpus: Corpus, supervised: bool) -> dict[str, A
     return rows
 
 
-def _heard(model: Embedder, corpus: Corpus) -> str:
-    """Which of the clips the encoder itself learnt from, as far as its config tells."""
-    if Path(model.config.data.store).name != corpus.name:
-        return f"{model.name} learnt from {model.config.data.store}, without its labels."
-    text = f"{model.name} heard the training clips, without their labels; never the held-out ones."
-    if corpus.folds is not None:
-        text += " By folds, all but the held-out one had been heard: accuracy is the fairer figure."
+def _training_note(model: Embedder, clips: ClipSet) -> str:
+    """Which of the clips the encoder was trained on, as far as its config says."""
+    if Path(model.config.data.store).name != clips.name:
+        return f"{model.name} was trained on {model.config.data.store}, without labels."
+    text = f"{model.name} was trained on the training clips, without labels; not on held-out clips."
+    if clips.folds is not None:
+        text += " It saw the clips of other folds too, so accuracy is fairer than folds_accuracy."
     return text
 
 
-def _keep(checkpoint: Checkpoint, corpus: Corpus, rows: dict[str, dict[str, Any]]) -> None:
-    """Lay rows over those that were measured on as many clips; in one order always."""
-    counts, kept = corpus.counts, checkpoint.metrics.get(corpus.name, {})
+def _keep(checkpoint: Checkpoint, clips: ClipSet, rows: dict[str, dict[str, Any]]) -> None:
+    """Record rows, with earlier ones measured on the same number of clips, in a fixed order."""
+    counts, kept = clips.counts, checkpoint.metrics.get(clips.name, {})
     if all(kept.get(name) == count for name, count in counts.items()):
         rows = {**{k: v for k, v in kept.items() if k not in counts}, **rows}
     steps = sorted((row for row in rows if row not in ORDER), key=lambda row: -int(row.split()[1]))
     order = [ORDER[0], *steps, *ORDER[1:]]
     rows = {row: rows[row] for row in order if row in rows}
-    record_scores(checkpoint, corpus.name, {**counts, **rows})
+    record_scores(checkpoint, clips.name, {**counts, **rows})
 
 
-def _corpus(store: FeatureStore, factor: str, device: torch.device) -> Corpus:
+def _clip_set(store: FeatureStore, factor: str, device: torch.device) -> ClipSet:
     train = store.indices("train")
     held_out = next((rows for rows in map(store.indices, TESTS) if len(rows)), np.array([], int))
     if len(train) < 2 or len(held_out) < 2:
@@ -169,4 +161,4 @@ def _corpus(store: FeatureStore, factor: str, device: torch.device) -> Corpus:
     if folds is not None and (len(set(folds)) < 2 or "" in folds):
         folds = None
     frames = torch.from_numpy(views.frames_of(store))
-    return Corpus(store.path.name, log_mels, frames, labels, train, held_out, folds)
+    return ClipSet(store.path.name, log_mels, frames, labels, train, held_out, folds)

@@ -1,4 +1,4 @@
-"""Where the patches of a view come from: kept log-mels, or a random processor as they are drawn.
+"""Sources of a view's patches: stored log-mels, or a random processor applied when drawn.
 
 N clips, B patches drawn, S samples, M channels, T frames of a clip, F frames of a patch, 64 bands.
 """
@@ -14,23 +14,23 @@ from torch import Tensor
 from core.audio.scene_mel import FRONT_END, scene_log_mel
 from core.data.store import PCM
 
-Process = Callable[[Tensor], Tensor]  # waves [B, S] to channels [B, M, S] that add up to them
-Make = Callable[[int], Process]  # a process by its number: the same number, the same process
+Process = Callable[[Tensor], Tensor]  # waves [B, S] to channels [B, M, S] that sum to them
+Make = Callable[[int], Process]  # a process by number; the same number gives the same process
 
 TAPS = 256  # of a random filter: 16 ms, a window of the small separator
-FILTER_SNR = 10.5  # dB of a filtered channel to the wave, as untrained small separators have it
-KNOTS, DEPTH = 8, 1.5  # of a random equaliser: points along the bands, and how far it swings
+FILTER_SNR = 10.5  # dB of a filtered channel to the wave, as in untrained small separators
+KNOTS, DEPTH = 8, 1.5  # of a random equaliser: knots along frequency, and their deviation
 
 
 class Source(Protocol):
-    """What a view's patches are cut from."""
+    """Where a view's patches come from."""
 
     def patches(self, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
         """Patches float32 [M, B, F, 64], one for each channel, of clips [B] from frames [B] on."""
 
 
 class Kept:
-    """Log-mels [N, M, T, 64] made ahead of time."""
+    """Log-mels [N, M, T, 64] computed in advance."""
 
     def __init__(self, log_mels: np.ndarray | Tensor, device: torch.device | str) -> None:
         self.log_mels = torch.as_tensor(np.array(log_mels)).to(device)
@@ -42,7 +42,7 @@ class Kept:
 
 
 class Drawn:
-    """Channels that random processes make of the patch alone, when it is drawn.
+    """Channels that random processes make of each patch when it is drawn.
 
     `waves` are int16 [N, S]; each call draws one of `pool` processes.
     """
@@ -73,10 +73,10 @@ def cut(source: Tensor, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
 
 
 def random_filter(number: int) -> Process:
-    """Waves through a random FIR filter, and what it leaves of them.
+    """Waves through a random FIR filter, and the remainder.
 
-    A pulse and white noise under a Hann window: as far from the wave as an untrained separator's
-    channel is, but the same at every moment.
+    An impulse plus white noise under a Hann window: as far from the wave as an untrained
+    separator's channel, but constant over time.
     """
     noise = _noise(number, TAPS) * torch.hann_window(TAPS)
     noise *= 10 ** (-FILTER_SNR / 20) / noise.norm()
@@ -93,13 +93,13 @@ def random_filter(number: int) -> Process:
 
 
 def random_equaliser(number: int) -> Process:
-    """Waves through a random equaliser, smooth over frequency, and what it leaves of them."""
+    """Waves through a random equaliser, smooth over frequency, and the remainder."""
     knots = DEPTH * _noise(number, KNOTS)
 
     def process(waves: Tensor) -> Tensor:
         size = waves.shape[-1]
         bins = size // 2 + 1
-        # Knots as far apart as octaves are on a mel-like scale: more of them where it is low.
+        # Knots evenly spaced on a mel-like scale, denser at low frequencies.
         place = torch.linspace(0, 1, bins, device=waves.device).sqrt() * (KNOTS - 1)
         low = place.long().clamp(max=KNOTS - 2)
         points = knots.to(waves.device)

@@ -1,4 +1,4 @@
-"""What the engine calls to train an encoder on separated scenes."""
+"""The task the engine trains: an encoder on separated scenes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from core.contrastive.model import Contrastive
 from core.data.store import FeatureStore
 from core.errors import RavelError
 
-HELD_OUT = 256  # clips whose pairs the validation losses are of
+HELD_OUT = 256  # validation clips for the losses
 
 LoadSeparator = Callable[[str, str], Any]
 UntrainedSeparator = Callable[[int, torch.device], sources.Process]
@@ -37,7 +37,7 @@ class ContrastiveTask:
         self.load_separator, self.untrained_separator = load_separator, untrained_separator
 
     def load(self, device: torch.device) -> int:
-        """Make or find the views of all clips, bring them; the number of training clips."""
+        """Compute or load the views of all clips; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
         names = self.config.views.separators
         if self.config.views.pair == "mixture-mixture":
@@ -50,6 +50,7 @@ class ContrastiveTask:
         mixtures, frames = views.mixtures(store), views.frames_of(store)
 
         def part(split: str) -> views.Views:
+            assert store.audio is not None  # views.mixtures has checked it
             rows = store.indices(split)
             processors = [
                 kept[name][rows] if name in kept else self._drawn(name, store.audio[rows], device)
@@ -66,7 +67,7 @@ class ContrastiveTask:
         return len(self.train)
 
     def _drawn(self, name: str, waves: np.ndarray, device: torch.device) -> sources.Drawn:
-        """A random processor of the kind that is named, numbered from this run's seed on."""
+        """A random processor of the named kind, with seeds that start from this run's."""
         first = self.training.seed * self.config.views.random_pool
         make: dict[str, sources.Make] = {
             "random-separator": lambda seed: self.untrained_separator(seed, device),
@@ -77,7 +78,7 @@ class ContrastiveTask:
         return sources.Drawn(waves, lambda n: make[name](first + n), pool, device)
 
     def _labels(self, store: FeatureStore) -> tuple[np.ndarray, np.ndarray] | None:
-        """Labels of training and held-out clips, for the probe alone; none without the column."""
+        """Labels of training and held-out clips, for the probe only; None without the column."""
         column = store.labels.get(self.config.data.factor)
         if column is None:
             return None
@@ -92,7 +93,7 @@ class ContrastiveTask:
         return self.config.stage(step)
 
     def enter(self, model: Contrastive, stage: str, fresh: bool) -> None:
-        """A head that no objective asks for is not trained; everything else is, all the time."""
+        """A head without an objective is frozen; everything else is trained throughout."""
         weights = self.config.objective
         for name, parameter in model.named_parameters():
             if name.startswith("projection"):
@@ -124,7 +125,7 @@ class ContrastiveTask:
         figures: dict[str, list[float]] = {}
         size = min(self.training.batch_size, count)
         for part in zip(a.split(size), b.split(size), strict=True):
-            if len(part[0]) == size:  # the loss of a smaller batch is another thing
+            if len(part[0]) == size:  # the loss depends on the batch size
                 for name, value in self.losses(model, part, stage).items():
                     figures.setdefault(name, []).append(float(value.detach()))
         means = {name: float(np.mean(values)) for name, values in figures.items()}
@@ -140,8 +141,8 @@ class ContrastiveTask:
     def _probe(self, model: Contrastive) -> dict[str, float]:
         if self.labels is None:
             return {}
-        embedded = [
+        train, held_out = (
             probe.embed_all(model.encoder, part.mixtures, part.frames, self.config.views.frames)
             for part in (self.train, self.held_out)
-        ]
-        return probe.quick(*embedded, *self.labels)
+        )
+        return probe.quick(train, held_out, *self.labels)

@@ -1,7 +1,7 @@
-"""Two views of a clip: separated or not, a patch of each, and each patch augmented by itself.
+"""Two views of a clip: separated or not, a patch of each, and each patch augmented on its own.
 
-Fonseca et al., WASPAA 2021, section 2. The separator hears the whole clip; log-mels are made once
-for each clip and channel, and patches are cut out of them. B batch, P processors (separators), M
+Fonseca et al., WASPAA 2021, section 2. The separator processes whole clips; log-mels are computed
+once for each clip and channel, and patches are cut from them. B batch, P processors (separators), M
 channels, T frames of a clip, F frames of a patch, 64 bands.
 """
 
@@ -27,9 +27,9 @@ from core.files import replace
 if TYPE_CHECKING:
     from core.separation.separate import SeparationModel
 
-QUIET = -45.0  # dB, as `level` has it: a tone 60 dB below full scale. Clips are padded with zeros
+QUIET = -45.0  # dB of `level`: a tone 60 dB below full scale; padding is below
 TRIES = 4
-EMPTY = 40.0  # dB below the mixture's patch at which a channel's patch is taken for empty
+EMPTY = 40.0  # dB below the mixture's patch at which a channel's patch counts as empty
 BATCH = 8  # clips separated at a time
 
 
@@ -37,7 +37,7 @@ BATCH = 8  # clips separated at a time
 
 
 def mixtures(store: FeatureStore, *, progress: bool = True) -> np.ndarray:
-    """Log-mels float16 [N, 1, T, 64] of the clips of a store with audio, made once and kept."""
+    """Log-mels float16 [N, 1, T, 64] of a store's clips, computed once and stored."""
     return _kept(store, "mixture", 1, lambda waves: waves[:, None], progress)
 
 
@@ -46,7 +46,7 @@ def channels(
 ) -> np.ndarray:
     """Log-mels float16 [N, M, T, 64] of the channels a separator makes of a store's clips.
 
-    Made once, kept in the store under the separator's digest. Raises RavelError without audio.
+    Computed once and stored under the separator's digest. Raises RavelError without audio.
     """
     name = f"{separator.name.replace('@', '-')}-{separator.checkpoint.digest}"
     return _kept(store, name, separator.channels, separator.batch, progress)
@@ -57,7 +57,7 @@ def _kept(
 ) -> np.ndarray:
     if store.audio is None:
         raise RavelError(
-            f"{store.path} holds log-mels only, but views are made of sound: build it again with "
+            f"{store.path} holds log-mels only, but views are made from sound: build it again with "
             "its audio."
         )
     path = store.path / "views" / f"{name}.npy"
@@ -79,6 +79,7 @@ def _fill(
     name: str,
     progress: bool,
 ) -> None:
+    assert store.audio is not None  # _kept has checked it
     rows = np.lib.format.open_memmap(path, "w+", np.float16, shape)
     starts = range(0, len(store), BATCH)
     for start in tqdm(starts, f"views by {name}", disable=None if progress else True):
@@ -88,13 +89,13 @@ def _fill(
 
 
 def frames_of(store: FeatureStore) -> np.ndarray:
-    """How many frames [N] of each clip's log-mel are sound; zeros follow in shorter ones."""
+    """The number of frames [N] of sound in each clip's log-mel; the rest is padding."""
     return np.array([scene_frames(int(length - 1) * HOP) for length in store.lengths])
 
 
 @torch.no_grad()
 def features(waves: Tensor) -> Tensor:
-    """The log-mels [..., T, 64] that encoders hear, in half precision, of waves [..., S]."""
+    """The encoders' input for waves [..., S]: log-mels [..., T, 64] in half precision."""
     return scene_log_mel(waves, FRONT_END).half()
 
 
@@ -104,8 +105,9 @@ def features(waves: Tensor) -> Tensor:
 class Views:
     """Pairs of augmented patches of clips, drawn anew at each call.
 
-    `sources` are log-mels [N, M, T, 64]: first of the mixtures (M = 1), then of each processor's
-    channels, or what makes them as they are drawn. `frames` [N] is how much of each clip is sound.
+    `sources` are log-mels [N, M, T, 64]: first those of the mixtures (M = 1), then those of each
+    processor's channels, or a Source that makes them when drawn. `frames` [N] is the number of
+    frames of sound in each clip.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Views:
         if config.pair != "mixture-mixture" and len(sources) < 2:
             raise RavelError("views.separators is empty: name a separator, or mix with mixtures.")
         mixtures = sources[0]
+        assert isinstance(mixtures, np.ndarray)
         if mixtures.shape[2] < config.frames:
             raise RavelError(
                 f"The clips have {mixtures.shape[2]} frames, fewer than the {config.frames} of a "
@@ -149,13 +152,13 @@ class Views:
         return self._augmented(whole[0]), self._augmented(whole[1])
 
     def _choices(self, count: int) -> tuple[Tensor, Tensor]:
-        """The OR rule, one of the separators for each example; and which channel, from 0 to 1."""
+        """The OR rule: a random separator for each example, and its channel as a number in [0, 1)."""
         device = self.frames.device
         processor = torch.randint(max(1, len(self.processors)), (count,), device=device)
         return processor, torch.rand(count, device=device)
 
     def _starts(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the two patches begin: anywhere in the clip, the second near the first."""
+        """Starts of the two patches: anywhere in the clip, the second near the first."""
         size = self.config.frames
         room = (self.frames[indices] - size).clamp(min=0)
         first = self._loud(indices, torch.zeros_like(room), room)
@@ -165,7 +168,7 @@ class Views:
         return first, self._loud(indices, low, high)
 
     def _loud(self, indices: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """A start between `low` and `high`; drawn again while the patch there is silent."""
+        """A random start between `low` and `high`, redrawn a few times if the patch is silent."""
         mixture, size = self.mixtures, self.config.frames
         start = _uniform(low, high)
         for _ in range(TRIES - 1):
@@ -184,9 +187,9 @@ class Views:
         mixture: Tensor,
         turn: int = 0,
     ) -> Tensor:
-        """Patches [B, F, 64] of the channel picked of each example's processor.
+        """Patches [B, F, 64] of the chosen channel of each example's processor.
 
-        One that is all but empty gives way to the loudest: as a view it would tell nothing.
+        An almost empty channel carries no information, so the loudest is used instead.
         """
         found = torch.empty_like(mixture)
         for number, source in enumerate(self.processors):
@@ -195,11 +198,11 @@ class Views:
                 continue
             patches = source.patches(indices[mine], start[mine], self.config.frames)
             count, rows = len(patches), torch.arange(len(mine), device=mine.device)
-            picked = ((pick[mine] * count).long() + turn) % count
+            chosen = ((pick[mine] * count).long() + turn) % count
             levels = level(patches)  # [M, b]
-            empty = levels[picked, rows] < level(mixture[mine]) - EMPTY
-            picked = torch.where(empty, levels.argmax(dim=0), picked)
-            found[mine] = patches[picked, rows]
+            empty = levels[chosen, rows] < level(mixture[mine]) - EMPTY
+            chosen = torch.where(empty, levels.argmax(dim=0), chosen)
+            found[mine] = patches[chosen, rows]
         return found
 
     def _augmented(self, patches: Tensor) -> Tensor:
@@ -212,15 +215,15 @@ class Views:
 
 
 def level(patches: Tensor) -> Tensor:
-    """How loud patches [..., F, 64] are, in dB: the mean of the mel magnitudes, none below 0."""
+    """The level of patches [..., F, 64] in dB, from the mean of the mel magnitudes."""
     magnitude = (patches.exp() - FRONT_END.epsilon).clamp(min=0).mean(dim=(-1, -2))
     return 20 * torch.log10(magnitude + 1e-12)
 
 
 def time_warp(patches: Tensor, most: int) -> Tensor:
-    """Time warping of SpecAugment [B, F, 64]: a moment moved by up to `most` frames, linearly.
+    """Time warping of SpecAugment on [B, F, 64]: a random frame moves by up to `most` frames.
 
-    What is before it and what is after it are stretched to fit; each patch draws its own.
+    The parts before and after it are stretched linearly; each patch draws its own numbers.
     """
     batch, frames, _ = patches.shape
     most = min(most, (frames - 1) // 2)
@@ -243,7 +246,7 @@ def time_warp(patches: Tensor, most: int) -> Tensor:
 def masked(patches: Tensor, count: int, most: int, *, dim: int) -> Tensor:
     """Masks of SpecAugment along frames (`dim` 1) or bands (2) of [B, F, 64].
 
-    Each is 0 to `most` wide, each patch draws its own; what is hidden becomes the patch's mean.
+    Each is 0 to `most` wide; each patch draws its own. Masked values become the patch's mean.
     """
     size = patches.shape[dim]
     fill = patches.mean(dim=(1, 2), keepdim=True)
@@ -258,5 +261,5 @@ def masked(patches: Tensor, count: int, most: int, *, dim: int) -> Tensor:
 
 
 def _uniform(low: Tensor, high: Tensor) -> Tensor:
-    """Integers from `low` to `high`, both included, elementwise."""
+    """Random integers from `low` to `high` inclusive, elementwise."""
     return low + (torch.rand(low.shape, device=low.device) * (high - low + 1)).long()

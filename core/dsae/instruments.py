@@ -1,6 +1,6 @@
-"""The instruments that a checkpoint knows: where each lies among global latents, and who is near.
+"""A checkpoint's instrument table: each instrument's mean v, and which of them a v is near.
 
-They lie beside the weights in instruments.json, which `python -m core instruments` writes.
+It is stored beside the weights in instruments.json, which `python -m core instruments` writes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from core.dsae.latents import Disentangler
 
 FILE = "instruments.json"
-CLIPS = 300  # of each instrument at most: more do not move its mean
-RIDGE = 1e-4  # variance of v beside which an unused dimension's is nothing
+CLIPS = 300  # of each instrument at most: more hardly change its mean
+RIDGE = 1e-4  # added to the variances of v, so that unused dimensions do not matter
 FEWEST = 2  # clips of an instrument
 
 
 class Likeness(NamedTuple):
-    """How like an instrument a v is: `share` sums to 1 over all that are known."""
+    """How likely a v is of an instrument: `share` sums to 1 over the table."""
 
     name: str
     share: float
@@ -36,10 +36,10 @@ class Likeness(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class InstrumentTable:
-    """Instruments by name: their mean v, `means` [K, V], and how v spreads about them, [V, V].
+    """Instruments by name, with their mean v, `means` [K, V].
 
-    `within` is the covariance inside a class, the same for all, and `clips` [K] how many there
-    were in the store.
+    `within` [V, V] is the covariance within a class, shared by all; `clips` [K] are the numbers of
+    clips in the store.
     """
 
     names: tuple[str, ...]
@@ -49,67 +49,63 @@ class InstrumentTable:
     store: str
 
     def mean(self, name: str) -> np.ndarray:
-        """An instrument's mean v [V]. Raises RavelError naming those there are."""
+        """An instrument's mean v [V]. Raises RavelError naming the choices if it is missing."""
         wanted = instrument_name(name)
         if wanted not in self.names:
             raise RavelError(
-                f"There is no instrument called {name!r} among those that the model knows: choose "
+                f"The model has no instrument called {name!r}: choose one of "
                 f"{', '.join(self.names)}."
             )
         return self.means[self.names.index(wanted)]
 
     def likeness(self, v: np.ndarray) -> list[Likeness]:
-        """How like each instrument a v [V] is, the likest first.
+        """How likely a v [V] is of each instrument, most likely first.
 
-        The posterior of Gaussians about the means, each instrument as likely as the others
-        beforehand: what linear discriminant analysis says.
+        The posterior under Gaussians about the means with equal priors, as in linear discriminant
+        analysis.
         """
-        away = self._whitened(self.means) - self._whitened(v)
-        distance = np.square(away).sum(1)
+        distance = np.square(self._whitened(self.means) - self._whitened(v)).sum(1)
         share = np.exp(-0.5 * (distance - distance.min()))
         share /= share.sum()
         order = np.argsort(distance, kind="stable")
         return [Likeness(self.names[i], float(share[i])) for i in order]
 
     def plane(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The means [K, 2] and some v [N, V] as [N, 2], where the instruments lie furthest apart.
+        """Project the means [K, 2] and some v [N, V] to [N, 2], where instruments differ most.
 
-        The first two discriminant axes; 1 is a standard deviation inside a class.
+        The first two discriminant axes; 1 is a standard deviation within a class.
         """
         means = self._whitened(self.means)
         centre = means.mean(0)
         axes = np.linalg.svd(means - centre)[2][:2]
-        axes = axes * np.where(axes.sum(1, keepdims=True) < 0, -1, 1)  # a side of its own
-        axes = np.pad(axes, ((0, 2 - len(axes)), (0, 0)))  # of a v of one number
+        axes = axes * np.where(axes.sum(1, keepdims=True) < 0, -1, 1)  # fix the signs
+        axes = np.pad(axes, ((0, 2 - len(axes)), (0, 0)))  # if v has one dimension
         return (means - centre) @ axes.T, (self._whitened(v) - centre) @ axes.T
 
     def _whitened(self, v: np.ndarray) -> np.ndarray:
-        """v [..., V] where classes spread alike in all directions."""
+        """v [..., V] transformed so that the covariance within a class is the identity."""
         root = np.linalg.cholesky(self.within + RIDGE * np.eye(len(self.within)))
         return np.linalg.solve(root, np.asarray(v, np.float64).T).T
 
 
 def instrument_name(name: str) -> str:
-    """An instrument's name as it is kept: `Tenor-Saxophone` is `tenor saxophone`."""
+    """The normalised name of an instrument: `Tenor-Saxophone` is `tenor saxophone`."""
     return " ".join(name.replace("-", " ").replace("_", " ").casefold().split())
 
 
 def read_instruments(checkpoint: Checkpoint) -> InstrumentTable | None:
-    """The instruments that a checkpoint knows, None if it was never told of any.
-
-    Raises RavelError for a damaged file.
-    """
+    """A checkpoint's instrument table, or None. Raises RavelError for a damaged file."""
     path = checkpoint.path / FILE
     if not path.exists():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        names = tuple(map(str, told["instruments"]))
-        rows = [told["instruments"][name] for name in names]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = tuple(map(str, content["instruments"]))
+        rows = [content["instruments"][name] for name in names]
         means = np.array([row["v"] for row in rows], np.float64)
-        within = np.array(told["within"], np.float64)
+        within = np.array(content["within"], np.float64)
         clips = tuple(int(row["clips"]) for row in rows)
-        found = InstrumentTable(names, means, within, clips, str(told["store"]))
+        found = InstrumentTable(names, means, within, clips, str(content["store"]))
         size = (len(names), int(checkpoint.config["model"]["v_size"]))
         right = means.shape == size and within.shape == (size[1], size[1]) and names
         if not (right and np.isfinite(means).all() and (np.linalg.eigvalsh(within) > -1e-6).all()):
@@ -130,7 +126,7 @@ def compute_instruments(
     progress: Callable[[int, int], Any] = lambda done, of: None,
     seed: int = 0,
 ) -> InstrumentTable:
-    """The instruments of a store's training clips, as a model hears them.
+    """The mean v of each instrument in a store's training clips, encoded by a model.
 
     Raises RavelError for a store without such labels or with too few clips.
     """
@@ -142,7 +138,7 @@ def compute_instruments(
     labels = np.array([instrument_name(str(label)) for label in store.labels[factor][rows]])
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < FEWEST:
-        raise RavelError(f"{store.path} has one clip alone of {names[counts.argmin()]}: add more.")
+        raise RavelError(f"{store.path} has only one clip of {names[counts.argmin()]}: add more.")
     rng = np.random.default_rng(seed)
     chosen = [rng.permutation(rows[labels == name])[:CLIPS] for name in names]
     total = sum(map(len, chosen))
@@ -159,14 +155,14 @@ def compute_instruments(
     )
 
 
-def write_instruments(checkpoint: Checkpoint, known: InstrumentTable) -> Path:
-    """Put instruments.json beside the weights. Raises RavelError for a copy of the Hub's."""
+def write_instruments(checkpoint: Checkpoint, table: InstrumentTable) -> Path:
+    """Write instruments.json beside the weights. Raises RavelError for a copy from the Hub."""
     checkpoint.check_ours()
     instruments = {
         name: {"clips": clips, "v": [round(float(x), 5) for x in mean]}
-        for name, clips, mean in zip(known.names, known.clips, known.means, strict=True)
+        for name, clips, mean in zip(table.names, table.clips, table.means, strict=True)
     }
-    within = [[round(float(x), 6) for x in row] for row in known.within]
-    told = {"store": known.store, "instruments": instruments, "within": within}
-    write_json(checkpoint.path / FILE, told)
+    within = [[round(float(x), 6) for x in row] for row in table.within]
+    content = {"store": table.store, "instruments": instruments, "within": within}
+    write_json(checkpoint.path / FILE, content)
     return checkpoint.path / FILE

@@ -1,4 +1,4 @@
-"""What becomes of the channels of a mixture that is remixed."""
+"""Changes of the channels of a mixture in a remix."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.audio.clip import Clip
 from core.dsae.instruments import InstrumentTable
 from core.errors import RavelError
 
-Giver = Clip | int  # who gives an instrument or a melody: a clip, or a channel by its number
+Giver = Clip | int  # the source of an instrument or a melody: a clip, or a channel's number
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What becomes of a channel; by default it stays as it was separated, at its level.
+    """The change of a channel; by default it stays as separated, at its level.
 
-    `instrument`: the name of one that the model knows, a clip, or the number of a channel;
-    `melody`: a clip or the number of a channel; `level` in dB, None to mute it.
+    `instrument`: a name in the model's instrument table, a clip, or a channel's number; `melody`: a
+    clip or a channel's number; `level` in dB, None to mute it.
     """
 
     instrument: str | Giver | None = None
@@ -28,21 +28,21 @@ class Change:
 
     @property
     def keeps(self) -> bool:
-        """Whether the channel stays as it was separated, but for its level."""
+        """Whether the channel stays as separated, apart from its level."""
         return self.instrument is None and self.melody is None
 
 
 def check(
     changes: Mapping[int, Change], count: int, instruments: InstrumentTable | None, model: str
 ) -> None:
-    """Raise RavelError for a change of, or by, a channel that there is not among `count`, to an
-    instrument that the `model` does not know, or to a level that is no number."""
+    """Raise RavelError for a channel number beyond `count`, an instrument missing from the table of
+    the `model`, or a level that is not a number."""
     for number, change in changes.items():
         givers = [giver for giver in (change.instrument, change.melody) if isinstance(giver, int)]
-        for asked in (number, *givers):
-            if not 1 <= asked <= count:
+        for wanted in (number, *givers):
+            if not 1 <= wanted <= count:
                 raise RavelError(
-                    f"There is no channel {asked}: the separator makes {count}, so choose from 1 "
+                    f"There is no channel {wanted}: the separator makes {count}, so choose from 1 "
                     f"to {count}."
                 )
         if change.level is not None and not np.isfinite(change.level):
@@ -52,10 +52,10 @@ def check(
 
 
 def require_instruments(instruments: InstrumentTable | None, model: str) -> InstrumentTable:
-    """The instruments that a model knows. Raises RavelError if it was never told of any."""
+    """The model's instrument table. Raises RavelError if it has none."""
     if instruments is None:
         raise RavelError(
-            f"The checkpoint {model} was never told of any instrument: give a recording of one, or "
-            "run python -m core instruments."
+            f"The checkpoint {model} has no instrument table: give a recording of an instrument, "
+            "or run python -m core instruments."
         )
     return instruments

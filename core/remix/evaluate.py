@@ -1,7 +1,7 @@
-"""Real duets, whose parts are known, through Remix: what is kept of each player, and what moved.
+"""Scores of remixed real duets with known stems: is the melody kept, has the instrument changed?
 
 Two stems of a piece that was recorded part by part are mixed, the mixture is separated, and each
-channel, which stands for the stem that it is nearest to, is given the other player's instrument.
+channel, matched to the stem nearest to it, is given the other player's instrument.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from core.data import folder
 from core.data.folder import MAX_FILE_SECONDS
 from core.data.mixtures import rms
 from core.data.recording import Recording
-from core.dsae.evaluation import probes as leak
-from core.dsae.evaluation import recordings
-from core.dsae.evaluation.recordings import Originals, Predictor, Row
+from core.dsae.evaluation import probes, recordings
+from core.dsae.evaluation.recordings import Predictor, Recordings, Row
 from core.dsae.instruments import InstrumentTable, instrument_name, read_instruments
 from core.dsae.latents import Disentangler, Latents
 from core.errors import RavelError
@@ -34,23 +33,23 @@ from core.separation.separate import SeparationModel
 from core.statistics import interval, spread_evenly
 
 SECONDS = 8.0
-AUDIBLE = 0.1  # of a file's RMS, from which its player counts as playing in an excerpt
+AUDIBLE = 0.1  # share of a file's RMS above which its player counts as playing in an excerpt
 FEWEST = 2  # duets
-NAMED = (1, 3)  # among how many of the likeliest instruments the true one is looked for
+TOP = (1, 3)  # ranks within which the true instrument counts as recognised
 
 
 class Duet(NamedTuple):
-    """Two stems [S] of a piece, at the levels they were recorded with."""
+    """Two stems [S] of a piece, at their recorded levels."""
 
     stems: tuple[Clip, Clip]
     piece: str
 
 
 def read_duets(folders: Sequence[str], most: int | None = None) -> list[Duet]:
-    """Every two instruments of every piece, as long as both play, SECONDS at a time.
+    """All pairs of instruments of each piece, in excerpts of SECONDS in which both play.
 
-    metadata.csv names each stem's `instrument` and `piece`. `most`: so many at most, evenly spread.
-    Raises RavelError where there are fewer than two.
+    metadata.csv names each stem's `instrument` and `piece`. `most` limits the number of duets,
+    evenly spaced. Raises RavelError for fewer than two.
     """
     found = [duet for path in folders for duet in _duets(folder.listing(path))]
     if len(found) < FEWEST:
@@ -80,67 +79,69 @@ def _duets(files: list[Recording]) -> Iterator[Duet]:
             if one.labels["instrument"] == other.labels["instrument"]:
                 continue
             for start in range(0, min(len(one.wave), len(other.wave)) - size + 1, size):
-                parts = tuple(
+                first, second = (
                     Clip(whole.wave[start : start + size], whole.name, whole.labels)
                     for whole in (one, other)
                 )
-                wholes = zip(parts, (one, other), strict=True)
-                if all(_rms(part) > AUDIBLE * _rms(whole) for part, whole in wholes):
-                    yield Duet(parts, piece)
+                if all(
+                    _rms(part) > AUDIBLE * _rms(whole)
+                    for part, whole in ((first, one), (second, other))
+                ):
+                    yield Duet((first, second), piece)
 
 
 class Duets:
-    """Duets, and what a separator makes of their mixtures: the same for all models.
+    """Duets and the channels a separator makes of their mixtures, computed once for all models.
 
-    Letters: N duets, S samples. The stems are counted through, the two of a duet in turn.
+    Letters: N duets, S samples. The stems of a duet follow each other, 2 N in all.
     """
 
     def __init__(self, duets: Sequence[Duet], separator: SeparationModel) -> None:
         self.pieces = np.repeat([duet.piece for duet in duets], 2)
         self.stems = [clip for duet in duets for clip in duet.stems]
-        self.originals = Originals(self.stems)
+        self.originals = Recordings(self.stems)
         waves = self.originals.waves.unflatten(0, (-1, 2))  # [N, 2, S]
         self.mixtures = waves.sum(1)
-        apart = [separator.separate(mixture) for mixture in self.mixtures]
-        self.channels = torch.cat(  # [2 N, S], each for its stem
+        separated = [separator.separate(mixture) for mixture in self.mixtures]
+        self.channels = torch.cat(  # [2 N, S], matched to the stems
             [
                 made[align(si_snr_of_pairs(made[None], stems[None])[0])]
-                for made, stems in zip(apart, waves, strict=True)
+                for made, stems in zip(separated, waves, strict=True)
             ]
         )
 
     @cached_property
-    def gained(self) -> np.ndarray:
-        """By how many dB of SI-SNR channels are nearer to the stems than the mixture: [2 N]."""
+    def improvement(self) -> np.ndarray:
+        """SI-SNR improvement of the channels over the mixture in dB, [2 N]."""
         stems = self.originals.waves
         mixtures = self.mixtures.repeat_interleave(2, 0)
         return (si_snr(self.channels, stems) - si_snr(mixtures, stems)).double().numpy()
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """Each stem with the other one of its duet."""
+        """Each stem with the other stem of its duet."""
         return [(i, i ^ 1) for i in range(len(self.stems))]
 
 
 def score(
     model: Disentangler,
     duets: Duets,
-    judges: dict[str, Predictor],
+    classifiers: dict[str, Predictor],
     to_waveform: ToWaveform,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Scores of a model on separated duets; rows as `recordings.score_rows` has them.
 
-    The rows: the stems as they were recorded; the channels that stand for them; those as the model
-    rebuilds them; with the instrument of the other channel, or with the mean v of its true
-    instrument; and, with no separator, stem with stem. A channel that is silent comes out silent.
-    Raises RavelError for a checkpoint that was not told of the instruments.
+    The rows: the stems as recorded; the channels matched to them; the channels reconstructed, with
+    the instrument of the other channel, and with the mean v of the other's true instrument; and,
+    without a separator, the stems with each other's instrument. A silent channel stays silent.
+    Raises RavelError for a checkpoint without an instrument table.
     """
     instruments = read_instruments(model.checkpoint)
     if instruments is None:
         raise RavelError(
-            f"{model.name} has not been told of any instruments: run python -m core instruments "
-            f"{model.name} --data STORE first."
+            f"{model.name} has no instrument table: run python -m core instruments {model.name} "
+            "--data STORE first."
         )
     stems, channels = duets.originals.waves, duets.channels
     mixtures = duets.mixtures.repeat_interleave(2, 0)
@@ -159,9 +160,9 @@ def score(
             return torch.zeros_like(like)
         return play_stem(model.decode(v, z.z), like, to_waveform)
 
-    def exchanged(heard: list[Latents | None], waves: Tensor, i: int, j: int) -> Tensor:
-        v = heard[j]
-        return sound(None if v is None else v.v, heard[i], waves[i])
+    def exchanged(encoded: list[Latents | None], waves: Tensor, i: int, j: int) -> Tensor:
+        partner = encoded[j]
+        return sound(None if partner is None else partner.v, encoded[i], waves[i])
 
     everyone = [(i, i) for i in range(len(stems))]
     rows: dict[str, Row] = {
@@ -172,34 +173,36 @@ def score(
         "preset": (duets.pairs, lambda i, j: sound(means[j], of_channels[i], channels[i])),
         "stems exchanged": (duets.pairs, lambda i, j: exchanged(of_stems, stems, i, j)),
     }
-    scores: dict[str, Any] = {"duets": len(stems) // 2, "si_snri": interval(duets.gained, np.mean)}
-    for kind, heard in (("stems", of_stems), ("channels", of_channels)):
-        for most in NAMED:
-            found = [_named(instruments, each, most) for each in heard]
-            right = [name in told for name, told in zip(names, found, strict=True)]
+    scores: dict[str, Any] = {
+        "duets": len(stems) // 2,
+        "si_snri": interval(duets.improvement, np.mean),
+    }
+    for kind, encoded in (("stems", of_stems), ("channels", of_channels)):
+        for most in TOP:
+            likely = [_likely(instruments, latents, most) for latents in encoded]
+            right = [name in those for name, those in zip(names, likely, strict=True)]
             scores[f"recognised_{kind}_{most}"] = interval(np.array(right, float), np.mean)
-        there = [i for i, each in enumerate(heard) if each is not None]
-        z = np.stack([heard[i].z.mean(0).numpy() for i in there])
-        labels = duets.originals.instrument[there]
-        scores[f"leak_z_{kind}"] = leak.label_across(z, labels, duets.pieces[there])
-    return scores | recordings.score_rows(duets.originals, rows, judges, progress)
+        audible = [(i, latents) for i, latents in enumerate(encoded) if latents is not None]
+        rows_of_z = [i for i, _ in audible]
+        z = np.stack([latents.z.mean(0).numpy() for _, latents in audible])
+        labels, pieces = duets.originals.instrument[rows_of_z], duets.pieces[rows_of_z]
+        scores[f"leak_z_{kind}"] = probes.label_across(z, labels, pieces)
+    return scores | recordings.score_rows(duets.originals, rows, classifiers, progress)
 
 
 def matching_instrument(label: str, among: Sequence[str]) -> str:
-    """The instrument that a label names: itself, else one of its kind, as a tenor saxophone is a
-    saxophone. Raises RavelError where there is none."""
+    """The instrument that a label names: the same, or one of its kind, as a tenor saxophone is a
+    saxophone. Raises RavelError if there is none."""
     wanted = instrument_name(label)
     found = [name for name in among if name == wanted or name.split()[-1] == wanted]
     if not found:
-        raise RavelError(
-            f"There is no {label} among the instruments that are known: {', '.join(among)}."
-        )
+        raise RavelError(f"The instruments do not include {label}: they are {', '.join(among)}.")
     return min(found, key=lambda name: name != wanted)
 
 
-def _named(instruments: InstrumentTable, heard: Latents | None, most: int) -> list[str]:
-    told = instruments.likeness(heard.v.numpy()) if heard is not None else []
-    return [each.name for each in told[:most]]
+def _likely(instruments: InstrumentTable, latents: Latents | None, most: int) -> list[str]:
+    likeness = instruments.likeness(latents.v.numpy()) if latents is not None else []
+    return [each.name for each in likeness[:most]]
 
 
 def _rms(clip: Clip) -> float:

@@ -1,4 +1,4 @@
-"""A remix as files: stems as WAV and what was done as JSON, in a folder or a zip."""
+"""A remix as files: stems as WAV and the changes as JSON, in a folder or a zip."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from core.files import check_new_folder
 from core.remix.changes import Giver
 from core.remix.remix import Remix, Stem
 
-TOLD = 3  # of the instruments that a channel is like, how many are named
+LISTED = 3  # of the instruments that a channel sounds like
 
 
 def about(made: Remix) -> dict[str, Any]:
-    """What was done, as it goes into remix.json."""
+    """The content of remix.json: what was done to each channel."""
     return {
         "mixture": made.mixture.name,
         "seconds": round(made.mixture.seconds, 3),
@@ -38,10 +38,10 @@ def about(made: Remix) -> dict[str, Any]:
 
 
 def files(made: Remix) -> Iterator[tuple[str, bytes]]:
-    """What is kept of a remix, one file after the other, by name.
+    """The files of a remix by name, one after the other.
 
-    The mixture, its channels, the stems, the remix, all mono 32-bit float WAV at true levels, and
-    remix.json. The channels add up to the mixture, the stems to the remix.
+    remix.json; the mixture, its channels, the stems and the remix as mono 32-bit float WAV at true
+    levels. The channels sum to the mixture, the stems to the remix.
     """
     yield "remix.json", (json.dumps(about(made), indent=2) + "\n").encode()
     yield "mixture.wav", _wav(torch.from_numpy(made.mixture.wave))
@@ -52,7 +52,7 @@ def files(made: Remix) -> Iterator[tuple[str, bytes]]:
 
 
 def to_zip(made: Remix, notes: str = "") -> bytes:
-    """All files of a remix in one, and `notes` in README.txt."""
+    """All files of a remix in a zip, with `notes` in README.txt."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         if notes:
@@ -63,9 +63,9 @@ def to_zip(made: Remix, notes: str = "") -> bytes:
 
 
 def save(made: Remix, folder: str | Path) -> Path:
-    """Write all files of a remix into a new folder, which appears whole or not at all.
+    """Write all files of a remix into a new folder, which appears complete or not at all.
 
-    Raises RavelError where it cannot be written, or is there and not empty.
+    Raises RavelError if it cannot be written, or exists and is not empty.
     """
     folder = check_new_folder(folder)
     hidden = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -90,7 +90,7 @@ def _about(number: int, stem: Stem) -> dict[str, Any]:
         return giver.name if isinstance(giver, Clip) else instrument_name(giver)
 
     change, own = stem.change, "kept" if stem.change.keeps else "own"
-    alike = [{"instrument": n, "share": round(s, 4)} for n, s in stem.likeness[:TOLD]]
+    alike = [{"instrument": n, "share": round(s, 4)} for n, s in stem.likeness[:LISTED]]
     return {
         "channel": number,
         "silent": stem.latents is None,

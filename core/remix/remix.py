@@ -1,8 +1,8 @@
-"""Remix: a mixture taken apart, instruments and melodies of its channels exchanged, mixed again.
+"""Remix: separate a mixture, exchange instruments and melodies of its channels, mix them again.
 
-The mixture's way through both systems: a separator makes channels of it, a disentangling model
-takes each channel's sound apart into its instrument (v) and its melody (z) and puts it together
-another way, and the stems that come out are mixed at levels of one's own.
+A separator splits the mixture into channels; a disentangling model encodes each channel as its
+instrument (v) and its melody (z) and decodes new combinations; the resulting stems are mixed at
+chosen levels.
 
 separator, model = separate.load("separator-duets"), latents.load("ts-dsae-plus")
 changes = {1: Change(instrument="trumpet"), 2: Change(level=-3.0)}
@@ -31,16 +31,16 @@ from core.remix.changes import Change, Giver, check, require_instruments
 from core.separation.separate import FAINT, SeparationModel
 from core.vocoder.play import play
 
-SILENT = -50.0  # dB under the mixture's RMS, from which a channel holds nothing
+SILENT = -50.0  # dB relative to the mixture's RMS; a channel below counts as silent
 
 
 @dataclass(frozen=True, eq=False)
 class Stem:
-    """A channel on its way through the model.
+    """A channel and the stem made from it.
 
-    `channel` [S] as separated; its `latents` and what they are like, none if it is silent;
-    `log_mel` [T, M] as the model made it, None where the channel is kept; and `wave` [S], at its
-    level: the stem.
+    `channel` [S] as separated; its `latents` and their `likeness` to known instruments, None and
+    empty if it is silent; `log_mel` [T, M] as decoded, None if the channel is kept; and `wave` [S],
+    the stem at its level.
     """
 
     change: Change
@@ -53,7 +53,7 @@ class Stem:
 
 @dataclass(frozen=True, eq=False)
 class Remix:
-    """A mixture and what became of its channels, by the names of both checkpoints."""
+    """A mixture, its stems, and the names of both checkpoints."""
 
     mixture: Clip
     separator: str
@@ -62,12 +62,12 @@ class Remix:
 
     @property
     def wave(self) -> Tensor:
-        """What is heard: the sum of the stems, [S]."""
+        """The remix: the sum of the stems, [S]."""
         return torch.stack([stem.wave for stem in self.stems]).sum(0)
 
     @property
     def as_separated(self) -> float:
-        """The share of the stems' energy that comes from channels kept as they were separated."""
+        """The share of the stems' energy that comes from channels kept as separated."""
         return share_kept([stem.wave for stem in self.stems], [s.change.keeps for s in self.stems])
 
 
@@ -79,20 +79,20 @@ def remix(
     *,
     to_waveform: ToWaveform = play,
 ) -> Remix:
-    """A mixture of any length separated, changed channel by channel, and mixed again.
+    """Separate a mixture of any length, change its channels, and mix them again.
 
-    `changes` are by the channels' numbers, from 1; channels that are not named stay as they are.
-    With none at all the remix is the mixture. `to_waveform` turns log-mels into sound. Raises
-    RavelError for a channel or an instrument that there is not, or a change of a silent channel.
+    `changes` are by channel number, from 1; other channels stay as they are. Without changes the
+    remix is the mixture. `to_waveform` turns log-mels into sound. Raises RavelError for a missing
+    channel or instrument, or a change of a silent channel.
     """
     instruments = read_instruments(model.checkpoint)
     check(changes, separator.channels, instruments, model.name)
     channels = separator.separate(mixture)
-    heard = [encode_channel(model, channel, channels.sum(0)) for channel in channels]
+    encoded = [encode_channel(model, channel, channels.sum(0)) for channel in channels]
     stems = []
     for number, channel in enumerate(channels, 1):
-        change, latents = changes.get(number, Change()), heard[number - 1]
-        decoded = exchange(model, number, change, heard, instruments)
+        change, latents = changes.get(number, Change()), encoded[number - 1]
+        decoded = exchange(model, number, change, encoded, instruments)
         played = channel if decoded is None else play_stem(decoded, channel, to_waveform)
         alike = instruments.likeness(latents.v.numpy()) if instruments and latents else []
         stems.append(Stem(change, channel, latents, alike, decoded, at_level(played, change.level)))
@@ -100,9 +100,9 @@ def remix(
 
 
 def encode_channel(model: Disentangler, channel: Tensor, mixture: Tensor) -> Latents | None:
-    """The latents of a channel [S], heard at full level, as the model's clips were.
+    """The latents of a channel [S], brought to full level like the model's training clips.
 
-    None where it holds nothing, or next to nothing, of the mixture [S].
+    None if it holds almost nothing of the mixture [S].
     """
     if rms(channel) <= max(FAINT, float(rms(mixture)) * 10 ** (SILENT / 20)):
         return None
@@ -113,24 +113,24 @@ def exchange(
     model: Disentangler,
     number: int,
     change: Change,
-    heard: list[Latents | None],
+    encoded: list[Latents | None],
     instruments: InstrumentTable | None,
 ) -> Tensor | None:
-    """The log-mel [T, M] of channel `number` with what is exchanged; None where it is kept.
+    """The log-mel [T, M] of channel `number` after its change; None if it is kept.
 
-    `heard` are all channels' latents. A melody is as long as it is, at most as long as the
-    channel. Raises RavelError where the channel, or one it takes from, is silent.
+    `encoded` holds the latents of all channels. A melody longer than the channel is cut. Raises
+    RavelError if the channel, or one it takes from, is silent.
     """
     if change.keeps:
         return None
-    own = _of_channel(number, heard)
-    v = _instrument(model, change.instrument, heard, instruments)
-    z = _melody(model, change.melody, heard)
+    own = _of_channel(number, encoded)
+    v = _instrument(model, change.instrument, encoded, instruments)
+    z = _melody(model, change.melody, encoded)
     return model.decode(own.v if v is None else v, own.z if z is None else z[: len(own.z)])
 
 
 def play_stem(decoded: Tensor, channel: Tensor, to_waveform: ToWaveform = play) -> Tensor:
-    """A log-mel [T, M] as sound as long and as loud as the channel [S] that it stands for."""
+    """A log-mel [T, M] as sound, as long and as loud as the channel [S] that it replaces."""
     made = long.to_waveform(decoded, to_waveform)[: len(channel)]
     made = pad(made, (0, len(channel) - len(made)))
     wanted, given = (loudness(wave.numpy()) for wave in (channel, made))
@@ -139,19 +139,19 @@ def play_stem(decoded: Tensor, channel: Tensor, to_waveform: ToWaveform = play) 
 
 
 def at_level(wave: Tensor, decibels: float | None) -> Tensor:
-    """A wave [S] so many dB up; None mutes it."""
+    """A wave [S] amplified by a gain in dB; None mutes it."""
     return wave * (0.0 if decibels is None else 10 ** (decibels / 20))
 
 
 def share_kept(waves: list[Tensor], kept: list[bool]) -> float:
-    """How much of the energy of stems is of those that are `kept`; 0 where all are silent."""
+    """The share of the stems' energy that is in those `kept`; 0 if all are silent."""
     energy = [float(wave.square().sum()) for wave in waves]
-    of_kept = sum(one for one, keep in zip(energy, kept, strict=True) if keep)
-    return of_kept / sum(energy) if any(energy) else 0.0
+    energy_kept = sum(one for one, keep in zip(energy, kept, strict=True) if keep)
+    return energy_kept / sum(energy) if any(energy) else 0.0
 
 
-def _of_channel(number: int, heard: list[Latents | None]) -> Latents:
-    latents = heard[number - 1]
+def _of_channel(number: int, encoded: list[Latents | None]) -> Latents:
+    latents = encoded[number - 1]
     if latents is None:
         raise RavelError(
             f"Channel {number} is silent: it has no instrument and no melody, so keep it."
@@ -162,19 +162,19 @@ def _of_channel(number: int, heard: list[Latents | None]) -> Latents:
 def _instrument(
     model: Disentangler,
     wanted: str | Giver | None,
-    heard: list[Latents | None],
+    encoded: list[Latents | None],
     instruments: InstrumentTable | None,
 ) -> Tensor | None:
     if isinstance(wanted, str):
         return torch.from_numpy(require_instruments(instruments, model.name).mean(wanted)).float()
     if isinstance(wanted, int):
-        return _of_channel(wanted, heard).v
+        return _of_channel(wanted, encoded).v
     return None if wanted is None else model.encode(wanted).v
 
 
 def _melody(
-    model: Disentangler, wanted: Giver | None, heard: list[Latents | None]
+    model: Disentangler, wanted: Giver | None, encoded: list[Latents | None]
 ) -> Tensor | None:
     if isinstance(wanted, int):
-        return _of_channel(wanted, heard).z
+        return _of_channel(wanted, encoded).z
     return None if wanted is None else model.encode(wanted).z

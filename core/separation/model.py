@@ -142,9 +142,9 @@ class Fourier(nn.Module):
             mixture.float(), n, self.hop, window=self.window, pad_mode="constant",
             return_complex=True,
         )  # fmt: skip
-        heard = (spectra.abs() + 1e-6).pow(1 / 3)
-        deviation, mean = torch.std_mean(heard, dim=(1, 2), keepdim=True)
-        return spectra, (heard - mean) / (deviation + NORM_EPSILON)
+        compressed = (spectra.abs() + 1e-6).pow(1 / 3)
+        deviation, mean = torch.std_mean(compressed, dim=(1, 2), keepdim=True)
+        return spectra, (compressed - mean) / (deviation + NORM_EPSILON)
 
     def back(self, masked: Tensor, samples: int) -> Tensor:
         """Spectra [K, N, T] to waves [K, S]."""
@@ -167,8 +167,8 @@ class Separator(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Mixtures [B, S] of any length S to channels [B, M, S]."""
-        coefficients, heard = self.transform(mixture)
-        features = self.tdcn(heard)  # [B, C, T]
+        coefficients, compressed = self.transform(mixture)
+        features = self.tdcn(compressed)  # [B, C, T]
         masks = torch.sigmoid(self.mask(features).float()).unflatten(1, (-1, self.transform.size))
         masked = (masks * coefficients[:, None]).flatten(0, 1)  # [B * M, N, T]
         channels = self.transform.back(masked, mixture.shape[1]).unflatten(0, (len(mixture), -1))

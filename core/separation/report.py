@@ -1,4 +1,4 @@
-"""Separators and baselines scored on the same held-out mixtures, printed and kept."""
+"""Scores separators and baselines on the same held-out mixtures, prints them and records them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from core.audio.decode import decode
 from core.checkpoints.card import record_scores
 from core.checkpoints.checkpoint import Checkpoint, find
+from core.checkpoints.tables import aligned, format_score
 from core.data import layouts, mixtures
 from core.data.store import FeatureStore
 from core.errors import RavelError
@@ -23,9 +24,9 @@ from core.training.distributed import pick_device
 
 COUNTS = {2: 300, 3: 100, 4: 100, 1: 100}  # mixtures of so many sources
 SECONDS = 5.0
-SEED = 1  # other mixtures than those that training chose its best state by
+SEED = 1  # so that the mixtures differ from those used for validation in training
 BATCH = 4
-FUSS_SECONDS = 60.0  # beyond which a file is none of FUSS's mixtures, which last 10
+FUSS_SECONDS = 60.0  # a longer file cannot be a mixture of FUSS, which last 10 s
 ORDER = ("separator", "untrained", "nothing", "nmf", "oracle-grouped nmf", "ideal ratio mask")
 BLOCKS = {
     "median, dB": ("si_snri_2_median", "si_snri_3_median", "si_snri_4_median", "msi_median"),
@@ -42,57 +43,51 @@ class Mixed(NamedTuple):
     references: Tensor
 
 
-class Corpus(NamedTuple):
-    """Mixtures in batches: what metrics.json calls them, how many, and a way through them."""
+class MixtureSet(NamedTuple):
+    """Mixtures in batches: their name in metrics.json, their number, and an iterator."""
 
     name: str
-    count: int
+    size: int
     batches: Iterator[Mixed]
 
 
 def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
-    """Score separators as `options` says. Raises RavelError for what they cannot be scored on."""
+    """Score separators as `options` says. Raises RavelError for options that do not apply."""
     if options.real or options.duets or not options.data:
         raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
     on_store(names, options.data, say)
 
 
 def on_store(names: Sequence[str], path: str, say: Say) -> None:
-    """Score checkpoints and baselines on the same mixtures; keep it in metrics.json and the card.
+    """Score checkpoints and baselines on the same mixtures; write metrics.json and the card.
 
-    `path` is a feature store, whose held-out clips are mixed as the first checkpoint's training
-    mixed others, or FUSS's folder of published mixtures. NAME@STEP is a row of its own beside
-    NAME's; a checkpoint that has a snapshot of step 0 is compared with that, too.
+    `path` is a feature store, whose held-out clips are mixed as in the first checkpoint's training,
+    or FUSS's folder of published mixtures. NAME@STEP gets a row beside NAME's; a checkpoint with a
+    snapshot of step 0 is compared with that, too.
     """
     device = str(pick_device("auto"))
     models = [load(name, device) for name in _with_untrained(names)]
-    corpus = _corpus(Path(path), models[0].config.data)
-    scores, counts = _measure(models, corpus)
+    mixed = _mixture_set(Path(path), models[0].config.data)
+    scores, counts = _measure(models, mixed)
     for folder, m in {model.checkpoint.path: model.channels for model in models}.items():
         rows = {row: score for (owner, row), score in scores.items() if owner in (folder, m)}
-        _keep(Checkpoint(folder), corpus.name, counts, rows)
+        _keep(Checkpoint(folder), mixed.name, counts, rows)
         inputs = f"{counts['mixtures']} mixtures and {counts['single_sources']} single sources"
-        say(f"\n{folder.name} on {corpus.name}: {inputs}, value [95 % interval]")
+        say(f"\n{folder.name} on {mixed.name}: {inputs}, value [95 % interval]")
         say(table(rows))
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Rows of scores as text: systems down, metrics across, in blocks that fit a screen."""
-    width = max(map(len, rows)) + 2
-    lines = []
+    """Rows of scores as text: systems down, scores across, in blocks that fit a screen."""
+    blocks = []
     for title, names in BLOCKS.items():
-        there = [name for name in names if any(name in row for row in rows.values())]
-        if there:
-            heads = "".join(f"{name:<22}" for name in there)
-            lines.append(f"\n{title:<{width}}{heads}".rstrip(" "))
-            for row, scores in rows.items():
-                cells = "".join(f"{_cell(scores.get(name)):<22}" for name in there)
-                lines.append(f"{row:<{width}}{cells}".rstrip())
-    return "\n".join(lines)
-
-
-def _cell(score: dict[str, float] | None) -> str:
-    return "{value:.2f} [{low:.2f}, {high:.2f}]".format(**score) if score else ""
+        found = [name for name in names if any(name in row for row in rows.values())]
+        cells = [
+            [row, *(format_score(scores.get(name), digits=2) for name in found)]
+            for row, scores in rows.items()
+        ]
+        blocks += ["\n" + aligned([[title, *found], *cells])] if found else []
+    return "\n".join(blocks)
 
 
 def _with_untrained(names: Sequence[str]) -> list[str]:
@@ -113,13 +108,13 @@ def _row(checkpoint: Checkpoint) -> str:
 
 
 def _measure(
-    models: Sequence[SeparationModel], corpus: Corpus
+    models: Sequence[SeparationModel], mixed: MixtureSet
 ) -> tuple[dict[tuple[Path | int, str], dict[str, Any]], dict[str, int]]:
-    """Scores by whose they are (a checkpoint's folder, or the baselines' M) and row; counts."""
+    """Scores by owner (a checkpoint's folder, or M for the baselines) and row; and counts."""
     parts: dict[tuple[Path | int, str], list[Figures]] = {}
-    with tqdm(total=corpus.count, unit="mixture") as bar:
-        for mixture, references in corpus.batches:
-            for key, channels in _taken_apart(models, mixture, references):
+    with tqdm(total=mixed.size, unit="mixture") as bar:
+        for mixture, references in mixed.batches:
+            for key, channels in _separated(models, mixture, references):
                 parts.setdefault(key, []).append(figures(mixture, references, channels))
             bar.update(len(mixture))
     measured = {key: joined(some) for key, some in parts.items()}
@@ -132,7 +127,7 @@ def _measure(
     return scores, counts
 
 
-def _taken_apart(
+def _separated(
     models: Sequence[SeparationModel], mixture: Tensor, references: Tensor
 ) -> Iterator[tuple[tuple[Path | int, str], Tensor]]:
     for model in models:
@@ -146,7 +141,7 @@ def _taken_apart(
 def _keep(
     checkpoint: Checkpoint, where: str, counts: dict[str, int], rows: dict[str, dict[str, Any]]
 ) -> None:
-    """Lay rows over those that were measured on as many mixtures; in one order always."""
+    """Record rows, with earlier ones measured on the same number of mixtures, in a fixed order."""
     kept = checkpoint.metrics.get(where, {})
     if all(kept.get(name) == count for name, count in counts.items()):
         rows = {**{k: v for k, v in kept.items() if k not in counts}, **rows}
@@ -156,19 +151,19 @@ def _keep(
     record_scores(checkpoint, where, {**counts, **rows})
 
 
-def _corpus(path: Path, settings: DataConfig) -> Corpus:
+def _mixture_set(path: Path, settings: DataConfig) -> MixtureSet:
     if (path / "store.json").exists() or not path.is_dir():
         return _of_store(FeatureStore.open(path), settings)
     scenes = list(layouts.mixtures(path))
     for split in ("eval", "validation"):
         chosen = [scene for scene in scenes if scene.name.startswith(f"{split}/")]
         if chosen:
-            return Corpus(f"{path.name} {split}", len(chosen), map(_published, chosen))
+            return MixtureSet(f"{path.name} {split}", len(chosen), map(_published, chosen))
     raise RavelError(f"{path} has training mixtures only: unpack its eval or validation part too.")
 
 
-def _of_store(store: FeatureStore, settings: DataConfig) -> Corpus:
-    """Mixtures of held-out clips, of as many sources as there are kinds of them."""
+def _of_store(store: FeatureStore, settings: DataConfig) -> MixtureSet:
+    """Mixtures of held-out clips, with at most as many sources as there are labels."""
     clips = store.indices("validation")
     kinds = len(set(store.labels.get(settings.factor, store.labels["name"])[clips]))
     counts = {n: count for n, count in COUNTS.items() if n <= max(2, kinds)}
@@ -182,11 +177,11 @@ def _of_store(store: FeatureStore, settings: DataConfig) -> Corpus:
             for some in references.split(BATCH):
                 yield Mixed(some.sum(dim=1), some)
 
-    return Corpus(store.path.name, sum(counts.values()), batches())
+    return MixtureSet(store.path.name, sum(counts.values()), batches())
 
 
 def _published(scene: layouts.Scene) -> Mixed:
-    """A mixture as it was published, and its sources, cut or padded to its length."""
+    """A published mixture and its sources, cut or padded to its length."""
     mixture, *sources = (
         torch.from_numpy(decode(file, file.name, 0.0, None, FUSS_SECONDS))
         for file in (scene.mixture, *scene.sources)

@@ -32,7 +32,8 @@ def losses(said: Spectra, truth: Tensor, weights: dict[str, float]) -> dict[str,
         "advance": apart(said.advance, advance(truth)),
         "delay": apart(said.delay[..., 1:], delay(spectrum)),
     }
-    return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
+    weighted = [weights[name] * term for name, term in terms.items()]
+    return {"loss": sum(weighted[1:], weighted[0]), **terms}
 
 
 def advance(truth: Tensor) -> Tensor:

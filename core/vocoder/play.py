@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from core.checkpoints import checkpoint as checkpoints
 from core.errors import RavelError
@@ -54,7 +54,7 @@ def play(log_mel: Tensor, route: str | None = None, device: str = "cpu") -> Tens
         return _load(route_digest(route), device).to_waveform(log_mel)
     from core.audio.invert import to_waveform
 
-    return to_waveform(log_mel, route=route)
+    return to_waveform(log_mel, route=cast(Literal["live", "paper"], route))
 
 
 def check_route(route: str | None) -> str:

@@ -1,23 +1,23 @@
-"""Vocoders and Griffin-Lim on the same clips, printed and kept."""
+"""Scores vocoders and Griffin-Lim on the same clips, prints them and records them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 
 from core.audio.invert import to_waveform
-from core.checkpoints.card import record_scores, shown
+from core.checkpoints.card import record_scores
+from core.checkpoints.tables import aligned, side_by_side
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.registry import EvaluationOptions, Say
 from core.vocoder import evaluate as measures
 from core.vocoder.card import MEANINGS
 from core.vocoder.evaluate import Pairs
-from core.vocoder.vocode import Vocoder, load
+from core.vocoder.vocode import load
 
 ROW = "vocoder"
 GRIFFIN_LIM = {
@@ -32,10 +32,10 @@ SwappedClips = Callable[[str, FeatureStore, int], tuple[list[torch.Tensor], np.n
 def evaluate(
     names: Sequence[str], options: EvaluationOptions, say: Say, swapped_clips: SwappedClips
 ) -> None:
-    """Score vocoders as `options` says. Raises RavelError for what they cannot be scored on.
+    """Score vocoders as `options` says. Raises RavelError for options that do not apply to them.
 
-    `swapped_clips` gives, by a disentangling model's name, a store and a count: log-mels of swaps,
-    the rows of the store that hold their true sound, and what to call the model.
+    `swapped_clips` takes a disentangling model's name, a store and a count, and returns log-mels of
+    swaps, the rows of the store that hold their true sound, and the model's name.
     """
     if options.real or options.duets or not options.data:
         raise RavelError(f"{names[0]} is a vocoder: score it on clips with sound, by --data STORE.")
@@ -50,7 +50,7 @@ def evaluate(
 def swapped_pairs(
     name: str, path: str, count: int, swapped_clips: SwappedClips
 ) -> tuple[Pairs, str]:
-    """Log-mels that a disentangling model swapped, with their true sound; and what to call them.
+    """Log-mels of a disentangling model's swaps with their true sound, and a name for them.
 
     Raises RavelError for a store without sound or without true renderings of swaps.
     """
@@ -63,10 +63,10 @@ def swapped_pairs(
 
 
 def on_store(names: Sequence[str], path: str, say: Say, clips: int = 100) -> None:
-    """Score vocoders, and Griffin-Lim both ways, on validation clips of a store with audio.
+    """Score vocoders and both forms of Griffin-Lim on validation clips of a store with audio.
 
-    Their log-mels are made sound, and that is compared with the clips themselves. Kept in each
-    one's metrics.json and card. Raises RavelError for a store without sound or such clips.
+    The clips' log-mels are turned into sound and compared with the clips themselves. The scores go
+    into each metrics.json and card. Raises RavelError for a store without audio or such clips.
     """
     store = FeatureStore.open(path)
     if store.audio is None:
@@ -76,39 +76,24 @@ def on_store(names: Sequence[str], path: str, say: Say, clips: int = 100) -> Non
 
 
 def on_pairs(names: Sequence[str], pairs: Pairs, where: str, say: Say) -> None:
-    """The same of any log-mels with the sound that they should become; `where` names them.
+    """The same for any log-mels with their true sound; `where` names them.
 
     Raises RavelError for fewer than two.
     """
     if len(pairs.waves) < 2:
-        raise RavelError(f"{where} has {len(pairs.waves)} clips to play: two or more are needed.")
-    torch.set_num_threads(1)  # what is timed is timed alike everywhere
+        raise RavelError(f"{where} has {len(pairs.waves)} clips: two or more are needed.")
+    torch.set_num_threads(1)  # so that timings are comparable
     vocoders = [load(name) for name in dict.fromkeys(names)]
-    known = measures.compare(pairs, GRIFFIN_LIM)
+    baselines = measures.compare(pairs, GRIFFIN_LIM)
     for vocoder in vocoders:
-        rows = measures.compare(pairs, {ROW: vocoder.to_waveform}) | known
-        _keep(vocoder, where, {"clips": len(pairs.waves)} | rows)
+        rows = measures.compare(pairs, {ROW: vocoder.to_waveform}) | baselines
+        record_scores(vocoder.checkpoint, where, {"clips": len(pairs.waves)} | rows)
         say(f"\n{vocoder.name} on {where}: {len(pairs.waves)} clips, value [95 % interval]")
-        say(table(rows))
+        say(aligned(side_by_side(rows, MEANINGS, corner="")))
 
 
 def enough(clips: int) -> int:
-    """How many clips are played. Raises RavelError for fewer than two."""
+    """The number of clips. Raises RavelError for fewer than two."""
     if clips < 2:
         raise RavelError(f"--melodies is {clips}: vocoders are scored on two clips or more.")
     return clips
-
-
-def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Rows of scores as text: figures down, ways back to sound across."""
-    names = dict.fromkeys(name for row in rows.values() for name in row)
-    wide = max(len(MEANINGS.get(name, name)) for name in names)
-    lines = [f"  {'':<{wide}} " + "".join(f"{row:<26}" for row in rows)]
-    for name in names:
-        cells = "".join(f"{shown(row.get(name, '')):<26}" for row in rows.values())
-        lines.append(f"  {MEANINGS.get(name, name):<{wide}} {cells}".rstrip())
-    return "\n".join(lines)
-
-
-def _keep(vocoder: Vocoder, where: str, scores: dict[str, Any]) -> None:
-    record_scores(vocoder.checkpoint, where, scores)

@@ -1,4 +1,4 @@
-"""What the engine calls to train a vocoder on the sound of feature stores."""
+"""The task the engine trains: a vocoder on the sound of feature stores."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from core.training.engine import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
 from core.vocoder.model import VocoderNetwork, synthesise
-from core.vocoder.sounds import Batch, Sounds
+from core.vocoder.sounds import Excerpts, Sounds
 from core.vocoder.vocode import network
 
 HELD_OUT = 16  # validation clips of each store
@@ -26,7 +26,7 @@ Rebuild = Callable[[str, FeatureStore, np.ndarray, torch.device], np.ndarray]
 
 
 class VocoderTask:
-    """The spectra of true sound, learnt from its log-mels and from what models rebuilt of them.
+    """Predict spectra of true sound from its log-mels and from models' reconstructions of them.
 
     `rebuild` gives the log-mels [N, T, M] that a named model makes of those of some clips.
     """
@@ -36,7 +36,7 @@ class VocoderTask:
         self.training = config.training
 
     def load(self, device: torch.device) -> int:
-        """Open the stores and rebuild what is to be; the number of training clips."""
+        """Open the stores and reconstruct clips; return the number of training clips."""
         self.device, data = device, self.config.data
         stores = {name: FeatureStore.open(name) for name in (data.store, *data.more)}
         self.train = [self._sounds(*it, "train", data.rebuilt_clips) for it in stores.items()]
@@ -63,18 +63,18 @@ class VocoderTask:
         return self.config.stage(step)
 
     def learning_rate(self, step: int) -> float:
-        """Each stage has the whole of the schedule."""
+        """Each stage runs the whole schedule."""
         first = self.config.spectra_steps
         begun, steps = (0, first) if step < first else (first, self.training.steps - first)
         return learning_rate(self.training.model_copy(update={"steps": steps}), step - begun)
 
     def enter(self, model: VocoderNetwork, stage: str, fresh: bool) -> None:
-        """Freeze what the stage keeps fixed: what is said of noise, or all else."""
+        """Freeze the noise head in the first stage, and everything else in the second."""
         model.requires_grad_(stage == "spectra")
         model.tonal.requires_grad_(stage == "noise")
 
-    def batch(self, indices: Tensor) -> Batch:
-        """An excerpt of each clip, turned down at random, some with a rebuilt log-mel."""
+    def batch(self, indices: Tensor) -> Excerpts:
+        """An excerpt of each clip, randomly attenuated, some with a reconstructed log-mel."""
         data = self.config.data
         draw = np.random.default_rng(int(torch.randint(2**62, ())))
         chosen = [self.places[index] for index in indices.tolist()]
@@ -82,36 +82,36 @@ class VocoderTask:
             sounds.excerpt(row, data.crop, draw, rebuilt=data.rebuilt) for sounds, row in chosen
         ]
         below = torch.from_numpy(draw.uniform(0, data.quietest, len(parts)))
-        return Batch.of(parts, self.device).levelled(below.float().to(self.device))
+        return Excerpts.of(parts, self.device).levelled(below.float().to(self.device))
 
-    def losses(self, model: VocoderNetwork, batch: Batch, stage: str) -> dict[str, Tensor]:
+    def losses(self, model: VocoderNetwork, batch: Excerpts, stage: str) -> dict[str, Tensor]:
         """The terms of the stage's objective."""
-        said = model(batch.log_mel)
+        spectra = model(batch.log_mel)
         if stage == "noise":
-            score = objective.tonality(said, batch.spectrum)
+            score = objective.tonality(spectra, batch.spectrum)
             return {"loss": score, "tonality": score}
-        return objective.losses(said, batch.spectrum, self.config.objective.model_dump())
+        return objective.losses(spectra, batch.spectrum, self.config.objective.model_dump())
 
     def validate(self, model: VocoderNetwork, stage: str) -> dict[str, float]:
-        """The terms over held-out clips, and how far the sound made of them is from theirs.
+        """The terms over held-out clips, and the distance of their synthesised sound.
 
-        The criterion is what the stage learns. Where models rebuild log-mels, every clip counts
-        with each.
+        The criterion is the objective of the stage. If models reconstruct log-mels, each clip
+        counts once per model, too.
         """
         figures: dict[str, float] = {}
         for batch in self.held_out:
             batch = batch.levelled()
-            said = model(batch.log_mel)
-            terms = objective.losses(said, batch.spectrum, self.config.objective.model_dump())
-            terms["tonality"] = objective.tonality(said, batch.spectrum)
-            ratio, decibels = objective.stft_distance(synthesise(said), batch.wave)
+            spectra = model(batch.log_mel)
+            terms = objective.losses(spectra, batch.spectrum, self.config.objective.model_dump())
+            terms["tonality"] = objective.tonality(spectra, batch.spectrum)
+            ratio, decibels = objective.stft_distance(synthesise(spectra), batch.wave)
             terms |= {"stft_convergence": ratio.mean(), "stft_decibels": decibels.mean()}
             for name, value in terms.items():
                 figures[name] = figures.get(name, 0.0) + float(value) / len(self.held_out)
         return {"criterion": figures["tonality" if stage == "noise" else "loss"], **figures}
 
     def samples(self, model: VocoderNetwork, folder: Path) -> None:
-        """The first held-out clip and what is made of its log-mel, as WAV files."""
+        """The first held-out clip and the sound made from its log-mel, as WAV files."""
         folder.mkdir(parents=True, exist_ok=True)
         batch = self.held_out[0]
         made = model.waves(batch.log_mel[:1])[0]

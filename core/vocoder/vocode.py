@@ -1,4 +1,4 @@
-"""The vocoder for everybody else: log-mels to sound.
+"""The public interface of the vocoder: log-mels to sound.
 
 vocoder = load("vocoder")
 wave = vocoder.to_waveform(log_mel)  # [T, 80] to [(T - 1) * 256]
@@ -19,9 +19,9 @@ from core.vocoder.model import VocoderNetwork
 
 
 class Vocoder:
-    """A trained vocoder, at rest. `rounds` of Griffin-Lim follow the network's own wave.
+    """A trained vocoder for inference; `rounds` of Griffin-Lim refine the network's output.
 
-    On a CPU that has instructions for bfloat16 the network counts in it, more than twice as fast.
+    On a CPU with bfloat16 instructions the network runs in bfloat16, more than twice as fast.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Vocoder:
     def to_waveform(self, log_mel: Tensor | np.ndarray) -> Tensor:
         """Log-mels [..., T, 80] as waves float32 [..., (T - 1) * 256] at their own level.
 
-        As `core.audio.invert.to_waveform`: the same wave alone or in a batch, and every time; NaN
-        counts as silence. RavelError for any other shape.
+        As `core.audio.invert.to_waveform`: deterministic, and the same alone or in a batch; NaN
+        counts as silence. Raises RavelError for any other shape.
         """
         log_mel = torch.as_tensor(log_mel).float().to(self.device)
         check(log_mel)
@@ -54,7 +54,7 @@ class Vocoder:
 
 
 def _has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself: one that does not takes longer than by float."""
+    """Whether this CPU has bfloat16 instructions; without them it is slower than float."""
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.checkpoints.card import shown
 from core.checkpoints.checkpoint import Checkpoint
+from core.checkpoints.tables import format_score
 from core.errors import RavelError
 from core.training import evaluation
 from core.training.evaluation import Evaluation
@@ -130,6 +130,6 @@ def table(done: dict[str, Evaluation]) -> pd.DataFrame:
             nested = isinstance(value, dict) and "value" not in value
             rows = {f"{column}: {meanings.get(figure, figure)}": value} if nested else {}
             for head, values in (rows or {column: {figure: value}}).items():
-                named = {meanings.get(k, k): shown(v) for k, v in values.items()}
+                named = {meanings.get(k, k): format_score(v) for k, v in values.items()}
                 columns.setdefault(head, {}).update(named)
     return pd.DataFrame(columns).fillna("–")

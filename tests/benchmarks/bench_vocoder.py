@@ -20,7 +20,7 @@ from core.vocoder.config import ROUNDS, VocoderConfig
 from core.vocoder.model import VocoderNetwork, phases
 from core.vocoder.objective import stft_distance
 from core.vocoder.play import is_available
-from core.vocoder.sounds import Batch
+from core.vocoder.sounds import Excerpts
 from core.vocoder.task import VocoderTask
 from core.vocoder.vocode import Vocoder, load
 from tests.benchmarks.bench_audio import EXAMPLE, compare
@@ -75,7 +75,7 @@ def step() -> None:
     print("a training step of 8 x 1 s, the small preset, and what the phases of 4 s cost beside it")
     config = VocoderConfig.parse(registry.preset("vocoder", "small"))
     task, model = VocoderTask(config, None), VocoderNetwork(**config.model.model_dump())
-    batch = Batch(torch.randn(8, 64, 80), 0.1 * torch.randn(8, 64 * 256 + 1024))
+    batch = Excerpts(torch.randn(8, 64, 80), 0.1 * torch.randn(8, 64 * 256 + 1024))
     spectrum = torch.rand(1, 251, 513)
 
     def training_step(stage: str) -> Callable:

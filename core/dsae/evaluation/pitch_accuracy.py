@@ -27,7 +27,7 @@ BATCH = 16  # sounds at once
 Embeddings = dict[str, list[np.ndarray]]  # by name, of each clip its frames' [F, D]
 
 
-class Sound(NamedTuple):
+class AnalysedSound(NamedTuple):
     """Pitch of N sounds: f0 in Hz and its confidence, each [N, P]; and their embeddings."""
 
     f0: np.ndarray
@@ -36,7 +36,7 @@ class Sound(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Listener:
+class Analyser:
     """Tracks pitch and computes embeddings of sounds: by CREPE, and by VGGish if it is given.
 
     `route` is the route from log-mels to sound, see core.vocoder.play.
@@ -52,7 +52,7 @@ class Listener:
         """The suffix of its scores' names: crepe_tiny or crepe_full."""
         return f"crepe_{self.capacity}"
 
-    def analyse_log_mels(self, log_mel: Tensor, seconds: np.ndarray, what: str) -> Sound:
+    def analyse_log_mels(self, log_mel: Tensor, seconds: np.ndarray, what: str) -> AnalysedSound:
         """Log-mels [N, T, M] turned into sound, the first `seconds` [N] of each."""
 
         def waves(rows: slice) -> Tensor:
@@ -60,13 +60,15 @@ class Listener:
 
         return self._analyse(waves, seconds, what)
 
-    def analyse_audio(self, audio: np.ndarray, seconds: np.ndarray, what: str) -> Sound:
+    def analyse_audio(self, audio: np.ndarray, seconds: np.ndarray, what: str) -> AnalysedSound:
         """Sounds int16 [N, S], the first `seconds` [N] of each."""
         return self._analyse(
             lambda rows: torch.from_numpy(audio[rows].astype(np.float32) / PCM), seconds, what
         )
 
-    def _analyse(self, waves: Callable[[slice], Tensor], seconds: np.ndarray, what: str) -> Sound:
+    def _analyse(
+        self, waves: Callable[[slice], Tensor], seconds: np.ndarray, what: str
+    ) -> AnalysedSound:
         tracked: list[pitch.Pitch] = []
         embeddings: Embeddings = {self.name: []}
         if self.vggish:
@@ -86,7 +88,7 @@ class Listener:
             np.concatenate([getattr(part, name) for part in tracked])
             for name in ("f0", "confidence")
         )
-        return Sound(f0, confidence, embeddings)
+        return AnalysedSound(f0, confidence, embeddings)
 
     def _track(self, waves: Tensor) -> pitch.Pitch:
         return pitch.track(
@@ -95,27 +97,27 @@ class Listener:
 
 
 class Originals:
-    """Sound of evenly spaced validation clips of a store, analysed once for all models.
+    """AnalysedSound of evenly spaced validation clips of a store, analysed once for all models.
 
     `recorded` comes from their audio, if the store holds it; `round_trip` from their log-mels
     turned into sound, without a model.
     """
 
-    def __init__(self, store: FeatureStore, count: int, listener: Listener) -> None:
+    def __init__(self, store: FeatureStore, count: int, analyser: Analyser) -> None:
         everyone = store.indices("validation")
-        self.listener = listener
+        self.analyser = analyser
         self.positions = spread_evenly(len(everyone), count)
         rows = everyone[self.positions]
         self.seconds = (store.lengths[rows] - 1) * HOP / SAMPLE_RATE
         log_mel = torch.from_numpy(store.log_mel[rows]).float()
-        self.recorded: Sound | None = None
+        self.recorded: AnalysedSound | None = None
         if store.audio is not None:
-            self.recorded = listener.analyse_audio(store.audio[rows], self.seconds, "originals")
-        self.round_trip = listener.analyse_log_mels(log_mel, self.seconds, "round trips")
+            self.recorded = analyser.analyse_audio(store.audio[rows], self.seconds, "originals")
+        self.round_trip = analyser.analyse_log_mels(log_mel, self.seconds, "round trips")
         self.notes = self._notes(store, rows)
 
     @property
-    def reference(self) -> Sound:
+    def reference(self) -> AnalysedSound:
         """The reference for pitch: the recorded originals if there is audio, else round trips."""
         return self.recorded or self.round_trip
 
@@ -143,14 +145,14 @@ class Originals:
         )
 
     def scores(
-        self, name: str, sound: Sound, melody: np.ndarray, *, own: bool = True
+        self, name: str, sound: AnalysedSound, melody: np.ndarray, *, own: bool = True
     ) -> dict[str, Any]:
         """Raw pitch accuracy of sounds against CREPE's pitch of the originals, and the notes.
 
         `melody` [N]: index of the original whose melody each sound should have. `own`: score
         against CREPE's pitch too, not only against the notes.
         """
-        by, scores = self.listener.name, {}
+        by, scores = self.analyser.name, {}
         if own:
             found = accuracy(self.reference.f0, sound.f0, melody, self.voiced)
             scores[f"rpa_{name}_{by}"] = found

@@ -14,7 +14,7 @@ from core.audio.clip import HOP, SAMPLE_RATE, VOICED
 from core.data.dmelodies import SCALES, TONICS
 from core.data.store import FeatureStore
 from core.dsae.evaluation.classifier import Classifier
-from core.dsae.evaluation.pitch_accuracy import HOP_SECONDS, Listener
+from core.dsae.evaluation.pitch_accuracy import HOP_SECONDS, Analyser
 from core.dsae.evaluation.swap_f1 import LabelledBatch, fit_lda, mean_v, read_split, trimmed
 from core.dsae.model import Dsae
 from core.errors import RavelError
@@ -38,7 +38,7 @@ def prior_validity(
     count: int = 100,
     factor: str = "instrument",
     seed: int = 0,
-    listener: Listener | None = None,
+    analyser: Analyser | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, Score]:
     """Scores of `count` samples from the prior and of as many real clips.
@@ -73,7 +73,7 @@ def prior_validity(
     scores: dict[str, Score] = {}
     for name, case in cases.items():
         clips = case._replace(labels=lda.predict(mean_v(model, *case[:2]).numpy()))
-        found = pitches(clips, notes, listener or Listener(device=device), name)
+        found = pitches(clips, notes, analyser or Analyser(device=device), name)
         found |= recognised(clips, classifier)
         scores |= {f"{name}_{key}": score for key, score in found.items()}
     if notes is not None:
@@ -115,11 +115,11 @@ def scale_notes(store: FeatureStore) -> np.ndarray | None:
 
 
 def pitches(
-    clips: LabelledBatch, notes: np.ndarray | None, listener: Listener, what: str = "sounds"
+    clips: LabelledBatch, notes: np.ndarray | None, analyser: Analyser, what: str = "sounds"
 ) -> dict[str, Score]:
     """`voiced`, `in_scale` and `notes` of log-mels turned into sound; `notes`: MIDI, or None."""
     seconds = (np.array(clips.frames) - 1) * HOP / SAMPLE_RATE
-    sound = listener.analyse_log_mels(clips.x, seconds, what)
+    sound = analyser.analyse_log_mels(clips.x, seconds, what)
     inside = np.arange(sound.f0.shape[1]) * HOP_SECONDS < seconds[:, None]
     voiced = (sound.confidence >= VOICED) & inside
     midi = 69 + 12 * np.log2(sound.f0 / 440)

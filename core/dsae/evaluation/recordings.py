@@ -31,10 +31,10 @@ RESAMPLES = 1000
 Pairs = list[tuple[int, int]]  # recordings whose melody and whose instrument a sound should have
 Row = tuple[Pairs, Callable[[int, int], Tensor]]  # and a function that makes the sound of each, [S]
 Predictor = Callable[[np.ndarray], np.ndarray]  # log-mels [N, T, M] to the instrument of each
-Told = tuple[list[np.ndarray], list[str]]  # log-mels [T, M] and the instrument of each
+LabelledClips = tuple[list[np.ndarray], list[str]]  # log-mels [T, M] and the instrument of each
 
 
-class Originals:
+class Recordings:
     """Recordings of one instrument each, all of the same length, with their pitch."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
@@ -78,7 +78,7 @@ class Results:
 
 def score_model(
     model: Disentangler,
-    originals: Originals,
+    originals: Recordings,
     classifiers: dict[str, Predictor],
     to_waveform: ToWaveform,
     progress: bool = True,
@@ -106,7 +106,7 @@ def score_model(
 
 
 def score_rows(
-    originals: Originals,
+    originals: Recordings,
     rows: dict[str, Row],
     classifiers: dict[str, Predictor],
     progress: bool = True,
@@ -122,7 +122,7 @@ def score_rows(
 
 
 def _score(
-    originals: Originals,
+    originals: Recordings,
     pairs: Pairs,
     make: Callable[[int, int], Tensor],
     classifiers: dict[str, Predictor],
@@ -191,13 +191,13 @@ def summary(results: Results, recordings: int, seed: int = 0) -> dict[str, Any]:
     return scores
 
 
-def own_encoder(model: Disentangler, learnt: Told, labels: Sequence[str]) -> Predictor:
+def own_encoder(model: Disentangler, train: LabelledClips, labels: Sequence[str]) -> Predictor:
     """The paper's classifier: an LDA on the model's own v, which flatters the model."""
 
     def encode(clips: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack([model.encode(clip).v.numpy() for clip in clips])
 
-    chosen = [i for i, label in enumerate(learnt[1]) if label in labels]
+    chosen = [i for i, label in enumerate(train[1]) if label in labels]
     lda = LinearDiscriminantAnalysis()
-    lda.fit(encode([learnt[0][i] for i in chosen]), [learnt[1][i] for i in chosen])
+    lda.fit(encode([train[0][i] for i in chosen]), [train[1][i] for i in chosen])
     return lambda clips: lda.predict(encode(list(clips)))

@@ -1,4 +1,4 @@
-"""Scores of checkpoints on a feature store and on real recordings, printed and kept."""
+"""Scores checkpoints on a feature store or on real recordings, prints and records the scores."""
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -11,14 +11,15 @@ import torch
 from core.audio import pitch, vggish
 from core.audio.clip import Clip
 from core.audio.mel import log_mel
-from core.checkpoints.card import compared, record_scores, shown
+from core.checkpoints.card import record_scores
+from core.checkpoints.tables import aligned, comparison, format_score
 from core.data import folder
 from core.data.store import FeatureStore
 from core.dsae.card import MEANINGS
 from core.dsae.evaluation import recordings
 from core.dsae.evaluation import scores as measures
 from core.dsae.evaluation.classifier import Classifier
-from core.dsae.evaluation.pitch_accuracy import Listener, Originals
+from core.dsae.evaluation.pitch_accuracy import Analyser, Originals
 from core.dsae.latents import load
 from core.errors import RavelError
 from core.registry import EvaluationOptions, Say
@@ -26,50 +27,32 @@ from core.training.distributed import pick_device
 from core.vocoder.play import PAPER, check_route, play
 
 LABELS = ("violin", "trumpet")
-WIDTH = max(map(len, MEANINGS.values()))
-MOST = 200  # clips of each instrument and kind that the judges take from a store
-
-
-class Hearing(NamedTuple):
-    """What is heard of a store: how many validation clips, nothing at 0; how many draws from the
-    prior; CREPE's capacity (none: full on a GPU, else tiny); the way from log-mels to sound;
-    whether VGGish embeds them too, and its weights' file, if they are not to be fetched."""
-
-    melodies: int = 100
-    draws: int = 0
-    crepe: pitch.Capacity | None = None
-    route: str = PAPER
-    vggish: bool = False
-    weights: str | None = None
+MOST = 200  # clips of each instrument and source that classifiers take from a store
 
 
 def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
     """Score disentangling models on a store, on real recordings, or on both, as `options` says."""
     if options.data:
-        hearing = Hearing(
-            options.melodies,
-            options.draws,
-            options.crepe,
-            options.route or PAPER,
-            options.fad == "vggish" or bool(options.vggish),
-            options.vggish,
-        )
-        on_store(names, options.data, say, hearing)
+        on_store(names, options.data, options, say)
     if options.real:
         on_recordings(names, options.real, options.judge, options.most, say, options.route)
 
 
-def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None = None) -> None:
-    """Score checkpoints on a store's validation split; write each one's metrics.json and card.
+def on_store(names: Sequence[str], path: str, options: EvaluationOptions, say: Say) -> None:
+    """Score checkpoints on a store's validation split; write each metrics.json and card.
 
-    What does not depend on the model, the originals' sound and the judges, is done once. Raises
-    RavelError for a store that lacks the label of a model's v, or one of the two splits.
+    The originals' sound and the classifiers do not depend on the model and are computed once.
+    Raises RavelError for a store that lacks the label of a model's v, or one of the two splits.
     """
-    device, hearing = pick_device("auto"), hearing or Hearing()
+    device = pick_device("auto")
     store, models = FeatureStore.open(path), [load(name, str(device)) for name in names]
     for model in models:
         measures.check(store, model.config.data.factor)
-    originals = listen(store, hearing, device, say)
+    for flag, count in (("--melodies", options.melodies), ("--draws", options.draws)):
+        if count < 0 or count == 1:
+            raise RavelError(f"{flag} cannot be {count}: give 2 or more, or 0 for none.")
+    sound = SoundOptions.of(options) if options.melodies else None
+    originals = _originals(_Version.of(store), sound, device, say) if sound else None
     for model in models:
         clips, factor = len(store.indices("validation")), model.config.data.factor
         say(f"scoring {model.name} on {clips:,} validation clips of {store.path.name}")
@@ -77,98 +60,97 @@ def on_store(names: Sequence[str], path: str, say: Say, hearing: Hearing | None 
             model.model,
             store,
             factor,
-            judges=_judges(_Stamped.of(store), factor),
+            judges=_classifiers(_Version.of(store), factor),
             originals=originals,
-            draws=hearing.draws,
+            draws=options.draws,
             device=device,
         )
         record_scores(model.checkpoint, store.path.name, scores)
         say(f"\n{model.name} on {store.path.name}")
-        for name, value in scores.items():
-            say(f"  {MEANINGS.get(name, name):<{WIDTH}} {shown(value)}")
+        say(aligned([[MEANINGS.get(k, k), format_score(score)] for k, score in scores.items()]))
 
 
-def listen(
-    store: FeatureStore, hearing: Hearing, device: torch.device, say: Say
-) -> Originals | None:
-    """The originals as they are heard; None if nothing is to be heard. Raises RavelError."""
-    if hearing.melodies < 0 or hearing.melodies == 1:
-        raise RavelError(
-            f"--melodies {hearing.melodies} is no number of clips to listen to: give 2 or more, or "
-            "0 for none."
-        )
-    if hearing.draws < 0 or hearing.draws == 1:
-        raise RavelError(
-            f"--draws {hearing.draws} is no number of draws to listen to: give 2 or more, or 0 for "
-            "none."
-        )
-    if not hearing.melodies:
-        return None
-    return _originals(_Stamped.of(store), hearing, device, say)
+class SoundOptions(NamedTuple):
+    """How validation clips are turned into sound and analysed."""
 
-
-class _Stamped(NamedTuple):
-    """A store's folder and when it was made: whoever scores run after run does what depends on the
-    store alone once."""
-
-    path: Path
-    made: int
+    melodies: int  # number of clips
+    crepe: pitch.Capacity | None  # None: full on a GPU, else tiny
+    route: str  # from log-mels to sound
+    vggish: bool  # whether VGGish embeds the sounds too
+    weights: str | None  # VGGish's weights, if they are not to be downloaded
 
     @classmethod
-    def of(cls, store: FeatureStore) -> "_Stamped":
+    def of(cls, options: EvaluationOptions) -> "SoundOptions":
+        """The part of the options that concerns sound."""
+        use_vggish = options.fad == "vggish" or bool(options.vggish)
+        route = options.route or PAPER
+        return cls(options.melodies, options.crepe, route, use_vggish, options.vggish)
+
+
+class _Version(NamedTuple):
+    """A store's folder and when it was built: the key of what depends on the store alone, so that
+    scoring several runs in one process computes it once."""
+
+    path: Path
+    built: int
+
+    @classmethod
+    def of(cls, store: FeatureStore) -> "_Version":
         return cls(store.path.resolve(), (store.path / "store.json").stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _judges(stamped: _Stamped, factor: str) -> measures.Judges:
-    return measures.make_judges(FeatureStore.open(stamped.path), factor)
+def _classifiers(version: _Version, factor: str) -> measures.Classifiers:
+    return measures.make_classifiers(FeatureStore.open(version.path), factor)
 
 
 @lru_cache(maxsize=1)
-def _originals(stamped: _Stamped, hearing: Hearing, device: torch.device, say: Say) -> Originals:
-    store = FeatureStore.open(stamped.path)
-    embedding = vggish.load(hearing.weights, device) if hearing.vggish else None
-    capacity = hearing.crepe or ("tiny" if device.type == "cpu" else "full")
-    listener = Listener(capacity, hearing.route, embedding, device)
-    count = min(hearing.melodies, len(store.indices("validation")))
-    say(f"listening to {count:,} validation clips of {store.path.name} by CREPE {capacity}")
-    return Originals(store, count, listener)
+def _originals(version: _Version, sound: SoundOptions, device: torch.device, say: Say) -> Originals:
+    store = FeatureStore.open(version.path)
+    embedding = vggish.load(sound.weights, device) if sound.vggish else None
+    capacity = sound.crepe or ("tiny" if device.type == "cpu" else "full")
+    count = min(sound.melodies, len(store.indices("validation")))
+    say(f"analysing {count:,} validation clips of {store.path.name} with CREPE {capacity}")
+    return Originals(store, count, Analyser(capacity, sound.route, embedding, device))
 
 
 def on_recordings(
     names: Sequence[str],
     folders: Sequence[str],
-    learn_from: Sequence[str],
+    train_on: Sequence[str],
     most: int | None,
     say: Say,
     route: str | None = None,
 ) -> None:
-    """Swap every violin with every trumpet of real recordings, both ways, and judge the sound.
+    """Swap every violin with every trumpet of real recordings, both ways, and score the sound.
 
-    The judges learn from `learn_from`, audio folders and stores; `most` limits the recordings of
-    each instrument; `route` is the way from log-mels to sound, by default the usual one.
+    The classifiers are trained on `train_on`, audio folders and stores; `most` limits the
+    recordings of each instrument; `route` is the route from log-mels to sound, see
+    core.vocoder.play.
     """
     route = check_route(route)
     models = [load(name) for name in names]
     clips = read_recordings(folders, most)
-    real, rendered = read_learnt(learn_from)
+    real, rendered = read_training_clips(train_on)
     say(
-        f"{len(clips)} recordings to swap; the judges learn from {len(real[0])} real clips (copies "
-        f"included) and {len(rendered[0])} rendered ones"
+        f"{len(clips)} recordings to swap; classifiers are trained on {len(real[0])} real clips "
+        f"(copies included) and {len(rendered[0])} rendered ones"
     )
-    originals = recordings.Originals(clips)
+    originals = recordings.Recordings(clips)
     both = (real[0] + rendered[0], real[1] + rendered[1])
-    judges = {name: Classifier(*told) for name, told in (("judge", both), ("real_judge", real))}
-    predictors = {name: partial(judge.predict, among=LABELS) for name, judge in judges.items()}
+    classifiers = {
+        name: partial(Classifier(*clips_and_labels).predict, among=LABELS)
+        for name, clips_and_labels in (("judge", both), ("real_judge", real))
+    }
     found: dict[str, dict[str, Any]] = {}
     for model in models:
         say(f"swapping by {model.name}")
         own = {"own_encoder": recordings.own_encoder(model, both, LABELS)}
         to_waveform = partial(play, route=route)
-        scores = recordings.score_model(model, originals, own | predictors, to_waveform)
+        scores = recordings.score_model(model, originals, own | classifiers, to_waveform)
         found[model.name] = {"pairs": len(originals.pairs), "route": route, **scores}
         record_scores(model.checkpoint, "real recordings", found[model.name])
-    say(f"\nreal recordings\n{compared(found, MEANINGS)}")
+    say(f"\nreal recordings\n{comparison(found, MEANINGS)}")
 
 
 def read_recordings(folders: Sequence[str], most: int | None) -> list[Clip]:
@@ -192,33 +174,35 @@ def read_recordings(folders: Sequence[str], most: int | None) -> list[Clip]:
     return [clip.segment(0.0, seconds) for clip in clips]
 
 
-def read_learnt(sources: Sequence[str]) -> tuple[recordings.Told, recordings.Told]:
-    """What judges learn from: real recordings and rendered clips, of all instruments there are.
+def read_training_clips(
+    sources: Sequence[str],
+) -> tuple[recordings.LabelledClips, recordings.LabelledClips]:
+    """Training clips for classifiers: real recordings and rendered clips of all instruments.
 
-    Audio folders are real; the clips of a store are what its column `source` says, else rendered.
+    Audio folders count as real; a store's clips are what its column `source` says, else rendered.
     """
-    learnt: dict[str, recordings.Told] = {"real": ([], []), "rendered": ([], [])}
+    found: dict[str, recordings.LabelledClips] = {"real": ([], []), "rendered": ([], [])}
     for path in sources:
         if (Path(path) / "store.json").exists():
-            _add_store(FeatureStore.open(path), learnt)
+            _add_store(FeatureStore.open(path), found)
         else:
             for clip in folder.recordings(path):
-                learnt["real"][0].append(log_mel(clip.wave).numpy())
-                learnt["real"][1].append(clip.labels.get("instrument", "unknown").lower())
-    real, rendered = learnt["real"], learnt["rendered"]
+                found["real"][0].append(log_mel(clip.wave).numpy())
+                found["real"][1].append(clip.labels.get("instrument", "unknown").lower())
+    real, rendered = found["real"], found["rendered"]
     if not set(LABELS) <= set(real[1]):
         raise RavelError(
-            "The judges need real violins and trumpets to learn from, other ones than those that "
-            "are swapped: give --judge FOLDER."
+            "Classifiers need real violins and trumpets to train on, other than those that are "
+            "swapped: give --judge FOLDER."
         )
     return real, rendered
 
 
-def _add_store(store: FeatureStore, learnt: dict[str, recordings.Told]) -> None:
+def _add_store(store: FeatureStore, found: dict[str, recordings.LabelledClips]) -> None:
     instruments = np.char.lower(store.labels["instrument"])
     sources = store.labels.get("source", np.full(len(store), "rendered"))
     train = store.labels["split"] == "train"
-    for source, (clips, labels) in learnt.items():
+    for source, (clips, labels) in found.items():
         for label in np.unique(instruments):
             rows = np.flatnonzero(train & (sources == source) & (instruments == label))
             for row in rows[:MOST]:

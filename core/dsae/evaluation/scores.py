@@ -13,7 +13,7 @@ from core.dsae.evaluation import probes
 from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.counterfactual import counterfactual, errors
 from core.dsae.evaluation.factors import factor_swaps, global_factors
-from core.dsae.evaluation.pitch_accuracy import Originals, Sound
+from core.dsae.evaluation.pitch_accuracy import AnalysedSound, Originals
 from core.dsae.evaluation.prior_samples import prior_validity
 from core.dsae.evaluation.swap_f1 import (
     LabelledBatch,
@@ -33,7 +33,7 @@ ACTIVE_NATS = 0.02  # a dimension of v is in use if its mean KL to N(0, I) is ab
 JUDGED = 200  # training clips of each label for the classifier
 CHUNK = 128
 
-Judges = Mapping[str, Classifier]  # by factor
+Classifiers = Mapping[str, Classifier]  # by factor
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def score(
     factor: str,
     seed: int = 0,
     *,
-    judges: Judges | None = None,
+    judges: Classifiers | None = None,
     originals: Originals | None = None,
     draws: int = 0,
     device: torch.device | str = "cpu",
@@ -87,7 +87,7 @@ def score(
         if draws and names:
             scores |= prior_validity(
                 model, store, count=min(draws, len(originals.positions)), factor=factor, seed=seed,
-                listener=originals.listener, device=device,
+                analyser=originals.analyser, device=device,
             )  # fmt: skip
     return scores | usage(model, held_out)
 
@@ -134,7 +134,7 @@ def reconstruction_errors(model: Dsae, clips: LabelledBatch) -> np.ndarray:
 # The independent classifier
 
 
-def make_judges(store: FeatureStore, factor: str) -> dict[str, Classifier]:
+def make_classifiers(store: FeatureStore, factor: str) -> dict[str, Classifier]:
     """A classifier for each global factor that varies, trained on original training clips."""
     judges = {}
     for name in factors_to_score(store, factor):
@@ -167,22 +167,22 @@ def sound_scores(
     model: Dsae, held_out: LabelledBatch, originals: Originals, seed: int
 ) -> dict[str, Any]:
     """Raw pitch accuracy of reconstructions and swaps, and the distance of reconstructions."""
-    listener, some = originals.listener, held_out.take(originals.positions)
+    analyser, some = originals.analyser, held_out.take(originals.positions)
     everyone = np.arange(len(some.x))
     swapped = len(set(some.labels)) > 1
     partner = other_label(some.labels, seed) if swapped else everyone
     torch.manual_seed(seed)  # independent of what was drawn before
     scores: dict[str, Any] = {
         "heard_clips": len(everyone),
-        "route": listener.route,
+        "route": analyser.route,
         "pitch_reference": "original sound" if originals.recorded else "round trip",
     }
     melodies = {"pre": everyone, "global": everyone, "local": partner}
-    sounds: dict[str, Sound] = {}
+    sounds: dict[str, AnalysedSound] = {}
     for name, clips in decode_swaps(model, some, partner).items():
         if name == "pre" or swapped:
             seconds = originals.seconds[melodies[name]]
-            sounds[name] = listener.analyse_log_mels(clips.x.cpu(), seconds, name)
+            sounds[name] = analyser.analyse_log_mels(clips.x.cpu(), seconds, name)
             scores |= originals.scores(name, sounds[name], melodies[name])
     scores |= originals.scores("round_trip", originals.round_trip, everyone)
     if originals.recorded:  # against the notes only: an upper bound
@@ -204,7 +204,7 @@ def pitch_leak(model: Dsae, clips: LabelledBatch, originals: Originals) -> dict[
     return {"leak_v_pitch": found} if found else {}
 
 
-def distances(rebuilt: Sound, originals: Originals) -> dict[str, Any]:
+def distances(rebuilt: AnalysedSound, originals: Originals) -> dict[str, Any]:
     """Fréchet audio distances by each embedding, and the number of frames they are computed from.
 
     Reconstructions against originals and against round trips; round trips against originals.

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from core import statistics
-from core.checkpoints.card import shown
 from core.checkpoints.checkpoint import find, list_checkpoints
+from core.checkpoints.tables import format_score
 from core.data import dmelodies, synth
 from core.dsae import latents
 from core.dsae.evaluation import scores as evaluate
@@ -32,7 +32,7 @@ def test_a_card_says_what_the_metrics_say_and_how_to_train_it_again(name):
     values = [v for scores in checkpoint.metrics.values() for v in _leaves(scores)]
     assert values
     for value in values:
-        assert shown(value) in card
+        assert format_score(value) in card
     assert f"python -m core train dsae --out runs/{name}" in card
     assert not re.search(r"/(home|root|tmp|work)/", card)
 

@@ -74,7 +74,7 @@ MISTAKES = [
     (["--level", "1=inf"], "no level"),
     (["--separator", "ts-dsae-instruments"], "not for separating"),
     (["--checkpoint", "separator-duets"], "not for swapping"),
-    (["--checkpoint", "dsae-dmelodies", "--channel", "1=violin"], "never told of any instrument"),
+    (["--checkpoint", "dsae-dmelodies", "--channel", "1=violin"], "has no instrument table"),
     (["--separator", "nope"], "no checkpoint"),
     (["MIX", "missing.wav"], "missing.wav does not exist"),
     (["MIX", "TEXT"], "not a sound file"),

@@ -9,8 +9,8 @@ import torch
 from core.audio import invert, long, pitch
 from core.audio.clip import read
 from core.audio.mel import log_mel
-from core.checkpoints.card import shown
 from core.checkpoints.checkpoint import find, list_checkpoints
+from core.checkpoints.tables import format_score
 from core.vocoder import model as network
 from core.vocoder import vocode
 from core.vocoder.model import LEVEL
@@ -40,7 +40,7 @@ def test_its_card_says_what_the_metrics_say_and_how_to_train_it_again():
     card = (checkpoint.path / "README.md").read_text()
     rows = [row for scores in checkpoint.metrics.values() for row in scores.values()]
     for value in (value for row in rows if isinstance(row, dict) for value in row.values()):
-        assert shown(value) in card
+        assert format_score(value) in card
     assert len(rows) > 8
     assert "python -m core train vocoder --out runs/vocoder" in card
     assert not re.search(r"/(home|root|tmp|work)/", card)

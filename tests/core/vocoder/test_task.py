@@ -175,5 +175,5 @@ def test_settings_that_cannot_be_are_named(values, changes, said):
 
 def test_a_store_without_sound_is_refused(melodies, values):
     config = VocoderConfig.parse(merge(values, {"data": {"store": str(melodies), "models": ()}}))
-    with pytest.raises(RavelError, match="a vocoder learns from sound"):
+    with pytest.raises(RavelError, match="a vocoder is trained on sound"):
         VocoderTask(config, rebuild).load(CPU)

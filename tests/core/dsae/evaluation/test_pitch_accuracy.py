@@ -47,7 +47,7 @@ def identity():
 def heard(melodies):
     """Three melodies of a store that holds no sound, and what is heard of an identity's swaps."""
     store = FeatureStore.open(melodies)
-    originals = melody.Originals(store, 3, melody.Listener())
+    originals = melody.Originals(store, 3, melody.Analyser())
     clips = swaps.read_split(store, "validation", "instrument", -40.0)
     return originals, evaluate.sound_scores(identity(), clips, originals, seed=0)
 
@@ -128,7 +128,7 @@ def test_originals_with_sound_are_the_reference_as_far_as_each_lasts(tmp_path):
         waves.append(to_pcm(wave))
     writer = StoreWriter(tmp_path / "tones", kind="toy", settings={}, chunks=1)
     writer.write(0, Chunk(rows, mels, waves))
-    originals = melody.Originals(writer.finish(), 9, melody.Listener(route="live"))
+    originals = melody.Originals(writer.finish(), 9, melody.Analyser(route="live"))
     assert originals.reference is originals.recorded and originals.notes is None
     assert 2**originals.median_pitch == pytest.approx([440, 330], rel=0.01)
     assert originals.voiced.sum(1) == pytest.approx([50, 25], abs=2)
@@ -146,7 +146,7 @@ def test_played_by_another_instrument_the_notes_are_still_predicted(tmp_path):
     store = dmelodies.build(
         tmp_path / "few", count=10, validation=0.4, counterfactual=False, workers=1, progress=False
     )
-    originals = melody.Originals(store, 2, melody.Listener())
+    originals = melody.Originals(store, 2, melody.Analyser())
     found = originals.scores("original", originals.recorded, np.arange(2), own=False)
     assert list(found) == ["rpa_original_notes_crepe_tiny"]
     assert found["rpa_original_notes_crepe_tiny"]["value"] > 0.75

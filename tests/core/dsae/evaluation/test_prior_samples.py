@@ -14,13 +14,13 @@ from core.dsae.card import MEANINGS
 from core.dsae.config import DsaeConfig
 from core.dsae.evaluation import prior_samples as prior
 from core.dsae.evaluation.classifier import Classifier
-from core.dsae.evaluation.pitch_accuracy import Listener
+from core.dsae.evaluation.pitch_accuracy import Analyser
 from core.dsae.evaluation.swap_f1 import LabelledBatch, read_split
 from core.dsae.model import Dsae, Gaussian
 from core.errors import RavelError
 
 C_MAJOR = [60, 62, 64, 65, 67, 69, 71, 72, 74]
-LISTENER = Listener(route="live")
+ANALYSER = Analyser(route="live")
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ PLAYERS = ("Trumpet", "Violin")
 
 
 def scores_of(model, store, **options):
-    found = prior.prior_validity(model, store, count=4, listener=LISTENER, **options)
+    found = prior.prior_validity(model, store, count=4, analyser=ANALYSER, **options)
     return {name: score["value"] for name, score in found.items()}
 
 
@@ -89,7 +89,7 @@ def test_a_model_that_draws_real_clips_scores_as_real_clips_do(store):
 def heard(sounds):
     """What `pitches` makes of log-mels, by C major."""
     batch = LabelledBatch(torch.stack(sounds), None, np.zeros(len(sounds)))
-    found = prior.pitches(batch, np.array(C_MAJOR), LISTENER)
+    found = prior.pitches(batch, np.array(C_MAJOR), ANALYSER)
     return {name: score["value"] for name, score in found.items()}
 
 

@@ -22,7 +22,7 @@ def originals(examples):
         for label, names in files.items()
         for name in names
     ]
-    return recordings.Originals(clips)
+    return recordings.Recordings(clips)
 
 
 def test_every_pair_across_the_two_instruments_both_ways(originals):
@@ -102,7 +102,7 @@ def test_a_description_takes_no_notice_of_level_noise_floor_and_pauses():
 
 def test_judges_without_real_violins_and_trumpets_to_learn_from_are_refused(melodies):
     with pytest.raises(RavelError, match="--judge"):
-        report.read_learnt([str(melodies)])
+        report.read_training_clips([str(melodies)])
 
 
 def test_recordings_come_from_folders_all_cut_to_one_length(examples):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from core import statistics
-from core.checkpoints.card import shown
+from core.checkpoints.tables import format_score
 from core.cli import main
 from core.dsae.card import MEANINGS
 from core.dsae.evaluation import pitch_accuracy as melody
@@ -22,7 +22,7 @@ def few_resamples(monkeypatch):
 @pytest.fixture(autouse=True)
 def nothing_heard_before():
     report._originals.cache_clear()
-    report._judges.cache_clear()
+    report._classifiers.cache_clear()
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def test_several_checkpoints_are_scored_and_the_originals_heard_once(
     checkpoint, melodies, tmp_path, capsys, monkeypatch
 ):
     other, made = shutil.copytree(checkpoint, tmp_path / "other"), []
-    make, listen = evaluate.make_judges, melody.Originals.__init__
-    monkeypatch.setattr(evaluate, "make_judges", lambda *a: made.append("judges") or make(*a))
+    make, listen = evaluate.make_classifiers, melody.Originals.__init__
+    monkeypatch.setattr(evaluate, "make_classifiers", lambda *a: made.append("judges") or make(*a))
     monkeypatch.setattr(
         melody.Originals, "__init__", lambda *a: made.append("originals") or listen(*a)
     )
@@ -50,7 +50,7 @@ def test_several_checkpoints_are_scored_and_the_originals_heard_once(
     assert one["heard_clips"] == 2 and one["route"] == "live"
     said = capsys.readouterr()
     for name, value in one.items():
-        assert f"{MEANINGS[name]} " in said.out and shown(value) in said.out
+        assert f"{MEANINGS[name]} " in said.out and format_score(value) in said.out
     assert "round trips: 100%" in said.err and "global: 100%" in said.err
 
 
@@ -82,9 +82,3 @@ def test_a_wrong_setting_is_refused_before_anything_is_scored(
     said = capsys.readouterr().err.strip()
     assert words in said and "\n" not in said
     assert not (checkpoint / "metrics.json").exists()
-
-
-def test_lists_are_printed_by_their_large_numbers():
-    assert shown([0.001, 1.5, 0.25, 0.0]) == "1.50, 0.25, 2 below 0.01"
-    assert shown([0.5]) == "0.50"
-    assert shown([0.0, 0.0]) == "2 below 0.01"

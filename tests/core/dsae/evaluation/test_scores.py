@@ -148,7 +148,7 @@ def test_a_v_that_never_changes_is_scored_as_a_guess(store):
 
 @pytest.fixture(scope="module")
 def judges(store):
-    return evaluate.make_judges(store, "instrument")
+    return evaluate.make_classifiers(store, "instrument")
 
 
 def test_a_judge_hears_what_the_own_encoder_says(store, judges):

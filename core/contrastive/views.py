@@ -152,7 +152,7 @@ class Views:
         return self._augmented(whole[0]), self._augmented(whole[1])
 
     def _choices(self, count: int) -> tuple[Tensor, Tensor]:
-        """The OR rule: a random separator for each example, and its channel as a number in [0, 1)."""
+        """The OR rule: a random separator for each example, and its channel, in [0, 1)."""
         device = self.frames.device
         processor = torch.randint(max(1, len(self.processors)), (count,), device=device)
         return processor, torch.rand(count, device=device)

@@ -1,4 +1,4 @@
-"""The Remix page as people meet it: the real server, a real browser, the models that ship."""
+"""The Remix page as people meet it: the real server and browser, small untrained models."""
 
 import io
 import json
@@ -9,24 +9,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.checkpoints.checkpoint import list_checkpoints
 from tests.lab.browser import Server, mixed, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-pytestmark = [
-    needs_chromium,
-    pytest.mark.skipif(not list_checkpoints("separation"), reason="no separator ships"),
-]
+pytestmark = needs_chromium
 ROUNDING = 1 / 32768
 FIRST_MS = 180_000  # both models and all libraries are loaded
 NAMES = ["mixture", "channel 1", "channel 2", "stem 1", "stem 2", "remix"]
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
+def address(both, tmp_path_factory) -> Iterator[str]:
     """Where the lab answers."""
-    server = Server(tmp_path_factory.mktemp("server") / "log.txt")
+    server = Server(tmp_path_factory.mktemp("server") / "log.txt", both)
     yield f"{server.address}/remix"
     server.kill()
 
@@ -60,7 +56,7 @@ def wait_for_another(tab: "sync_api.Page", name: str, before: dict[str, str]) ->
 
 
 def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, address):
-    tab.goto(f"{address}?instrument_1=Its+own")
+    tab.goto(f"{address}?instrument_1=Its+own&separator=separator-scenes")
     mixed(tab, 6, FIRST_MS)
     heard = sounds(tab)
     assert np.abs(heard["remix"] - heard["mixture"]).max() < 3 * ROUNDING

@@ -2,9 +2,7 @@
 
 import io
 import json
-import shutil
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,29 +11,15 @@ from streamlit.testing.v1 import AppTest
 
 from core import service
 from core.checkpoints import checkpoint as checkpoints
-from core.dsae.instruments import InstrumentTable, write_instruments
 from core.service import HEADROOM, mixtures
 from core.service.mixtures import Channels
 from lab.remix.view import DEFAULT_INSTRUMENT
-from tests.lab import separators
 from tests.lab.pages import desk, played, says, titles, wav
+from tests.lab.remix.conftest import INSTRUMENTS
 
 PAGE = "lab/pages/remix.py"
 ROUNDING = 1 / 32768  # of a 16-bit file
-KNOWN = ("bassoon", "flute", "violin")
 NAMES = ("Mixture", "Channel 1", "Channel 2", "Stem 1", "Stem 2", "Remix")  # of the sounds
-
-
-@pytest.fixture(scope="session")
-def both(untrained, tmp_path_factory) -> Path:
-    """A folder of separators and of a model that knows three instruments."""
-    folder = separators.build(tmp_path_factory.mktemp("both"))
-    for checkpoint in untrained.iterdir():
-        shutil.copytree(checkpoint, folder / checkpoint.name)
-    means = np.random.default_rng(0).normal(size=(3, 16))
-    told = InstrumentTable(KNOWN, means, np.eye(16), (9, 9, 9), "instruments")
-    write_instruments(checkpoints.Checkpoint(folder / "ts-dsae-plus"), told)
-    return folder
 
 
 @pytest.fixture
@@ -94,7 +78,7 @@ def test_each_channel_is_told_to_sound_like_the_instruments_that_are_known(kept)
     for line in told:
         parts = line.removeprefix("Sounds like ").split(", ")
         shares = [int(part.rsplit(" ", 1)[1].rstrip("%")) for part in parts]
-        assert {part.rsplit(" ", 1)[0] for part in parts} <= set(KNOWN)
+        assert {part.rsplit(" ", 1)[0] for part in parts} <= set(INSTRUMENTS)
         assert shares == sorted(shares, reverse=True) and 97 <= sum(shares) <= 102
 
 
@@ -125,7 +109,7 @@ def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(kept, med
 
     charts = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
     (chart,) = [c for c in charts if c["data"][0].get("text")]
-    assert set(chart["data"][0]["text"]) == set(KNOWN)
+    assert set(chart["data"][0]["text"]) == set(INSTRUMENTS)
     places = [(trace["x"], trace["y"]) for trace in chart["data"][1:]]
     (arrow,) = chart["layout"]["annotations"]
     assert len(places) == 2 and arrow["arrowhead"]

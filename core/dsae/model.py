@@ -102,7 +102,7 @@ class LocalEncoder(nn.Module):
     ) -> Gaussian:
         """x [B, T, M] and v [B, V], which the factorised form ignores, to q(z) over [B, T, Z].
 
-        `mean` [B, V]: that of q(v), where v is a draw; it tells what a regression takes off.
+        `mean` [B, V]: that of q(v), where v is a sample; the regression on z uses it.
         """
         if not self.full:
             q_z = self.head(self.frames(x))
@@ -111,8 +111,8 @@ class LocalEncoder(nn.Module):
             h = self.frames(x, lengths)
             q_z = self.head(torch.cat([h, v[:, None].expand(-1, x.shape[1], -1)], dim=-1))
         if self.without_v:
-            told = self.without_v(v if mean is None else mean)
-            q_z = Gaussian(q_z.mean - told[:, None], q_z.logvar)
+            predicted = self.without_v(v if mean is None else mean)
+            q_z = Gaussian(q_z.mean - predicted[:, None], q_z.logvar)
         return q_z
 
     @torch.no_grad()

@@ -1,11 +1,11 @@
-"""A learned way from log-mels to sound: ConvNeXt at frame rate, and an inverse STFT at the end.
+"""A vocoder from log-mels to sound: ConvNeXt at frame rate, then an inverse STFT.
 
-After Vocos (Siuzdak, ICLR 2024), but for the phase. Frames of a held tone look alike, and a
-convolution must answer alike: it cannot say how far a tone's phase has gone. So the network says,
-for each bin, the magnitude, by how much the phase advances from frame to frame and by how much from
-bin to bin (as Masuyama et al., ICASSP 2020), and phases are added up along the partials, each
-peak's bins locked to it (Laroche and Dolson, 1999). It also says how much of a bin is a tone, whose
-phase can be told: the rest is made of noise (as Serra and Smith, 1990).
+After Vocos (Siuzdak, ICLR 2024), except for the phase. Frames of a held tone look alike, so a
+convolution gives the same output for each and cannot predict the absolute phase. The network
+predicts, for each bin, the magnitude and the phase increments from frame to frame and from bin to
+bin (as Masuyama et al., ICASSP 2020); phases are integrated along the partials, with each peak's
+bins locked to it (Laroche and Dolson, 1999). It also predicts the tonal share of each bin, whose
+phase can be predicted; the rest is synthesised from noise (as Serra and Smith, 1990).
 
 Letters: B clips, T frames, M mels, F bins, S samples.
 """

@@ -1,6 +1,6 @@
-"""What a vocoder is trained to: magnitudes, how phases change, and which of them can be told.
+"""The vocoder's losses: magnitudes, phase increments, and which phases can be predicted.
 
-Nothing is compared with the wave itself, whose phase a log-mel does not tell.
+The wave itself is not compared, since a log-mel does not determine its phase.
 Letters: B clips, T frames, F bins, S samples.
 """
 

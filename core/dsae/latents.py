@@ -152,7 +152,7 @@ class Disentangler:
             torch.manual_seed(seed)
             drawn = torch.randn(self.v_size) if v is None else v
             z = self.model.prior.sample(1, frames)[0].cpu()
-        # A draw has no spread of its own.
+        # A sample has no posterior variance.
         certain = [torch.full_like(part, -torch.inf) for part in (drawn, z)]
         return Latents(drawn, certain[0], z, certain[1])
 

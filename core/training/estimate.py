@@ -44,7 +44,7 @@ class Pace(NamedTuple):
 
 
 def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Pace | None:
-    """The pace of the latest run that did the same work on the same device, if there is one."""
+    """The speed of the latest comparable run on the same device, if there is one."""
     wanted = _work(config)
     for run in sorted(runs, key=lambda run: run.path.stat().st_mtime, reverse=True):
         try:

@@ -123,7 +123,7 @@ def estimate(config: RunConfig) -> None:
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner=False)
 def comparable(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | None:
-    """The speed of an earlier run that did the same work, if there is one."""
+    """The speed of an earlier comparable run, if there is one."""
     return from_runs(json.loads(key), [Run(runs.path(name)) for name in names], set(stages))
 
 

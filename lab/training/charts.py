@@ -7,7 +7,8 @@ import streamlit as st
 from core import registry
 from core.errors import RavelError
 from core.registry import Chart
-from lab.training.runs import Curves, Summary
+from lab.training.curves import Curves
+from lab.training.runs import Summary
 from lab.widgets import run_chart
 from lab.widgets.run_chart import Line
 

@@ -11,7 +11,8 @@ from core.errors import RavelError
 from core.training import launcher
 from core.training.devices import gpus, places, resolve
 from lab.training import charts, runs, samples
-from lab.training.runs import Curves, Summary
+from lab.training.curves import Curves
+from lab.training.runs import Summary
 
 ALIVE_SECONDS, AT_REST_SECONDS = 2.0, 4.0  # between two updates
 SAMPLE_SECONDS = 10.0

@@ -12,7 +12,7 @@ from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig
 from core.training import evaluation
 from core.training.run import Run
-from lab.training import runs, scores
+from lab.training import curves, runs, scores
 from tests.lab.conftest import APP
 
 
@@ -61,8 +61,8 @@ def page(folder):
     return AppTest.from_file(APP, default_timeout=120).switch_page("lab/pages/runs.py")
 
 
-def curves(folder):
-    return runs.Curves(folder / "metrics.jsonl")
+def curves_of(folder):
+    return curves.Curves(folder / "metrics.jsonl")
 
 
 def test_every_run_is_a_row_and_the_filter_leaves_those_that_match(page, folder):
@@ -185,7 +185,7 @@ def test_damaged_runs_do_not_hide_the_others(page, folder):
 def test_metrics_are_read_on_and_a_half_written_line_waits_until_it_is_whole(folder):
     run = Run.create(folder / "run", {})
     run.log("train", 1, {"loss": 3.0})
-    seen = curves(run.path).read_on()
+    seen = curves_of(run.path).read_on()
     with open(run.path / "metrics.jsonl", "a") as file:
         file.write('{"kind": "train", "step": 2, "lo')
     assert list(seen.read_on().curve("train", "loss")[0]) == [1]
@@ -202,7 +202,7 @@ def test_what_a_crashed_worker_logged_gives_way_to_the_resumed_one(folder):
     stages = {1: "first", 2: "first", 3: "second", 4: "second"}
     for step, loss in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (2, 20.0), (3, 30.0)):
         run.log("train", step, {"stage": stages[step], "loss": loss})
-    seen = curves(run.path).read_on()
+    seen = curves_of(run.path).read_on()
     assert [list(part) for part in seen.curve("train", "loss")] == [[1, 2, 3], [1.0, 20.0, 30.0]]
     assert seen.stages == [(1, "first"), (3, "second")]
 
@@ -211,7 +211,7 @@ def test_a_run_made_anew_under_the_same_name_does_not_show_the_old_curves(folder
     run = Run.create(folder / "run", {})
     for step in range(5):
         run.log("train", step, {"loss": 1.0})
-    seen = curves(run.path).read_on()
+    seen = curves_of(run.path).read_on()
     (run.path / "metrics.jsonl").unlink()
     assert not len(seen.read_on().curve("train", "loss")[0])
     run.log("train", 9, {"loss": 2.0})
@@ -222,7 +222,7 @@ def test_a_thinned_curve_keeps_its_ends_and_every_peak():
     x = np.arange(100_000)
     y = np.zeros(len(x))
     y[[777, 50_001]] = 5.0, -3.0
-    thin_x, thin_y = runs.thinned(x, y)
+    thin_x, thin_y = curves.thinned(x, y)
     assert len(thin_x) <= 2000
     assert (thin_x[0], thin_x[-1]) == (0, 99_999)
     assert {777, 50_001} <= set(thin_x)

@@ -132,7 +132,7 @@ def _training_note(model: Embedder, clips: ClipSet) -> str:
         return f"{model.name} was trained on {model.config.data.store}, without labels."
     text = f"{model.name} was trained on the training clips, without labels; not on held-out clips."
     if clips.folds is not None:
-        text += " It saw the clips of other folds too, so accuracy is fairer than folds_accuracy."
+        text += " It has seen all folds but the held-out one, so accuracy is fairer than folds_accuracy."
     return text
 
 

@@ -53,7 +53,7 @@ def test_a_table_is_printed_kept_and_put_on_the_card(checkpoint, scenes, capsys)
     assert found["encoder"]["knn_accuracy"]["value"] > 0.8
     printed, card = capsys.readouterr().out, (checkpoint / "README.md").read_text()
     assert "log-mel statistics" in printed and "0.2727" in printed
-    assert "never the held-out ones" in printed
+    assert "not on held-out clips" in printed
     assert "| same encoder, untrained |" in card and "| query by example, mAP |" in card
     assert not any(name in card.split("## Scores")[1] for name in ("qbe_map", "three_shot"))
 

@@ -69,7 +69,7 @@ def on_store(
     """
     device = pick_device("auto")
     models = [load(name, str(device)) for name in dict.fromkeys(names)]
-    clips = _clip_set(FeatureStore.open(path), models[0].config.data.factor, device)
+    clips = read_clips(FeatureStore.open(path), models[0].config.data.factor, device)
     say(f"{clips.name}: " + ", ".join(f"{MEANINGS[k]} {v}" for k, v in clips.counts.items()))
     base = {} if alone else {"log-mel statistics": _scores(_statistics(clips), clips)}
     for folder in dict.fromkeys(model.checkpoint.path for model in models):
@@ -132,7 +132,7 @@ def _training_note(model: Embedder, clips: ClipSet) -> str:
         return f"{model.name} was trained on {model.config.data.store}, without labels."
     text = f"{model.name} was trained on the training clips, without labels; not on held-out clips."
     if clips.folds is not None:
-        text += " It has seen all folds but the held-out one, so accuracy is fairer than folds_accuracy."
+        text += " It saw all folds but the held-out one: accuracy is fairer than folds_accuracy."
     return text
 
 
@@ -147,7 +147,8 @@ def _keep(checkpoint: Checkpoint, clips: ClipSet, rows: dict[str, dict[str, Any]
     record_scores(checkpoint, clips.name, {**counts, **rows})
 
 
-def _clip_set(store: FeatureStore, factor: str, device: torch.device) -> ClipSet:
+def read_clips(store: FeatureStore, factor: str, device: torch.device) -> ClipSet:
+    """The labelled clips of a store. Raises RavelError for one without labels or both splits."""
     train = store.indices("train")
     held_out = next((rows for rows in map(store.indices, TESTS) if len(rows)), np.array([], int))
     if len(train) < 2 or len(held_out) < 2:

@@ -106,8 +106,8 @@ def test_a_part_kept_for_tests_goes_before_the_one_that_states_are_chosen_by(sce
     lines = (copied / "clips.csv").read_text().splitlines()
     lines[1:5] = [line.replace(",train,", ",eval,") for line in lines[1:5]]
     (copied / "clips.csv").write_text("\n".join(lines) + "\n")
-    corpus = report._corpus(FeatureStore.open(copied), "label", torch.device("cpu"))
-    assert (len(corpus.train), len(corpus.held_out)) == (20, 4)
+    clips = report.read_clips(FeatureStore.open(copied), "label", torch.device("cpu"))
+    assert (len(clips.train), len(clips.held_out)) == (20, 4)
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_an_empty_split_and_a_store_without_its_sound_are_refused(store, checkpo
     with pytest.raises(RavelError, match="no clips in its split 'test'"):
         maps.encode_store(store, checkpoint, tmp_path, "test")
     silent = FeatureStore(store.path, store.info, store.log_mel, store.lengths, store.labels)
-    with pytest.raises(RavelError, match="an encoder hears sound"):
+    with pytest.raises(RavelError, match="an encoder needs sound"):
         maps.encode_store(silent, checkpoint, tmp_path)
 
 

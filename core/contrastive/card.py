@@ -23,11 +23,12 @@ MEANINGS = {
 def about(config: ContrastiveConfig, name: str) -> About:
     """Describe an encoder with this config and show how to use it."""
     model, seen = config.model, config.views
-    pair = seen.pair.replace("-", " against ")
+    first, second = seen.pair.split("-")
     separators = ", ".join(f"`{separator}`" for separator in seen.separators)
-    made = "" if seen.pair == "mixture-mixture" else f" Channels are made by {separators}."
-    text = f"""An encoder of sound scenes, trained without labels (Fonseca et al., WASPAA 2021),
-by {config.stage(0)}, from views: {pair}.{made} An embedding `h` has {model.embedding} numbers.
+    made = "" if seen.pair == "mixture-mixture" else f" Channels come from {separators}."
+    text = f"""An encoder of sound scenes, trained without labels (Fonseca et al., WASPAA 2021) by
+{config.stage(0)} of two views, {first} and {second}.{made}
+An embedding `h` has {model.embedding} dimensions.
 
 ```
 python -m core embed street.wav --checkpoint {name} --out embeddings.npz

@@ -1,6 +1,6 @@
 """The systems: what the rest of Ravel may know of each of the models that it trains.
 
-A system registers itself in its package's `__init__.py`, and whoever needs one asks here:
+A system registers itself in its package's `__init__.py`; other code looks it up here:
 
     from core import registry
     registry.get("dsae").title

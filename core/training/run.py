@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 2.0
 ALIVE = ("queued", "running")
 START_SECONDS = 120  # a command that made a run holds it by then: torch is slow to import
-LOCK_TRIES, LOCK_PAUSE = 20, 0.05  # whoever looks whether a run is held holds it for an instant
+LOCK_TRIES, LOCK_PAUSE = 20, 0.05  # a check whether a run is held takes the lock for an instant
 LOCK_FD = "RAVEL_RUN_LOCK"  # the variable by which a launcher hands its lock on
 
 

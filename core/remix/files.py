@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
+from scipy.io import wavfile
 from torch import Tensor
 
 from core.audio.clip import SAMPLE_RATE, Clip
@@ -102,6 +102,8 @@ def _about(number: int, stem: Stem) -> dict[str, Any]:
 
 
 def _wav(wave: Tensor) -> bytes:
+    # Not by soundfile: libsndfile puts the time of writing into the header of a float WAV, so that
+    # the same remix saved a second later would have other bytes.
     file = io.BytesIO()
-    soundfile.write(file, wave.numpy(), SAMPLE_RATE, format="WAV", subtype="FLOAT")
+    wavfile.write(file, SAMPLE_RATE, wave.numpy())
     return file.getvalue()

@@ -44,7 +44,7 @@ def test_a_folder_that_holds_something_is_left_alone(swapped, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_when_the_disk_is_full_nothing_is_left_behind(swapped, tmp_path):
+def test_when_the_disk_is_full_nothing_is_left_behind(swapped, tmp_path, monkeypatch):
     written = []
 
     def write_bytes(path, data):

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 
+from core.audio.decode import MIN_SECONDS
 from core.data import folder, synth
 from core.data.recording import Recording
 from core.data.sampler import pitch_of
@@ -79,12 +81,24 @@ def sampled(files: Sequence[Recording], count: int) -> list[Voice]:
     if not files or not count:
         return []
     notes = [item for item in files if item.labels.get("kind", "note") == "note"]
-    musicians = _by_musician([item for item in notes if pitch_of(item) is not None])
+    pitched = [item for item in notes if pitch_of(item) is not None]
+    musicians = _by_musician([item for item in pitched if not _is_click(item)])
     if not musicians:
         raise RavelError(
             "No recording names its pitch: a column midi_pitch or f0_midi_est is needed."
         )
     return _dealt("sampled", musicians, count)
+
+
+def _is_click(item: Recording) -> bool:
+    """Whether a note is shorter than what can be read: libraries have muted strings and the like.
+
+    A file without a header that can be read is none: reading it later says what is wrong with it.
+    """
+    try:
+        return soundfile.info(item.path).duration < MIN_SECONDS
+    except soundfile.LibsndfileError:
+        return False
 
 
 def recorded(files: Sequence[Recording], count: int) -> list[Voice]:

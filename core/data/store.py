@@ -22,6 +22,7 @@ from core.files import replace
 FORMAT = 1
 LOG_FLOOR = float(np.log(EPSILON))  # what a silent frame has, and what pads short clips
 PCM = 32_767  # full scale of the stored audio
+HELD_OUT_EVERY = 10  # clips, of a store that holds none out itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,23 @@ class FeatureStore:
         """Numbers of the clips of a split ('train', 'validation', ...), maybe none, or of all."""
         everything = np.arange(len(self))
         return everything if split is None else everything[self.labels["split"] == split]
+
+    def training_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the clips to train on, and of those to validate on.
+
+        They are the splits 'train' and 'validation'. Without a 'train' all other clips but the
+        counterfactuals are taken; without a 'validation' every tenth of those is held out, and of
+        a single clip the clip itself.
+        """
+        train, held_out = self.indices("train"), self.indices("validation")
+        if not len(train):
+            others = ~np.isin(self.labels["split"], ["validation", "counterfactual"])
+            train = np.flatnonzero(others)
+        if not len(held_out):
+            middle = HELD_OUT_EVERY // 2
+            held_out = train[middle::HELD_OUT_EVERY] if len(train) > middle else train[-1:]
+            train = np.setdiff1d(train, held_out) if len(train) > 1 else train
+        return train, held_out
 
     def clip(self, index: int) -> Clip:
         """One clip as sound, at the level of its log-mel."""

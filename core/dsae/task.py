@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,17 +68,11 @@ class DsaeTask:
     def load(self, device: torch.device) -> int:
         """Load training and validation clips to the device; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
-        train, held_out = store.indices("train"), store.indices("validation")
+        train, held_out = store.training_rows()
         floor = self.config.model.floor
         self.train = Clips(store, train, device, floor)
         self.held_out = Clips(store, held_out, device, floor)
-        name = self.config.data.factor
-        if name not in store.labels:
-            raise RavelError(
-                f"{store.path} has no label column called {name!r}: set data.factor to one of "
-                f"{', '.join(store.labels)}."
-            )
-        factor = store.labels[name]
+        factor = labels_of(store, self.config.data.factor)
         self.factor, self.held_out_factor = factor[train], factor[held_out]
         return len(self.train)
 
@@ -148,7 +143,10 @@ class DsaeTask:
         train = LabelledBatch(*self.train.whole(rows), self.factor[rows.numpy()])
         rows = spread(len(self.held_out), SIGNAL_CLIPS)
         held_out = LabelledBatch(*self.held_out.whole(rows), self.held_out_factor[rows.numpy()])
-        return swap_f1(model, train, held_out) | active_units(model, held_out.x, held_out.lengths)
+        signals = active_units(model, held_out.x, held_out.lengths)
+        if len(train.labels) <= len(set(train.labels)):  # too few clips for a classifier
+            return signals
+        return swap_f1(model, train, held_out) | signals
 
     def samples(self, model: Dsae, folder: Path) -> None:
         """Two validation clips of different labels, reconstructed and swapped, as WAV files.
@@ -161,6 +159,19 @@ class DsaeTask:
         some = spread(len(self.held_out), SIGNAL_CLIPS)
         batch = self.held_out.whole(some)
         samples.write_latents(model, *batch, labels[some.numpy()], folder)
+
+
+def labels_of(store: FeatureStore, factor: str) -> np.ndarray:
+    """A store's labels of a factor [N], which score a model and do not train it; empty words for
+    a store without the default factor. Raises RavelError for another that it does not have."""
+    if factor in store.labels:
+        return store.labels[factor]
+    if factor == DsaeConfig().data.factor:
+        return np.full(len(store), "")
+    raise RavelError(
+        f"{store.path} has no label column called {factor!r}: set data.factor to one of "
+        f"{', '.join(store.labels)}."
+    )
 
 
 def spread(total: int, count: int) -> Tensor:

@@ -39,16 +39,18 @@ class VocoderTask:
         """Open the stores and reconstruct clips; return the number of training clips."""
         self.device, data = device, self.config.data
         stores = {name: FeatureStore.open(name) for name in (data.store, *data.more)}
-        self.train = [self._sounds(*it, "train", data.rebuilt_clips) for it in stores.items()]
-        held_out = [self._sounds(*it, "validation", HELD_OUT) for it in stores.items()]
+        parts = [store.training_rows() for store in stores.values()]
+        of_stores = list(zip(stores.items(), parts, strict=True))
+        self.train = [self._sounds(*it, train, data.rebuilt_clips) for it, (train, _) in of_stores]
+        held_out = [self._sounds(*it, rows, HELD_OUT) for it, (_, rows) in of_stores]
         self.held_out = [batch for some in held_out for batch in some.whole(HELD_OUT, AT_ONCE)]
         if not self.held_out:
-            raise RavelError(f"{data.store} holds out no clips: build it with a validation split.")
+            raise RavelError(f"{data.store} has no clips to train on: choose another store.")
         self.places = [(sounds, row) for sounds in self.train for row in sounds.rows.tolist()]
         return len(self.places)
 
-    def _sounds(self, name: str, store: FeatureStore, split: str, count: int) -> Sounds:
-        sounds = Sounds(store, store.indices(split), self.device)
+    def _sounds(self, name: str, store: FeatureStore, rows: np.ndarray, count: int) -> Sounds:
+        sounds = Sounds(store, rows, self.device)
         for model in self.config.data.models_of(name) if len(sounds.rows) else ():
             some = sounds.rows[spread_evenly(len(sounds.rows), count)]
             sounds.add(some, self.rebuild(model, store, some, self.device))

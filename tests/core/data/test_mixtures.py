@@ -105,7 +105,7 @@ def test_held_out_mixtures_are_the_same_everywhere_and_of_different_kinds(store)
 
 
 def test_too_few_clips_are_told(store):
-    with pytest.raises(RavelError, match="different sources"):
+    with pytest.raises(RavelError, match="needs as many"):
         mixtures.held_out(store, 1, sources=9, factor="label")
     waves = mixtures.Waves(store, store.indices("train")[:1])
     with pytest.raises(RavelError, match="as many clips"):

@@ -18,6 +18,11 @@ MEANINGS = {
         for kind in ("median", "mean")
     },
     **{
+        f"si_snri_{n}_per_source": f"SI-SNR improvement, mixtures of {n}: mean over sources, dB"
+        for n in (2, 3, 4)
+    },
+    "msi_per_source": "SI-SNR improvement, all mixtures (MSi): mean over sources, dB",
+    **{
         f"{name}_{kind}": f"{meaning}: {kind}, dB"
         for name, meaning in {
             "msi": "SI-SNR improvement, all mixtures (MSi)",

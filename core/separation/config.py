@@ -72,6 +72,8 @@ class SeparationConfig(RunConfig):
         steps=1_700_000,
         batch_size=3,
         learning_rate=1e-4,
+        schedule="exponential",  # half as large after two million steps
+        half_life=2_000_000,
         validate_every=5_000,
         patience=None,
         checkpoint_every=5_000,

@@ -6,6 +6,7 @@ Letters: B mixtures, N references, M channels, S samples.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,7 +109,9 @@ def joined(parts: Sequence[Figures]) -> Figures:
 def summary(measured: Figures) -> dict[str, Any]:
     """Scores `{value, low, high}` with 95 % bootstrap intervals that resample the mixtures.
 
-    Scores of fewer than two mixtures are left out.
+    `mean` and `median` are over mixtures. `per_source`, as in FUSS, is the mean over all sources
+    that count, so that a mixture of four weighs twice as much as one of two. Scores of fewer than
+    two mixtures are left out.
     """
     figure = {name: column.double().numpy() for name, column in measured._asdict().items()}
     sources, counted = figure["sources"], figure["counted"] > 0
@@ -122,6 +125,9 @@ def summary(measured: Figures) -> dict[str, Any]:
     for name, (column, rows) in chosen.items():
         for kind, statistic in (("median", np.median), ("mean", np.mean)):
             _add(scores, f"{name}_{kind}", figure[column][rows], statistic)
+        if column == "si_snri":
+            over_sources = partial(_mean_over_sources, figure["si_snri"], figure["counted"])
+            _add(scores, f"{name}_per_source", rows.nonzero()[0], over_sources)
     active, true = figure["active"][sources > 0], sources[sources > 0]
     rates = {"under": active < true, "equal": active == true, "over": active > true}
     for name, rate in rates.items():
@@ -139,6 +145,11 @@ def gained_over(measured: Figures, other: Figures) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     _add(scores, "over_nmf", (measured.si_snri - other.si_snri)[both].double().numpy(), np.mean)
     return scores
+
+
+def _mean_over_sources(means: np.ndarray, counted: np.ndarray, mixtures: np.ndarray) -> float:
+    """From each mixture's mean and number of sources [B]: the mean over sources of `mixtures`."""
+    return np.average(means[mixtures], weights=counted[mixtures])
 
 
 def _add(scores: dict[str, Any], name: str, items: np.ndarray, statistic: Any) -> None:

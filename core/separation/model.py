@@ -17,12 +17,24 @@ NORM_EPSILON = 1e-3
 SCALE_DECAY = 0.9  # a block's scale begins at 0.9 to the power of its depth
 
 
+def _glorot(layer: nn.Conv1d | nn.Linear) -> nn.Conv1d | nn.Linear:
+    """Start a layer as Keras does: Glorot-uniform weights and a bias of zero.
+
+    Of a depthwise convolution of H features and kernel K, Keras counts H * K inputs and K outputs,
+    PyTorch K and H * K: the limit, sqrt(6 / (inputs + outputs)), is the same.
+    """
+    nn.init.xavier_uniform_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Dense(nn.Module):
     """A linear map of each frame, times one learned scale."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True, scale: float = 1.0) -> None:
         super().__init__()
-        self.linear = nn.Conv1d(inputs, outputs, 1, bias=bias)
+        self.linear = _glorot(nn.Conv1d(inputs, outputs, 1, bias=bias))
         self.scale = nn.Parameter(torch.tensor(scale))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,8 +65,8 @@ class Block(nn.Module):
         super().__init__()
         self.expand = Dense(width, hidden, bias=False)
         self.first, self.first_norm = nn.PReLU(init=0.1), FeatureNorm()
-        self.depthwise = nn.Conv1d(
-            hidden, hidden, 3, dilation=dilation, padding=dilation, groups=hidden
+        self.depthwise = _glorot(
+            nn.Conv1d(hidden, hidden, 3, dilation=dilation, padding=dilation, groups=hidden)
         )
         self.second, self.second_norm = nn.PReLU(init=0.1), FeatureNorm()
         self.contract = Dense(hidden, width, bias=False, scale=scale)
@@ -162,8 +174,8 @@ class Separator(nn.Module):
         self.transform = LearnedBasis(config) if learned else Fourier(config)
         self.tdcn = Tdcn(self.transform.size, config)
         masks = self.transform.size * config.channels
-        self.mask = nn.Conv1d(config.bottleneck, masks, 1, bias=False)
-        self.share = nn.Linear(config.bottleneck, config.channels, bias=False)
+        self.mask = _glorot(nn.Conv1d(config.bottleneck, masks, 1, bias=False))
+        self.share = _glorot(nn.Linear(config.bottleneck, config.channels, bias=False))
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Mixtures [B, S] of any length S to channels [B, M, S]."""

@@ -30,7 +30,8 @@ FUSS_SECONDS = 60.0  # a longer file cannot be a mixture of FUSS, which last 10 
 ORDER = ("separator", "untrained", "nothing", "nmf", "oracle-grouped nmf", "ideal ratio mask")
 BLOCKS = {
     "median, dB": ("si_snri_2_median", "si_snri_3_median", "si_snri_4_median", "msi_median"),
-    "mean, dB": ("si_snri_2_mean", "si_snri_3_mean", "si_snri_4_mean", "over_nmf"),
+    "mean, dB": ("si_snri_2_mean", "si_snri_3_mean", "si_snri_4_mean", "msi_mean", "over_nmf"),
+    "mean over sources, dB": (*(f"si_snri_{n}_per_source" for n in (2, 3, 4)), "msi_per_source"),
     "MoMi and 1S, dB": ("momi_median", "momi_mean", "one_source_median", "one_source_mean"),
     "share of inputs": ("under", "equal", "over"),
 }

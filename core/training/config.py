@@ -151,10 +151,15 @@ class TrainingConfig(Settings):
     steps: PositiveInt = Field(76_000, description="optimisation steps in all")
     batch_size: PositiveInt = Field(128, description="clips a step, over all processes")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size, at its peak")
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="constant, or a linear warm-up and a cosine down to nothing"
+    schedule: Literal["constant", "cosine", "exponential"] = Field(
+        "constant",
+        description="constant, a linear warm-up and a cosine down to nothing, or an exponential "
+        "decay",
     )
     warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up (cosine schedule)")
+    half_life: PositiveInt = Field(
+        2_000_000, description="steps in which the rate halves (exponential schedule)"
+    )
     amsgrad: bool = Field(False, description="Adam's AMSGrad variant")
     gradient_clip: PositiveFloat | None = Field(
         None, description="largest gradient norm, or none for no clipping"

@@ -17,7 +17,8 @@ PROBE_STEPS = 6  # of each stage; the first, which warms up, is not counted
 PATIENCE_SECONDS = 180
 # Settings that do not change the time of a step, or are accounted for elsewhere.
 FREE = (
-    *("steps", "learning_rate", "schedule", "warmup_steps", "amsgrad", "gradient_clip", "seed"),
+    *("steps", "learning_rate", "schedule", "warmup_steps", "half_life", "amsgrad"),
+    *("gradient_clip", "seed"),
     *("snapshots", "patience", "checkpoint_every", "log_every", "validate_every", "tensorboard"),
 )
 

@@ -1,15 +1,18 @@
 """Random processors as views: what they do to a wave, and what a patch of theirs is."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+from core.audio.clip import read
 from core.audio.scene_mel import scene_log_mel
 from core.contrastive import sources
 from core.data.store import PCM
 from core.separation.config import ModelConfig
 from core.separation.objective import si_snr
-from core.separation.separate import untrained
+from core.separation.separate import untrained, untrained_small
 
 SMALL = ModelConfig(window=256, hop=128, basis=64, bottleneck=16, hidden=32, blocks=2, repeats=1)
 MADE = {
@@ -45,6 +48,18 @@ def test_a_random_filter_is_the_same_at_every_moment(kind):
 def test_a_filtered_channel_is_as_far_from_white_noise_as_it_is_meant_to_be(waves):
     far = [si_snr(sources.random_filter(i)(waves)[:, 0], waves).mean() for i in range(20)]
     assert np.mean(far) == pytest.approx(sources.FILTER_SNR, abs=0.5)
+
+
+def test_a_random_filter_changes_a_scene_as_much_as_an_untrained_separator_does(examples):
+    files = sorted((examples / "scenes").glob("*.flac"))
+    scenes = torch.stack([torch.from_numpy(read(f, normalise=False).wave[:48_000]) for f in files])
+    far = {}
+    for kind in ("separator", "filter"):
+        make = partial(untrained_small, device="cpu") if kind == "separator" else MADE[kind]
+        made = [make(number)(scenes) for number in range(12)]
+        far[kind] = float(torch.stack([si_snr(c, scenes[:, None]) for c in made]).mean())
+    assert far["filter"] == pytest.approx(far["separator"], abs=1.0)
+    assert far["separator"] == pytest.approx(7.4, abs=0.5)
 
 
 def test_patches_are_log_mels_of_the_processed_excerpt_and_silence_follows_the_end():

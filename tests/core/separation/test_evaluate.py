@@ -173,6 +173,41 @@ def test_a_summary_averages_mixtures_by_their_number_of_sources_and_leaves_out_w
     assert scores["msi_mean"]["low"] < 23 / 5 < scores["msi_mean"]["high"]
 
 
+def as_in_fuss(references, channels):
+    """SI-SNR improvement of every source that counts, by number of sources, found one by one."""
+    found = {}
+    for sources, made in zip(references, channels, strict=True):
+        sources = [x for x in sources if x.square().mean() > 1e-16]
+        pairs = [[float(objective.si_snr(c, r)) for c in made] for r in sources]
+        ways = itertools.permutations(range(len(made)), len(sources))
+        best = max(ways, key=lambda way: sum(pairs[i][c] for i, c in enumerate(way)))
+        least = min(float(x.square().mean()) for x in sources)
+        for i, channel in enumerate(best):
+            if float(made[channel].square().mean()) > 0.01 * least:
+                before = float(objective.si_snr(sum(sources), sources[i]))
+                found.setdefault(len(sources), []).append(pairs[i][channel] - before)
+    return found
+
+
+def test_means_per_source_are_those_of_fuss_pooled_over_all_sources():
+    references = noise(12, 4, S) * torch.logspace(-0.5, 0.5, 4)[:, None]
+    for i in range(12):
+        references[i, 4 - i % 3 :] = 0.0  # mixtures of 4, 3 and 2
+    channels = references.roll(1, dims=1) + 0.4 * noise(12, 4, S, seed=1)
+    channels[::2, 2] *= 1e-3  # held to be silent: its source does not count
+    pooled = as_in_fuss(references, channels)
+    scores = summary(measured(references, channels))
+    for n in (2, 3, 4):
+        assert scores[f"si_snri_{n}_per_source"]["value"] == pytest.approx(
+            np.mean(pooled[n]), abs=2e-3
+        )
+    everything = [figure for n in (2, 3, 4) for figure in pooled[n]]
+    found = scores["msi_per_source"]
+    assert found["value"] == pytest.approx(np.mean(everything), abs=2e-3)
+    assert found["low"] < found["value"] < found["high"]
+    assert abs(found["value"] - scores["msi_mean"]["value"]) > 0.05
+
+
 def test_the_rates_of_under_and_over_separation_add_to_one():
     parts = [example(2, n, 0.0) for n in (0, 1, 2, 3)] + [example(1, 2, 0.0)]
     scores = summary(joined(parts))

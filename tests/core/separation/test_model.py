@@ -1,5 +1,7 @@
 """TDCN++: its size, what its parts compute, and that channels add up whatever comes in."""
 
+import math
+
 import pytest
 import torch
 
@@ -83,6 +85,32 @@ def test_blocks_begin_with_fading_scales_and_prelu_of_a_tenth():
     assert scales == pytest.approx([SCALE_DECAY**b for b in range(6)])
     assert [block.depthwise.dilation[0] for block in blocks] == [1, 2, 4, 1, 2, 4]
     assert all(float(block.first.weight.detach()) == pytest.approx(0.1) for block in blocks)
+
+
+def keras_shape(name, weight):
+    """The shape of the same weights in Keras: Dense [inputs, outputs], depthwise [K, 1, H, 1]."""
+    if "depthwise" in name:
+        return (weight.shape[2], 1, weight.shape[0], 1)
+    if "transform" in name:  # [N, 1, window], a dense layer from or to the samples of a frame
+        return (weight.shape[2], weight.shape[0])
+    return (weight.shape[1], weight.shape[0])
+
+
+def test_weights_begin_glorot_uniform_by_the_fans_of_keras_and_biases_at_zero():
+    torch.manual_seed(0)
+    model = Separator(ModelConfig(repeats=2, blocks=3))
+    kernels = [(n, p) for n, p in model.named_parameters() if p.dim() > 1]
+    assert len(kernels) == 2 + 1 + 3 * 6 + 1 + 2  # basis, input, blocks, skip, mask and share
+    for name, weight in kernels:
+        *field, inputs, outputs = keras_shape(name, weight)
+        taps = math.prod(field)
+        limit = math.sqrt(6 / (taps * inputs + taps * outputs))
+        assert 0.97 * limit < float(weight.detach().abs().max()) <= limit, name
+        assert float(weight.detach().std()) == pytest.approx(limit / math.sqrt(3), rel=0.05), name
+    depthwise = [weight.detach().std() for name, weight in kernels if "depthwise" in name]
+    assert float(torch.stack(depthwise).mean()) == pytest.approx(0.036, abs=5e-4)
+    biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
+    assert len(biases) == 1 + 6 + 1 and not any(p.any() for p in biases)
 
 
 def test_the_input_of_each_repeat_reaches_every_later_one():

@@ -131,6 +131,22 @@ def test_a_snapshot_is_another_model_of_the_same_run(separator, model, long_scen
     assert gained(model) > gained(early) + 2
 
 
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("separator-scenes", [0.040005, 0.047769]),
+        ("separator-scenes@0", [0.037574, 0.037550]),
+        ("separator-duets", [0.065161, 0.017360]),
+    ],
+)
+def test_included_separators_give_what_they_gave_when_they_were_added(examples, name, levels):
+    scene = torch.zeros(5 * 16_000)
+    for sound in ("rooster", "dog"):
+        scene += 0.5 * read(examples / "scenes" / f"{sound}.flac", normalise=False).wave
+    channels = separate.load(name).separate(scene)
+    assert channels.square().mean(dim=1).sqrt().tolist() == pytest.approx(levels, rel=1e-3)
+
+
 def test_a_missing_snapshot_and_a_foreign_checkpoint_are_told(separator, untrained):
     with pytest.raises(RavelError, match="no snapshot of step 7: it keeps 0, 40"):
         separate.load(f"{separator}@7")

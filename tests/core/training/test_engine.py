@@ -181,6 +181,17 @@ def test_the_learning_rate_warms_up_and_falls_to_nothing():
     assert {learning_rate(small(), step) for step in range(9)} == {0.05}
 
 
+def test_an_exponential_learning_rate_is_that_of_torch_and_halves_when_it_says():
+    config = small(steps=100, schedule="exponential", half_life=40, learning_rate=0.2)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=2 ** (-1 / 40))
+    for step in range(100):
+        assert learning_rate(config, step) == pytest.approx(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert learning_rate(config, 80) == pytest.approx(0.05)
+
+
 def test_an_unknown_device_is_named(tmp_path):
     run, config = new_run(tmp_path, device="tpu9")
     with pytest.raises(RavelError, match="tpu9"):

@@ -17,7 +17,7 @@ from core.audio.clip import SAMPLE_RATE
 from core.audio.invert import MIN_FRAMES
 from core.audio.mel import HOP
 from core.dsae.latents import Latents
-from core.dsae.model import Gaussian
+from core.dsae.layers import Gaussian
 from core.dsae.objective import kl_standard
 from core.errors import RavelError
 

@@ -23,7 +23,8 @@ from core.audio.clip import HOP_SECONDS, SAMPLE_RATE, Clip
 from core.audio.mel import N_MELS, frames_of, log_mel
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig
-from core.dsae.model import Dsae, Gaussian
+from core.dsae.layers import Gaussian
+from core.dsae.model import Dsae
 from core.errors import RavelError
 from core.files import replace
 

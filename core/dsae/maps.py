@@ -235,7 +235,7 @@ def _encode_batch(
 ) -> StoreLatents:
     import torch
 
-    from core.dsae.model import masked_mean
+    from core.dsae.layers import masked_mean
     from core.dsae.objective import kl_standard
 
     sizes = store.lengths[rows]

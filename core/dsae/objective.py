@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from core.dsae.config import ObjectiveConfig
-from core.dsae.model import Dsae, Gaussian, frame_mask, masked_mean
+from core.dsae.layers import Gaussian, frame_mask, masked_mean
+from core.dsae.model import Dsae
 
 SWAP_TERMS = ("z_gswap", "v_gswap", "v_lswap", "z_lswap")
 

@@ -12,7 +12,8 @@ from core.audio.invert import to_waveform
 from core.data.store import FeatureStore
 from core.dsae import trajectory as trail
 from core.dsae.latents import load
-from core.dsae.model import Dsae, masked_mean
+from core.dsae.layers import masked_mean
+from core.dsae.model import Dsae
 from core.errors import RavelError
 from core.statistics import spread_evenly
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from core.data.store import FeatureStore
 from core.dsae.evaluation.swap_f1 import read_split
-from core.dsae.model import Dsae, masked_mean
+from core.dsae.layers import masked_mean
+from core.dsae.model import Dsae
 from core.statistics import interval
 
 

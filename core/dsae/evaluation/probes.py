@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from core.data import dmelodies
 from core.data.store import FeatureStore
 from core.dsae.evaluation.swap_f1 import LabelledBatch, Predictions
-from core.dsae.model import Dsae, masked_mean
+from core.dsae.layers import masked_mean
+from core.dsae.model import Dsae
 from core.statistics import interval
 
 CHUNK = 128

@@ -24,7 +24,8 @@ from core.dsae.evaluation.swap_f1 import (
     read_split,
     trimmed,
 )
-from core.dsae.model import Dsae, frame_mask
+from core.dsae.layers import frame_mask
+from core.dsae.model import Dsae
 from core.dsae.objective import kl, kl_standard
 from core.errors import RavelError
 from core.statistics import interval, spread_evenly

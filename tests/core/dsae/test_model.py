@@ -46,7 +46,7 @@ def test_the_prior_of_a_frame_depends_on_earlier_frames_only():
 
 def test_free_generation_feeds_the_prior_its_own_draws(monkeypatch):
     """With the noise off, each draw is the prior's mean given those before it."""
-    from core.dsae.model import Gaussian
+    from core.dsae.layers import Gaussian
 
     monkeypatch.setattr(Gaussian, "sample", lambda self: self.mean)
     model = Dsae(ModelConfig())

@@ -6,7 +6,8 @@ from torch.distributions import Normal, kl_divergence
 
 from core.dsae import objective
 from core.dsae.config import ModelConfig, ObjectiveConfig
-from core.dsae.model import Dsae, Gaussian
+from core.dsae.layers import Gaussian
+from core.dsae.model import Dsae
 from tests.core.dsae.reference import ReferenceStep
 
 B, T, M = 6, 40, 80

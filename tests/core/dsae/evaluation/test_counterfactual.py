@@ -9,7 +9,7 @@ import torch
 from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae.config import ModelConfig
 from core.dsae.evaluation.counterfactual import counterfactual
-from core.dsae.model import Gaussian
+from core.dsae.layers import Gaussian
 
 T = 6
 COLOURS = {"Violin": -3.0, "Trumpet": 3.0}

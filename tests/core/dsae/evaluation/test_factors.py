@@ -12,7 +12,8 @@ from core.data.store import Chunk, FeatureStore, StoreWriter
 from core.dsae.card import MEANINGS
 from core.dsae.config import DsaeConfig
 from core.dsae.evaluation import factors
-from core.dsae.model import Dsae, Gaussian
+from core.dsae.layers import Gaussian
+from core.dsae.model import Dsae
 from core.errors import RavelError
 
 M, T = 80, 20

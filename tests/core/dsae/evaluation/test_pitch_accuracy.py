@@ -17,7 +17,7 @@ from core.dsae.config import ModelConfig
 from core.dsae.evaluation import pitch_accuracy as melody
 from core.dsae.evaluation import scores as evaluate
 from core.dsae.evaluation import swap_f1 as swaps
-from core.dsae.model import Gaussian
+from core.dsae.layers import Gaussian
 
 RATE = 16_000
 

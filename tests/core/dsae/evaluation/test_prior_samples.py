@@ -16,7 +16,8 @@ from core.dsae.evaluation import prior_samples as prior
 from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.pitch_accuracy import Analyser
 from core.dsae.evaluation.swap_f1 import LabelledBatch, read_split
-from core.dsae.model import Dsae, Gaussian
+from core.dsae.layers import Gaussian
+from core.dsae.model import Dsae
 from core.errors import RavelError
 
 C_MAJOR = [60, 62, 64, 65, 67, 69, 71, 72, 74]

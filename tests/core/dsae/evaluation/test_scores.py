@@ -13,7 +13,7 @@ from core.dsae.config import ModelConfig
 from core.dsae.evaluation import scores as evaluate
 from core.dsae.evaluation import swap_f1 as swaps
 from core.dsae.evaluation.classifier import Classifier
-from core.dsae.model import Gaussian
+from core.dsae.layers import Gaussian
 from core.errors import RavelError
 
 M, T, HALF = 80, 30, 40  # the lower bands show the melody, the upper ones the instrument

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from core.dsae.evaluation import swap_f1 as swaps
-from core.dsae.model import Gaussian
+from core.dsae.layers import Gaussian
 from core.statistics import macro_f1
 
 

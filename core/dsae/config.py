@@ -6,22 +6,31 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from core.training.config import RunConfig, Settings, Size, TrainingConfig
 
-Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae"]
+Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae", "players"]
 
 
 class ModelConfig(Settings):
     """Sizes and forms of the networks (section 4 of the paper)."""
 
-    posterior: Literal["factorised", "full"] = Field(
-        "factorised", description="q(z_t|x_t), or q(z_t|x_1:T, v) by a bidirectional LSTM"
-    )
-    decoder: Literal["framewise", "recurrent", "convolutional"] = Field(
+    global_encoder: Literal["framewise", "pooling"] = Field(
         "framewise",
-        description="an MLP on each frame, the enriched bidirectional LSTM, or an MLP on each "
-        "frame and its neighbours",
+        description="an MLP on each frame and a mean, or strided convolutions, mean and deviation",
+    )
+    posterior: Literal["factorised", "full", "context"] = Field(
+        "factorised",
+        description="q(z_t|x_t), q(z_t|x_1:T, v) by a bidirectional LSTM, or q(z_t) given two "
+        "frames on each side",
+    )
+    decoder: Literal["framewise", "recurrent", "convolutional", "film"] = Field(
+        "framewise",
+        description="an MLP on each frame, the enriched bidirectional LSTM, an MLP on each "
+        "frame and its neighbours, or residual blocks that v scales and shifts (FiLM)",
     )
     v_size: Size = Field(16, description="size of the global latent v")
     z_size: Size = Field(16, description="size of each local latent z")
+    z_levels: int = Field(
+        0, ge=0, description="values to which each dimension of z is quantised, or 0 for none"
+    )
     hidden: Size = Field(64, description="width of encoders and decoder")
     floor: float = Field(
         -40.0, description="lower limit of the log-mels; digital silence is at -36"
@@ -31,6 +40,9 @@ class ModelConfig(Settings):
         False,
         description="remove from z the part of its clip mean that v predicts linearly; this leaves "
         "less of the instrument in z",
+    )
+    adversary: bool = Field(
+        False, description="a network that predicts v from z, which objective.adversary needs"
     )
     ridge: PositiveFloat = Field(
         0.01,
@@ -43,7 +55,9 @@ class ObjectiveConfig(Settings):
     """Which of the four models is trained, and the weight of each loss term."""
 
     variant: Variant = Field(
-        "ts-dsae", description="the baselines DSAE, DSAE-f, TS-DSAE without swap terms, or TS-DSAE"
+        "ts-dsae",
+        description="the baselines DSAE, DSAE-f, TS-DSAE without swap terms, TS-DSAE, or "
+        "TS-DSAE for players, whose settings are from other_excerpt on",
     )
     reduction: Literal["mean", "elbo"] = Field(
         "mean", description="means as in the authors' code, or sums as in equation 2"
@@ -55,6 +69,31 @@ class ObjectiveConfig(Settings):
     v_gswap: NonNegativeFloat = Field(1.0, description="weight: v follows a global swap")
     v_lswap: NonNegativeFloat = Field(1.0, description="weight: v unchanged by a local swap")
     z_lswap: NonNegativeFloat = Field(1.0, description="weight: z follows a local swap")
+    other_excerpt: bool = Field(
+        True, description="v from another excerpt of the player than the one that is rebuilt"
+    )
+    similarity: NonNegativeFloat = Field(
+        0.1, description="weight of NT-Xent between two excerpts' v"
+    )
+    temperature: PositiveFloat = Field(0.2, description="temperature of NT-Xent")
+    perturb: float = Field(
+        0.95, ge=0, le=1, description="share of clips whose timbre is changed before z is computed"
+    )
+    new_player: float = Field(
+        0.7, ge=0, le=1, description="share of players that are filtered once more as a whole"
+    )
+    prior: Literal["recurrent", "standard"] = Field(
+        "standard", description="p(z) of training: the transition prior, or N(0, I)"
+    )
+    back_translation: NonNegativeFloat = Field(
+        1.0, description="weight: a swap, encoded again, gives the clip back with its own v"
+    )
+    adversary: NonNegativeFloat = Field(
+        0.0, description="weight against predicting v from the mean and deviation of z"
+    )
+    prior_steps: int = Field(
+        0, ge=0, description="last steps, in which the transition prior alone is fitted"
+    )
 
 
 class DataConfig(Settings):
@@ -63,6 +102,9 @@ class DataConfig(Settings):
     store: str = Field("data/dmelodies", description="folder of a feature store")
     crop: PositiveInt | None = Field(
         None, description="frames of a random crop for each training clip, or none for all"
+    )
+    other_crop: PositiveInt | None = Field(
+        None, description="frames of the other excerpt that players are trained with"
     )
     factor: str = Field("instrument", description="label column that v should represent")
 
@@ -80,14 +122,54 @@ class DsaeConfig(RunConfig):
         """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
         if self.objective.variant == "dsae":
             return "joint"
+        if self.objective.variant == "players":
+            fitted = self.training.steps - self.objective.prior_steps
+            return "joint" if step < fitted else "prior"
         return "constrained" if step < self.objective.stage1_steps else "informed"
 
     def shortened(self, steps: int) -> dict[str, Any]:
         """Changes that shorten each stage this config reaches to so many steps."""
         reached = {self.stage(0), self.stage(self.training.steps - 1)}
         first = steps if "constrained" in reached else 0
-        return {"training.steps": steps * len(reached), "objective.stage1_steps": first}
+        last = steps if "prior" in reached else 0
+        return {
+            "training.steps": steps * len(reached),
+            "objective.stage1_steps": first,
+            "objective.prior_steps": last,
+        }
 
+
+_PLAYERS: dict[str, Any] = {
+    "model": {
+        "global_encoder": "pooling",
+        "posterior": "context",
+        "decoder": "film",
+        "v_size": 24,
+        "z_size": 16,
+        "hidden": 192,
+        "floor": -12.0,
+    },
+    "objective": {
+        "variant": "players",
+        "kl_z": 2.0,
+        "kl_v": 0.02,
+        "z_gswap": 0.5,
+        "v_gswap": 3.0,
+        "prior_steps": 1_000,
+    },
+    "data": {"store": "data/players", "crop": 80, "other_crop": 128},
+    "training": {
+        "steps": 13_000,
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "schedule": "cosine",
+        "warmup_steps": 200,
+        "gradient_clip": 5.0,
+        "precision": "bf16",
+        "validate_every": 3_000,
+        "patience": None,
+    },
+}
 
 # Values laid over the defaults, which are the paper's: 4,000 epochs of 19 steps, C = 300 epochs.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -153,6 +235,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "patience": None,
         },
     },
+    # For a corpus of players: checkpoints/results/players.toml says what each part contributes.
+    "players": _PLAYERS,
 }
 
 

@@ -24,14 +24,17 @@ from core.audio.mel import N_MELS, frames_of, log_mel
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.config import DsaeConfig
 from core.dsae.layers import Gaussian
-from core.dsae.model import Dsae
+from core.dsae.model import Dsae, GlobalEncoder
 from core.errors import RavelError
 from core.files import replace
 
 What = Literal["global", "local"]
 PIECE = 4096  # frames, 66 s, that are processed at a time
 # Frames of context on each side, by form of q(z) and of the decoder; None: the whole clip.
-CONTEXT = {"factorised": 0, "full": None, "framewise": 0, "convolutional": 16, "recurrent": None}
+CONTEXT = {
+    "factorised": 0, "context": 2, "full": None,
+    "framewise": 0, "convolutional": 16, "film": 2, "recurrent": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +120,21 @@ class Disentangler:
 
     def _encode_long(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
         """A log-mel [T, M] to q(v) over [1, V] and q(z) over [1, T, Z]."""
-        encoder = self.model.global_encoder
-        sums = [encoder.frames(part.to(self.device)).double().sum(0) for part in x.split(PIECE)]
-        q_v = encoder.head((torch.stack(sums).sum(0) / len(x)).float()[None])
+        if isinstance(self.model.global_encoder, GlobalEncoder):
+            q_v = self._mean_of_pieces(x)
+        else:  # its features take a quarter of the frames: they fit
+            q_v = self.model.global_encoder(x[None].to(self.device))
 
         def local(part: Tensor) -> Tensor:
             return torch.stack(self.model.local_encoder(part[None].to(self.device), q_v.mean)).cpu()
 
         return q_v, Gaussian(*_in_pieces(local, x, CONTEXT.get(self.config.model.posterior)))
+
+    def _mean_of_pieces(self, x: Tensor) -> Gaussian:
+        encoder = self.model.global_encoder
+        assert isinstance(encoder, GlobalEncoder)  # the one whose summary is a mean over frames
+        sums = [encoder.frames(part.to(self.device)).double().sum(0) for part in x.split(PIECE)]
+        return encoder.head((torch.stack(sums).sum(0) / len(x)).float()[None])
 
     @torch.inference_mode()
     def decode(self, v: Tensor, z: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from core.audio.mel import N_MELS
 from core.dsae.config import ModelConfig
+from core.dsae.convolutional import ContextEncoder, FilmDecoder, PoolingEncoder, Quantiser
 from core.dsae.decorrelation import Regression
 from core.dsae.layers import Gaussian, GaussianHead, frame_mask, masked_mean, mlp
 
@@ -56,10 +57,16 @@ class LocalEncoder(nn.Module):
         if config.decorrelate:
             self.without_v = Regression(config.v_size, config.z_size, config.ridge)
         self.full = config.posterior == "full"
-        self.frames: nn.Module = (
-            BiLstm(N_MELS, config.hidden) if self.full else mlp(N_MELS, config.hidden)
-        )
+        self.context = config.posterior == "context"
+        self.frames: nn.Module
+        if self.full:
+            self.frames = BiLstm(N_MELS, config.hidden)
+        elif self.context:
+            self.frames = ContextEncoder(config)
+        else:
+            self.frames = mlp(N_MELS, config.hidden)
         self.head = GaussianHead(config.hidden + self.full * config.v_size, config.z_size)
+        self.quantise = Quantiser(config.z_levels) if config.z_levels else None
 
     def forward(
         self, x: Tensor, v: Tensor, lengths: Tensor | None = None, mean: Tensor | None = None
@@ -68,7 +75,9 @@ class LocalEncoder(nn.Module):
 
         `mean` [B, V]: that of q(v), where v is a sample; the regression on z uses it.
         """
-        if not self.full:
+        if self.context:
+            q_z = self.head(self.frames(x, lengths))
+        elif not self.full:
             q_z = self.head(self.frames(x))
         else:
             # As in the authors' code v joins after the LSTM; the paper's text joins it before.
@@ -77,7 +86,7 @@ class LocalEncoder(nn.Module):
         if self.without_v:
             predicted = self.without_v(v if mean is None else mean)
             q_z = Gaussian(q_z.mean - predicted[:, None], q_z.logvar)
-        return q_z
+        return self.quantise(q_z.mean) if self.quantise else q_z
 
     @torch.no_grad()
     def means(self, q_z: Gaussian, q_v: Gaussian, lengths: Tensor | None) -> Tensor:
@@ -171,7 +180,9 @@ DECODERS = {
     "framewise": FramewiseDecoder,
     "recurrent": RecurrentDecoder,
     "convolutional": ConvolutionalDecoder,
+    "film": FilmDecoder,
 }
+GLOBAL_ENCODERS = {"framewise": GlobalEncoder, "pooling": PoolingEncoder}
 
 
 class Dsae(nn.Module):
@@ -180,11 +191,17 @@ class Dsae(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.global_encoder = GlobalEncoder(config)
+        self.global_encoder = GLOBAL_ENCODERS[config.global_encoder](config)
         self.local_encoder = LocalEncoder(config)
         self.prior = TransitionPrior(config)
         self.decoder = DECODERS[config.decoder](config)
         self.snapshot = copy.deepcopy(self.global_encoder).requires_grad_(False)
+        self.adversary: nn.Module | None = None
+        if config.adversary:
+            statistics = 2 * config.z_size
+            self.adversary = nn.Sequential(
+                mlp(statistics, config.hidden), nn.Linear(config.hidden, config.v_size)
+            )
 
     @torch.no_grad()
     def take_snapshot(self) -> None:

@@ -7,14 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.data import players
 from core.data.store import FeatureStore
-from core.dsae import objective, samples
+from core.dsae import objective, player_objective, samples
 from core.dsae.config import DsaeConfig
 from core.dsae.decorrelation import Regression
 from core.dsae.evaluation.scores import active_units
 from core.dsae.evaluation.swap_f1 import LabelledBatch, swap_f1
 from core.dsae.model import Dsae
 from core.errors import RavelError
+from core.training import engine
 
 SIGNAL_CLIPS = 240  # validation clips that the collapse signals are computed on
 REGRESSION_CLIPS = 4_000  # training clips for the regression from v to z
@@ -25,6 +27,13 @@ class Batch(NamedTuple):
 
     x: Tensor
     lengths: Tensor | None
+
+
+class TwoExcerpts(NamedTuple):
+    """Clips, and another excerpt of the player of each."""
+
+    clips: Batch
+    others: Batch
 
 
 class Clips:
@@ -56,6 +65,32 @@ class Clips:
         return Batch(x, lengths.clamp(max=frames) if self.ragged else None)
 
 
+class Pairs:
+    """For each clip another one of its player, where there is one; else the clip itself."""
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        """`numbers` [N]: the player of each clip."""
+        self.order = np.argsort(numbers, kind="stable")  # clips by player
+        self.place = np.argsort(self.order)  # where a clip is in that order
+        _, player, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+        self.first = (np.cumsum(counts) - counts)[player]  # where each clip's player begins
+        self.count = counts[player]
+
+    def draw(self, indices: Tensor) -> Tensor:
+        """A random other clip of each clip's player."""
+        rows = indices.cpu().numpy()
+        steps = 1 + (torch.rand(len(rows)).numpy() * (self.count[rows] - 1)).astype(int)
+        return self._on(rows, steps).to(indices.device)
+
+    def next(self, indices: Tensor) -> Tensor:
+        """The next clip of each clip's player, and after its last one the first."""
+        return self._on(indices.cpu().numpy(), 1).to(indices.device)
+
+    def _on(self, rows: np.ndarray, steps: np.ndarray | int) -> Tensor:
+        position = (self.place[rows] - self.first[rows] + steps) % self.count[rows]
+        return torch.from_numpy(self.order[self.first[rows] + position])
+
+
 class DsaeTask:
     """The two stages of training (section 3.2) over a feature store."""
 
@@ -64,6 +99,11 @@ class DsaeTask:
         self.training = config.training
         self.informed = config.objective.variant.startswith("ts-dsae")
         self.swaps = config.objective.variant == "ts-dsae"
+        self.of_players = config.objective.variant == "players"
+        if config.objective.adversary and not config.model.adversary:
+            raise RavelError(
+                "objective.adversary needs the network that it trains: set model.adversary to true."
+            )
 
     def load(self, device: torch.device) -> int:
         """Load training and validation clips to the device; return the number of training clips."""
@@ -73,6 +113,9 @@ class DsaeTask:
         self.train = Clips(store, train, device, floor)
         self.held_out = Clips(store, held_out, device, floor)
         factor = labels_of(store, self.config.data.factor)
+        if self.of_players:
+            numbers = players.of_store(store.labels)
+            self.pairs, self.held_out_pairs = Pairs(numbers[train]), Pairs(numbers[held_out])
         self.factor, self.held_out_factor = factor[train], factor[held_out]
         return len(self.train)
 
@@ -87,6 +130,10 @@ class DsaeTask:
     def enter(self, model: Dsae, stage: str, fresh: bool) -> None:
         """Freeze what the stage keeps fixed; take the snapshot when stage 2 begins."""
         constrained = stage == "constrained"
+        if stage == "prior":
+            model.requires_grad_(False)
+            model.prior.requires_grad_(True)
+            return
         model.local_encoder.requires_grad_(not constrained)
         model.prior.requires_grad_(not constrained)
         # DSAE-f keeps the global encoder of stage 1.
@@ -94,13 +141,34 @@ class DsaeTask:
         if fresh and stage == "informed":
             model.take_snapshot()
 
-    def batch(self, indices: Tensor) -> Batch:
-        """Training clips, cropped if the config says so."""
-        crop = self.config.data.crop
+    def learning_rate(self, step: int) -> float:
+        """The schedule of each part: the transition prior that is fitted last begins anew."""
+        last = self.config.objective.prior_steps if self.of_players else 0
+        joint = self.training.model_copy(update={"steps": self.training.steps - last})
+        if step < joint.steps:
+            return engine.learning_rate(joint, step)
+        rest = self.training.model_copy(update={"steps": last})
+        return engine.learning_rate(rest, step - joint.steps)
+
+    def batch(self, indices: Tensor) -> Batch | TwoExcerpts:
+        """Training clips, cropped if the config says so, and of players another excerpt of each."""
+        clips = self._excerpts(indices, self.config.data.crop)
+        if not self.of_players:
+            return clips
+        others = self.pairs.draw(indices)
+        return TwoExcerpts(clips, self._excerpts(others, self.config.data.other_crop))
+
+    def _excerpts(self, indices: Tensor, crop: int | None) -> Batch:
         return self.train.crop(indices, crop) if crop else self.train.whole(indices)
 
-    def losses(self, model: Dsae, batch: Batch, stage: str) -> dict[str, Tensor]:
+    def losses(self, model: Dsae, batch: Batch | TwoExcerpts, stage: str) -> dict[str, Tensor]:
         """The objective of the stage, term by term."""
+        if isinstance(batch, TwoExcerpts):
+            if stage == "prior":
+                return player_objective.prior_losses(model, *batch.clips)
+            return player_objective.losses(
+                model, *batch.clips, *batch.others, self.config.objective
+            )
         informed = stage == "informed"
         return objective.losses(
             model,
@@ -121,8 +189,13 @@ class DsaeTask:
         sums: dict[str, float] = {}
         size = min(self.training.batch_size, 128)
         for start in range(0, len(self.held_out), size):
-            batch = self.held_out.whole(slice(start, start + size))
-            share = len(batch.x) / len(self.held_out)
+            rows = torch.arange(start, min(start + size, len(self.held_out)))
+            clips = self.held_out.whole(rows)
+            batch: Batch | TwoExcerpts = clips
+            if self.of_players:
+                others = self.held_out_pairs.next(rows)
+                batch = TwoExcerpts(clips, self.held_out.whole(others))
+            share = len(clips.x) / len(self.held_out)
             for name, value in self.losses(model, batch, stage).items():
                 sums[name] = sums.get(name, 0.0) + share * float(value)
         return {"criterion": sums["elbo_loss"], **sums, **self._signals(model)}

@@ -1,0 +1,49 @@
+"""Changes of timbre: smooth over the mels, one for all frames, and none to silence."""
+
+import numpy as np
+import torch
+
+from core.dsae.perturbation import COSINES, filtered, perturbed, random_filters
+
+FLOOR = -12.0
+
+
+def test_filters_are_sums_of_so_many_cosines_and_no_more():
+    torch.manual_seed(0)
+    gains = random_filters(200, 80, torch.device("cpu")).double().numpy()
+    # A discrete cosine transform by its definition.
+    band = (np.arange(80) + 0.5) / 80
+    weights = gains @ np.cos(np.pi * np.arange(80)[:, None] * band).T
+    assert np.abs(weights[:, COSINES + 1 :]).max() < 1e-4  # nor a constant: a level is no filter
+    assert np.abs(weights[:, 0]).max() < 1e-4
+    assert 0.5 < gains.std() < 2.5
+    assert np.abs(weights[:, COSINES]).max() > 1  # some are as rippled as allowed
+
+
+def test_a_filter_adds_the_same_gain_to_every_frame_and_leaves_silence_alone():
+    x = torch.full((1, 5, 80), FLOOR)
+    x[:, 2:4] = 0.0
+    gains = torch.linspace(-3, 3, 80)[None]
+    found = filtered(x, gains, FLOOR)
+    torch.testing.assert_close(found[0, 2], gains[0])
+    torch.testing.assert_close(found[0, 3], gains[0])
+    assert torch.equal(found[0, 0], x[0, 0])
+    assert filtered(x, gains - 100, FLOOR).min() == FLOOR
+
+
+def test_the_share_of_changed_clips_is_as_asked():
+    torch.manual_seed(0)
+    x = torch.randn(2_000, 3, 80) - 4
+    changed = (perturbed(x, 0.7, FLOOR) != x).flatten(1).any(1).float().mean()
+    assert abs(float(changed) - 0.7) < 0.05  # five standard deviations
+    assert torch.equal(perturbed(x, 0.0, FLOOR), x)
+
+
+def test_the_loudest_partial_of_each_frame_mostly_stays():
+    """A melody of single partials 6 nepers above the rest: where it is remains to be seen."""
+    torch.manual_seed(0)
+    x = torch.full((300, 20, 80), -8.0)
+    places = torch.randint(10, 70, (300, 20))
+    x.scatter_(2, places[..., None], -1.0)
+    found = perturbed(x, 1.0, FLOOR).argmax(2)
+    assert (found == places).float().mean() > 0.75

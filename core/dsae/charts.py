@@ -15,6 +15,12 @@ SWAP = (
     "The terms that TS-DSAE adds in its second stage. After a global swap z must stay (z_gswap) "
     "and v must follow (v_gswap); after a local swap v must stay (v_lswap) and z follow (z_lswap)."
 )
+PLAYERS = (
+    "The terms for players. **similarity** is NT-Xent between the v of two excerpts of each player. "
+    "After a global swap z must stay (z_gswap) and v must follow (v_gswap), both in units of the "
+    "latents' variance: 1 is as far as another clip. **back_translation** is the error of a swap "
+    "that is encoded again and decoded with the clip's own v."
+)
 F1 = (
     "Macro-F1 of the label predicted from v of validation clips: **f1_pre** without a swap, "
     "**f1_global** after a global swap, against the label of the clip that gave v; **f1_local** "
@@ -46,6 +52,13 @@ CHARTS = (
         SWAP,
         logarithmic=True,
         variant="ts-dsae",
+    ),
+    Chart(
+        "Terms for players",
+        ("train similarity", "train z_gswap", "train v_gswap", "train back_translation"),
+        PLAYERS,
+        logarithmic=True,
+        variant="ts-dsae-players",
     ),
 )
 HEADLINE = (

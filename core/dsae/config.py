@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from core.training.config import RunConfig, Settings, Size, TrainingConfig
 
-Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae", "players"]
+Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae", "ts-dsae-players"]
 
 
 class ModelConfig(Settings):
@@ -57,7 +57,7 @@ class ObjectiveConfig(Settings):
     variant: Variant = Field(
         "ts-dsae",
         description="the baselines DSAE, DSAE-f, TS-DSAE without swap terms, TS-DSAE, or "
-        "TS-DSAE for players, whose settings are from other_excerpt on",
+        "TS-DSAE for players, which uses the settings from other_excerpt on",
     )
     reduction: Literal["mean", "elbo"] = Field(
         "mean", description="means as in the authors' code, or sums as in equation 2"
@@ -122,7 +122,7 @@ class DsaeConfig(RunConfig):
         """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
         if self.objective.variant == "dsae":
             return "joint"
-        if self.objective.variant == "players":
+        if self.objective.variant == "ts-dsae-players":
             fitted = self.training.steps - self.objective.prior_steps
             return "joint" if step < fitted else "prior"
         return "constrained" if step < self.objective.stage1_steps else "informed"
@@ -150,7 +150,7 @@ _PLAYERS: dict[str, Any] = {
         "floor": -12.0,
     },
     "objective": {
-        "variant": "players",
+        "variant": "ts-dsae-players",
         "kl_z": 2.0,
         "kl_v": 0.02,
         "z_gswap": 0.5,

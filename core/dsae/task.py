@@ -97,9 +97,9 @@ class DsaeTask:
     def __init__(self, config: DsaeConfig) -> None:
         self.config = config
         self.training = config.training
-        self.informed = config.objective.variant.startswith("ts-dsae")
+        self.informed = config.objective.variant in ("ts-dsae-no-swaps", "ts-dsae")
         self.swaps = config.objective.variant == "ts-dsae"
-        self.of_players = config.objective.variant == "players"
+        self.of_players = config.objective.variant == "ts-dsae-players"
         if config.objective.adversary and not config.model.adversary:
             raise RavelError(
                 "objective.adversary needs the network that it trains: set model.adversary to true."

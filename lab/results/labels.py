@@ -63,6 +63,7 @@ SETTINGS = {
             "dsae-f": "DSAE-f",
             "ts-dsae-no-swaps": "TS-DSAE w/o swap terms",
             "ts-dsae": "TS-DSAE",
+            "ts-dsae-players": "TS-DSAE for players",
         },
         help="**DSAE**: one stage. **DSAE-f**: two stages, with the global encoder frozen in the "
         "second. **TS-DSAE w/o swap terms**: with the informed prior alone.",
@@ -75,7 +76,8 @@ SETTINGS = {
         help="q(z) of each frame on its own, or given the whole sequence and v.",
     ),
     "model.decoder": Words(
-        "Decoder", {"framewise": "frame-wise", "recurrent": "richer (recurrent)"}
+        "Decoder",
+        {"framewise": "frame-wise", "recurrent": "richer (recurrent)", "film": "residual (FiLM)"},
     ),
     "model.hidden": Words(
         "Width", unit="{} wide", help="Units in each layer of the encoders and the decoder."

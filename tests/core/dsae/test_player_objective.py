@@ -18,7 +18,7 @@ def build(**changes):
 
 
 def config(**changes):
-    return ObjectiveConfig(variant="players", **changes)
+    return ObjectiveConfig(variant="ts-dsae-players", **changes)
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""Training on players: pairs of excerpts, the fitted prior, resuming, and what is exported."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.checkpoints.card import export_run
+from core.dsae import player_objective
+from core.dsae.config import DsaeConfig, preset
+from core.dsae.latents import load
+from core.dsae.task import DsaeTask, Pairs
+from core.errors import RavelError
+from core.training.config import merge
+from core.training.engine import train
+from core.training.run import Run
+
+SMALL = {
+    "model.hidden": 16,
+    "objective.prior_steps": 4,
+    "data.crop": 40,
+    "data.other_crop": 50,
+    "training.steps": 12,
+    "training.batch_size": 4,
+    "training.warmup_steps": 2,
+    "training.validate_every": 6,
+    "training.checkpoint_every": 6,
+    "training.precision": "fp32",
+    "training.device": "cpu",
+}
+
+
+def config(store, **changes):
+    values = merge(merge(preset("players"), SMALL), {"data.store": str(store)})
+    return DsaeConfig.parse(merge(values, changes))
+
+
+def test_another_excerpt_is_of_the_same_player_and_not_the_same_clip():
+    numbers = np.array([3, 1, 3, 3, 1, 7])
+    pairs, rows = Pairs(numbers), torch.arange(6).repeat(200)
+    torch.manual_seed(0)
+    drawn = pairs.draw(rows)
+    assert np.array_equal(numbers[drawn], numbers[rows])
+    alone = rows == 5  # the only clip of its player
+    assert torch.equal(drawn[alone], rows[alone])
+    assert (drawn[~alone] != rows[~alone]).all()
+    assert {int(n) for n in drawn[rows == 0]} == {2, 3}
+    assert pairs.next(torch.arange(6)).tolist() == [2, 4, 3, 0, 1, 5]
+
+
+def test_a_run_trains_resumes_and_is_loaded(melodies, tmp_path):
+    made, short = config(melodies), config(melodies, **{"training.steps": 12})
+    whole, halted = (Run.create(tmp_path / name, made.model_dump()) for name in "ab")
+    train(DsaeTask(made), whole, progress=False)
+    halting = DsaeTask(short)
+    steps = iter(range(100))
+    losses = halting.losses
+
+    def stop_at_six(model, batch, stage):
+        if model.training and next(steps) == 5:
+            halted.ask_to_stop()
+        return losses(model, batch, stage)
+
+    halting.losses = stop_at_six
+    train(halting, halted, progress=False)
+    assert halted.load("last")[2]["step"] == 6
+    train(DsaeTask(made), halted, progress=False)
+    first, second = (one.load("last")[0] for one in (whole, halted))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, msg=lambda m, n=name: f"{n}: {m}")
+    export_run(whole.path, tmp_path / "made")
+    model = load(tmp_path / "made")
+    assert model.sample(1.0).z.shape[1] == 16 and model.v_size == 24
+
+
+def test_the_last_steps_fit_the_prior_alone(melodies, tmp_path):
+    made = config(melodies, **{"training.snapshots": "8,12"})
+    run = Run.create(tmp_path / "run", made.model_dump())
+    train(DsaeTask(made), run, progress=False)
+    before, after = run.load("step_8")[0], run.load("last")[0]
+    for name, value in before.items():
+        assert torch.equal(value, after[name]) != name.startswith("prior."), name
+    assert [made.stage(step) for step in (0, 7, 8, 11)] == ["joint", "joint", "prior", "prior"]
+    assert made.shortened(3)["training.steps"] == 6
+    assert made.shortened(3)["objective.prior_steps"] == 3
+
+
+def test_the_learning_rate_begins_anew_for_the_prior(melodies):
+    task = DsaeTask(config(melodies))
+    rates = [task.learning_rate(step) for step in range(12)]
+    assert rates[0] == rates[8] == 1e-3 and rates[1] == rates[9] == 2e-3  # half and all warmed up
+    assert rates[7] < 0.4e-3 < rates[2]
+
+
+def test_the_criterion_is_that_of_all_held_out_clips_with_the_next_ones_of_their_players(melodies):
+    task = DsaeTask(config(melodies, **{"objective.perturb": 0.0}))
+    task.load(torch.device("cpu"))
+    torch.manual_seed(0)
+    model = task.build().eval()
+    with torch.no_grad():
+        torch.manual_seed(1)
+        found = task.validate(model, "joint")
+        torch.manual_seed(1)
+        rows = torch.arange(len(task.held_out))
+        wanted, sizes = [], []
+        for some in rows.split(4):
+            batch = task.held_out.whole(some), task.held_out.whole(task.held_out_pairs.next(some))
+            terms = player_objective.losses(model, *batch[0], *batch[1], task.config.objective)
+            wanted.append(float(terms["elbo_loss"]))
+            sizes.append(len(some))
+    assert found["criterion"] == pytest.approx(np.average(wanted, weights=sizes), rel=1e-5)
+
+
+def test_an_adversary_without_its_network_is_refused(melodies):
+    with pytest.raises(RavelError, match=r"set model\.adversary to true"):
+        DsaeTask(config(melodies, **{"objective.adversary": 0.1}))
+    DsaeTask(config(melodies, **{"objective.adversary": 0.1, "model.adversary": True}))

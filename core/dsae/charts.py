@@ -16,7 +16,7 @@ SWAP = (
     "and v must follow (v_gswap); after a local swap v must stay (v_lswap) and z follow (z_lswap)."
 )
 PLAYERS = (
-    "The terms for players. **similarity** is NT-Xent between the v of two excerpts of each player. "
+    "The terms for players. **similarity** is NT-Xent between the v of two excerpts of a player. "
     "After a global swap z must stay (z_gswap) and v must follow (v_gswap), both in units of the "
     "latents' variance: 1 is as far as another clip. **back_translation** is the error of a swap "
     "that is encoded again and decoded with the clip's own v."

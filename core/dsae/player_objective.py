@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.contrastive.objective import nt_xent
 from core.dsae.config import ObjectiveConfig
 from core.dsae.layers import Gaussian, masked_mean
 from core.dsae.model import Dsae
 from core.dsae.objective import kl, kl_standard, per_clip
 from core.dsae.perturbation import filtered, perturbed, random_filters
+from core.training.similarity import gathered, nt_xent
 
 SPREAD = 1e-3  # the least variance of a latent that errors are divided by
 
@@ -64,7 +64,9 @@ def losses(
         total = total + config.kl_z * terms["kl_z"]
     terms["elbo_loss"] = total
     if config.similarity:
-        terms["similarity"] = nt_xent(own_v.mean, other_v.mean, config.temperature)
+        terms["similarity"] = nt_xent(
+            gathered(own_v.mean), gathered(other_v.mean), config.temperature
+        )
         total = total + config.similarity * terms["similarity"]
     if config.z_gswap or config.back_translation:
         again = model.local_encoder(swapped, q_v.mean, lengths)

@@ -1,0 +1,171 @@
+"""Swaps of real players, judged by what register alone cannot fool.
+
+options = PlayerOptions(folders=("bach10", "urmp_solo"), tracker="swift")
+scores = score(load("ts-dsae-plus"), options)  # {"bach10/swap_far": 0.53, ...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Memory
+
+from core.audio import trackers
+from core.dsae.evaluation import matched_pitch, pitch_kept, register_leaks
+from core.dsae.evaluation.player_clips import PlayerClips, read_clips
+from core.dsae.evaluation.swap_pairs import SwapPairs, between_instruments, everyone
+from core.dsae.latents import Disentangler, Latents
+from core.vocoder.play import check_route, play
+
+BATCH = 16  # swaps turned into sound at once
+
+Scores = dict[str, Any]  # by name an interval, or a table of intervals by a further name
+
+
+@dataclass(frozen=True)
+class PlayerOptions:
+    """What is swapped, and how it is judged.
+
+    folders   each holds recordings of several instruments (metadata.csv with `instrument`, and
+              `f0_file` where the pitch is known); those of one folder are swapped among themselves
+    tracker   of core.audio.trackers: crepe for figures to publish, swift for development
+    clips     of each instrument that are swapped, at most
+    targets   of each other instrument, for each of them; None: all
+    route     from log-mels to sound
+    cache     a folder that keeps what does not depend on the model; None: computed anew
+    """
+
+    folders: tuple[str, ...]
+    tracker: str = "crepe"
+    clips: int = 8
+    targets: int | None = 2
+    route: str | None = None
+    cache: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A folder's clips, all of them and those that are swapped, with their latents."""
+
+    clips: PlayerClips
+    latents: Sequence[Latents]
+    swapped: PlayerClips
+    of_swapped: Sequence[Latents]
+
+    @classmethod
+    def of(cls, model: Disentangler, clips: PlayerClips, count: int) -> Encoded:
+        """Every clip's latents by the model; `count` clips of each instrument are swapped."""
+        latents = [model.encode(x) for x in clips.log_mel]
+        some = clips.fewer(count)
+        return cls(clips, latents, clips.take(some), [latents[i] for i in some])
+
+
+def score(model: Disentangler, options: PlayerOptions) -> dict[str, float]:
+    """The values of `measure`, flat: `FOLDER/NAME`, and `FOLDER/TABLE/NAME` in tables."""
+    flat: dict[str, float] = {}
+    for folder, scores in measure(model, options).items():
+        for name, found in scores.items():
+            if isinstance(found, dict) and "value" not in found:
+                flat |= {f"{folder}/{name}/{key}": _value(one) for key, one in found.items()}
+            else:
+                flat[f"{folder}/{name}"] = _value(found)
+    return flat
+
+
+def measure(model: Disentangler, options: PlayerOptions) -> dict[str, Scores]:
+    """Scores by folder, each with its interval from resampled clips.
+
+    Raises RavelError for folders that cannot be swapped, see `player_clips.read_clips`.
+    """
+    route = check_route(options.route)
+    found = {}
+    for path in options.folders:
+        clips = prepared(path, options)
+        encoded = Encoded.of(model, clips, options.clips)
+        found[clips.name] = _scores(model, encoded, options, route)
+    return found
+
+
+def prepared(path: str, options: PlayerOptions) -> PlayerClips:
+    """A folder's clips with their pitch, kept in the cache if there is one."""
+    folder = Path(path).resolve()
+    stamp = [(p.name, p.stat().st_mtime_ns) for p in (folder / "metadata.csv",) if p.is_file()]
+    return _memory(options.cache).cache(_read)(str(folder), options.tracker, stamp)
+
+
+def _read(path: str, tracker: str, stamp: list) -> PlayerClips:  # stamp: a part of the cache's key
+    return read_clips(path, trackers.find(tracker))
+
+
+def _memory(cache: str | None) -> Memory:
+    return Memory(cache, verbose=0)
+
+
+def _scores(model: Disentangler, encoded: Encoded, options: PlayerOptions, route: str) -> Scores:
+    clips = encoded.swapped
+    tracker = trackers.find(options.tracker)
+    pairs = between_instruments(clips.instrument, clips.recording, options.targets)
+    alone = everyone(len(clips))
+    made = {"rebuilt": (alone, _made(model, encoded.of_swapped, alone))}
+    made["swap"] = pairs, _made(model, encoded.of_swapped, pairs)
+    scores: Scores = {}
+    for name, (of, log_mels) in made.items():
+        kept = pitch_kept.kept(clips.midi[of.source], _tracked(log_mels, route, tracker))
+        scores[f"pitch_{name}"] = of.mean(kept)
+        if name == "swap":
+            distances = pitch_kept.by_distance(kept, clips.register, of)
+            scores |= {f"pitch_swap_{key}": value for key, value in distances.items()}
+            scores["pitch_table"] = pitch_kept.by_instruments(kept, clips.instrument, of)
+    scores |= _nearer(encoded, made["swap"], model)
+    v = np.stack([each.v.numpy() for each in encoded.latents])
+    leaks = register_leaks.register_in_v(v, encoded.clips.register, encoded.clips.instrument)
+    return scores | {"register_in_v": leaks}
+
+
+def _made(model: Disentangler, latents: Sequence[Latents], pairs: SwapPairs) -> np.ndarray:
+    """Log-mels [P, T, M] of swaps."""
+    both = zip(pairs.source, pairs.target, strict=True)
+    return np.stack([model.decode(latents[j].v, latents[i].z).numpy() for i, j in both])
+
+
+def _tracked(log_mels: np.ndarray, route: str, tracker: trackers.Tracker) -> trackers.Track:
+    parts = []
+    for start in range(0, len(log_mels), BATCH):
+        parts.append(
+            tracker(play(torch.from_numpy(log_mels[start : start + BATCH]), route).numpy())
+        )
+    return trackers.Track(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _nearer(encoded: Encoded, swaps: tuple[SwapPairs, np.ndarray], model: Disentangler) -> Scores:
+    """`nearer` by whole spectra, and by what of them is above the noise of recordings."""
+    everything, clips = encoded.clips, encoded.swapped
+    names, floor = everything.instrument, model.config.model.floor
+    pairs, log_mels = swaps
+    of, by = clips.instrument[pairs.source], clips.instrument[pairs.target]
+    rebuilt = _made(model, encoded.latents, everyone(len(everything)))
+    halves = matched_pitch.halves(everything.recording, everything.midi, names)
+    scores: Scores = {}
+    for name, cut in (("nearer", np.inf), ("nearer_loud", matched_pitch.FLOOR)):
+        originals = np.maximum(everything.log_mel, floor)  # no model makes less
+        real = matched_pitch.frames(originals, everything.midi, names, names, cut)
+        again = matched_pitch.frames(rebuilt, everything.midi, names, names, cut)
+        made = matched_pitch.frames(log_mels, clips.midi[pairs.source], of, by, cut)
+        compared = matched_pitch.compare(made, matched_pitch.means(real))
+        scores |= {
+            f"{name}_original": matched_pitch.of_itself(real, halves, real).share(),
+            f"{name}_rebuilt": matched_pitch.of_itself(again, halves, real).share(),
+            f"{name}_swap": compared.share(),
+        }
+        if cut == np.inf:
+            scores["nearer_table"] = compared.by_instruments()
+    return scores
+
+
+def _value(found: Any) -> float:
+    return float(found["value"]) if isinstance(found, dict) else float(found)

@@ -1,0 +1,95 @@
+"""Which clips are swapped with which, and intervals that know that such pairs share clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.statistics import RESAMPLES, draw_weights, percentile_interval
+
+Interval = dict[str, float]  # value, low, high
+
+
+@dataclass(frozen=True, eq=False)
+class SwapPairs:
+    """For each of P swaps the clips whose melody and whose instrument it should have, of `clips`.
+
+    A pair of a clip with itself is a reconstruction, or the original.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    clips: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, rows: np.ndarray) -> SwapPairs:
+        """Some of the swaps, by index or mask."""
+        return SwapPairs(self.source[rows], self.target[rows], self.clips)
+
+    def weights(self, seed: int = 0) -> np.ndarray:
+        """How often each swap is drawn when the clips are resampled [RESAMPLES, P]: the product of
+        how often its two clips are."""
+        counts = draw_weights(self.clips, RESAMPLES, seed)
+        alone = self.source == self.target
+        return counts[:, self.source] * np.where(alone, 1, counts[:, self.target])
+
+    def mean(self, values: np.ndarray) -> Interval:
+        """The mean of the values [P] that are not NaN, and its interval; empty without any."""
+        good = np.isfinite(values)
+        weights, values = self.take(good).weights().astype(float), values[good]
+        totals = weights.sum(1)
+        if not len(values):
+            return {}
+        drawn = (weights @ values)[totals > 0] / totals[totals > 0]
+        return percentile_interval(float(values.mean()), drawn)
+
+    def of(self, statistic: Callable[[np.ndarray], float]) -> Interval:
+        """A statistic of the weights of the swaps [P], and its interval."""
+        weights = self.weights()
+        drawn = [statistic(weight) for weight in weights if weight.any()]
+        return percentile_interval(statistic(np.ones(len(self))), drawn)
+
+
+def everyone(clips: int) -> SwapPairs:
+    """Each clip with itself."""
+    return SwapPairs(np.arange(clips), np.arange(clips), clips)
+
+
+def between_instruments(
+    instrument: np.ndarray, recording: np.ndarray, targets: int | None = None
+) -> SwapPairs:
+    """Each clip with `targets` clips of every other instrument (None: with all of them).
+
+    The targets are dealt in turn, so that each is used about equally often.
+    """
+    names = sorted(set(instrument.tolist()))
+    dealt: dict[tuple[str, str], int] = {}  # so many targets of a pair of instruments
+    sources: list[int] = []
+    chosen: list[int] = []
+    for name in names:
+        for other in names:
+            if other == name:
+                continue
+            of_other = np.flatnonzero(instrument == other)
+            for clip in np.flatnonzero(instrument == name):
+                first = dealt.get((name, other), 1)
+                count = min(targets or len(of_other), len(of_other))
+                sources += [int(clip)] * count
+                chosen += [int(of_other[(first + k) % len(of_other)]) for k in range(count)]
+                dealt[name, other] = first + count
+    return SwapPairs(np.array(sources, int), np.array(chosen, int), len(recording))
+
+
+def weighted_f1(expected: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
+    """Macro-F1 over the labels that occur, where items [P] count by their weight [P]."""
+    names, codes = np.unique(np.concatenate([expected, predicted]), return_inverse=True)
+    truth, guess = np.split(codes, 2)
+    hit = truth == guess
+    hits = np.bincount(truth[hit], weight[hit], len(names))
+    total = np.bincount(truth, weight, len(names)) + np.bincount(guess, weight, len(names))
+    occurring = total > 0
+    return float(np.mean(2 * hits[occurring] / total[occurring])) if occurring.any() else 0.0

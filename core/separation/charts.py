@@ -4,11 +4,20 @@ from core.registry import Chart, Figure
 
 LOSS = (
     "Negative SNR of the clips in dB, each reconstructed from the best assignment of channels: "
-    "lower is better. **validation** is the same on held-out mixtures."
+    "lower is better. Weighted penalties, if any, are included. **validation** is the same on "
+    "held-out mixtures."
 )
 SEPARATION = (
     "Improvement over the mixture, in dB, on held-out mixtures of two clips. **MoMi**: of the best "
     "sums of channels. **SI-SNRi**: of single channels."
+)
+ONE_SOURCE = (
+    "SI-SNR in dB of a single clip's best channel (1S): how much of it stays together. Training by "
+    "mixtures alone tends to tear single sounds apart."
+)
+ACTIVE = (
+    "Channels less than 20 dB below the mixture, on average, of mixtures of two clips and of "
+    "single clips."
 )
 BALANCE = (
     "Level of the quieter channels relative to the louder ones, in dB: near 0 all channels carry "
@@ -21,6 +30,12 @@ CHARTS = (
         "Separation",
         ("validation momi_median as MoMi, dB", "validation si_snri_median as SI-SNRi, dB"),
         SEPARATION,
+    ),
+    Chart("Single sources", ("validation one_source_median as 1S, dB",), ONE_SOURCE),
+    Chart(
+        "Active channels",
+        ("validation active as of mixtures", "validation active_of_one as of single clips"),
+        ACTIVE,
     ),
     Chart("Channel balance", ("validation channel_balance as balance, dB",), BALANCE),
 )

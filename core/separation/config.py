@@ -48,6 +48,20 @@ class ObjectiveConfig(Settings):
     snr_max: PositiveFloat = Field(
         30.0, description="SNR in dB above which the loss stops improving"
     )
+    sparsity: NonNegativeFloat = Field(
+        0.0, description="weight of the channels' sparsity (L1/L2): those not needed stay empty"
+    )
+    covariance: NonNegativeFloat = Field(
+        0.0, description="weight of the covariance between channels"
+    )
+
+    @model_validator(mode="after")
+    def _unsupervised(self) -> "ObjectiveConfig":
+        if self.method == "pit" and (self.sparsity or self.covariance):
+            raise ValueError(
+                "objective.sparsity and objective.covariance belong to mixit: leave them 0 for pit"
+            )
+        return self
 
 
 class DataConfig(Settings):

@@ -17,7 +17,9 @@ from torch import Tensor
 from core.separation import objective
 from core.statistics import interval
 
-ACTIVE = 0.01  # share of the quietest reference's power above which a channel is active (-20 dB)
+# Share of a power above which a channel is active, -20 dB: of the quietest reference's in FUSS, and
+# where there is no reference of the mixture's.
+ACTIVE = 0.01
 
 
 class Figures(NamedTuple):
@@ -70,6 +72,16 @@ def _of_one(
         return *sizes, 0.0, 0.0
     improvement = (si_snr - before[present][counts]).mean()
     return *sizes, float(si_snr.mean()), float(improvement)
+
+
+def active_channels(channels: Tensor, mixture: Tensor | None = None) -> Tensor:
+    """Which of the channels [..., M, S] hold sound, bool [..., M]; none of a silent mixture does.
+
+    A channel is active if it is less than 20 dB below the mixture [..., S], by default their sum.
+    Unlike in `figures` no reference is needed.
+    """
+    mixture = channels.sum(dim=-2) if mixture is None else mixture
+    return _power(channels) > ACTIVE * _power(mixture)[..., None]
 
 
 def align(pairs: Tensor) -> Tensor:

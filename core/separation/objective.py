@@ -1,7 +1,8 @@
 """Losses of separation: thresholded SNR, the mixture invariant loss, and its supervised cousin.
 
 Wisdom et al., Unsupervised Sound Separation Using Mixture Invariant Training (NeurIPS 2020), and
-for many channels Wisdom et al. (WASPAA 2021). B batch, N references, M channels, S samples.
+for many channels and their sparsity Wisdom et al., Sparse, Efficient, and Semantic Mixture
+Invariant Training (WASPAA 2021). B batch, N references, M channels, S samples.
 """
 
 import itertools
@@ -85,6 +86,31 @@ def assign_by_least_squares(references: Tensor, estimates: Tensor) -> Tensor:
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     weights = torch.linalg.solve(gram + ridge[:, None, None] * eye, cross)  # [B, M, N]
     return weights.argmax(dim=-1)
+
+
+def sparsity(estimates: Tensor) -> Tensor:
+    """How evenly sound is spread over channels [B, M, S]: L1 over L2 norm of their RMS, [B].
+
+    Divided by M, as in the published code of Self-Remixing: from 1 / M, where one channel holds
+    everything, to 1 / sqrt(M), where all are equally loud. The scale does not matter.
+    """
+    rms = estimates.square().mean(dim=-1).clamp(min=EPSILON).sqrt()
+    return rms.sum(dim=-1) / (rms.shape[-1] * rms.norm(dim=-1))
+
+
+def covariance(estimates: Tensor, mixture: Tensor) -> Tensor:
+    """How much channels [B, M, S] have in common, [B]: 0 if they are uncorrelated.
+
+    The mean magnitude of the covariances of two different channels, over the power of the mixture
+    [B, S], so that neither the scale nor silent channels matter. The paper's own normalisation
+    could not be checked.
+    """
+    with torch.autocast(estimates.device.type, enabled=False):
+        estimates, m = estimates.float(), estimates.shape[1]
+        gram = (estimates @ estimates.mT).abs()  # [B, M, M]
+        shared = gram.sum(dim=(1, 2)) - gram.diagonal(dim1=1, dim2=2).sum(dim=1)
+        power = mixture.float().square().sum(dim=-1).clamp(min=EPSILON)
+        return shared / (m * (m - 1) * power)
 
 
 def pit(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from core.separation.model import Separator
 
 HELD_OUT = 96  # validation mixtures
 HELD_OUT_SECONDS = 5.0
+SINGLE = 32  # of their clips, each separated by itself as well
 
 
 class SeparationTask:
@@ -60,28 +61,55 @@ class SeparationTask:
         return mixtures.draw(self.waves, indices, samples=self.samples_long, spread=spread)
 
     def losses(self, model: Separator, references: Tensor, stage: str) -> dict[str, Tensor]:
-        """The loss, a negative SNR in dB."""
-        channels = model(references.sum(dim=1))
+        """The loss, a negative SNR in dB plus the penalties that have a weight."""
+        mixture = references.sum(dim=1)
+        channels = model(mixture)
         find = objective.mixit if stage == "mixit" else objective.pit
         loss, _ = find(references, channels, self.config.objective.snr_max)
-        return {"loss": loss.mean()}
+        penalties = self._penalties(channels, mixture)
+        if not penalties:
+            return {"loss": loss.mean()}
+        parts = {stage: loss.mean(), **{name: value.mean() for name, value in penalties.items()}}
+        return {"loss": self._weighted(loss, penalties).mean(), **parts}
+
+    def _penalties(self, channels: Tensor, mixture: Tensor) -> dict[str, Tensor]:
+        """The penalties [B] on channels [B, M, S], by name, that have a weight."""
+        given = self.config.objective
+        found = {}
+        if given.sparsity:
+            found["sparsity"] = objective.sparsity(channels)
+        if given.covariance:
+            found["covariance"] = objective.covariance(channels, mixture)
+        return found
+
+    def _weighted(self, loss: Tensor, penalties: dict[str, Tensor]) -> Tensor:
+        weights = self.config.objective
+        return loss + sum(getattr(weights, name) * value for name, value in penalties.items())
 
     def validate(self, model: Separator, stage: str) -> dict[str, float]:
-        """Loss, MoMi and the balance of the channels on held-out mixtures.
+        """Loss, MoMi, and the channels' balance and activity on held-out mixtures; 1S on clips.
 
-        The criterion is the loss. MoMi is the SI-SNR improvement of the best-assigned sums; with as
-        many channels as clips it is close to `si_snri`, that of single channels.
+        The criterion is the loss with its penalties. MoMi is the SI-SNR improvement of the
+        best-assigned sums; with as many channels as clips it is close to `si_snri`, that of single
+        channels. `one_source` is the SI-SNR of a single clip's best channel.
         """
         size = max(1, self.training.batch_size)
         parts = [self._figures(model, some) for some in self.held_out.split(size)]
-        loss, momi, si_snri, balance = (torch.cat(part) for part in zip(*parts, strict=True))
+        criterion, loss, momi, si_snri, balance, active = (
+            torch.cat(part) for part in zip(*parts, strict=True)
+        )
+        alone = [self._alone(model, some) for some in self.held_out[:SINGLE, 0].split(size)]
+        one_source, active_of_one = (torch.cat(part) for part in zip(*alone, strict=True))
         return {
-            "criterion": float(loss.mean()),
+            "criterion": float(criterion.mean()),
             "loss": float(loss.mean()),
             "momi_median": float(momi.median()),
             "momi_mean": float(momi.mean()),
             "si_snri_median": float(si_snri.median()),
             "channel_balance": float(balance.median()),
+            "one_source_median": float(one_source.median()),
+            "active": float(active.mean()),
+            "active_of_one": float(active_of_one.mean()),
         }
 
     def _figures(self, model: Separator, references: Tensor) -> tuple[Tensor, ...]:
@@ -94,7 +122,14 @@ class SeparationTask:
         si_snri = (best - before).mean(dim=1)
         power = channels.square().mean(dim=-1)
         balance = 10 * torch.log10((power.amin(dim=1) + 1e-8) / (power.amax(dim=1) + 1e-8))
-        return loss, momi, si_snri, balance
+        criterion = self._weighted(loss, self._penalties(channels, mixture))
+        return criterion, loss, momi, si_snri, balance, _count_active(channels)
+
+    def _alone(self, model: Separator, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Of clips [B, S], each separated by itself: the best channel's SI-SNR, active channels."""
+        channels = model(clips)
+        best = objective.si_snr_of_pairs(channels, clips[:, None])[..., 0].amax(dim=1)
+        return best, _count_active(channels)
 
     def samples(self, model: Separator, folder: Path) -> None:
         """A held-out mixture and its channels, as WAV files."""
@@ -107,3 +142,7 @@ class SeparationTask:
         for name, wave in parts.items():
             safe = "".join(c if c.isalnum() or c in " -_" else "_" for c in name)
             write_wav(folder / f"{safe}.wav", (wave / max(loudest, 1.0)).float().cpu().numpy())
+
+
+def _count_active(channels: Tensor) -> Tensor:
+    return evaluate.active_channels(channels).float().sum(dim=-1)

@@ -82,6 +82,15 @@ class Channels(NamedTuple):
         gains = [match.improvement for match in matches if match.improvement is not None]
         return sum(gains) / len(gains) if gains else None
 
+    @property
+    def active(self) -> list[bool]:
+        """Whether each channel holds sound: is less than 20 dB below the mixture."""
+        import torch
+
+        from core.separation.evaluate import active_channels
+
+        return active_channels(torch.tensor(self.waves)).tolist()
+
 
 def mixture(source: MixtureSource) -> Mixture:
     """The mixture of a source. Raises RavelError."""

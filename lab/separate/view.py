@@ -21,6 +21,10 @@ SI_SNRI = (
     "was, whatever its level (scale-invariant signal-to-noise ratio). At 0 dB nothing is gained; "
     "above 10 dB little is left of the other sounds."
 )
+ACTIVE = (
+    "Channels less than 20 dB below the mixture. A channel that is not needed should stay empty; a "
+    "single sound that fills several channels was torn apart."
+)
 STEMS = (
     "The mixture and each channel as mono WAV files of 32-bit floats, at the mixture's own level: "
     "the channels add up to the mixture."
@@ -79,8 +83,11 @@ def _use_example(title: str) -> None:
 
 
 def show_tools(work: Work, channels: Channels) -> bool:
-    """The mean improvement and the stems; returns whether the clips are to be shown."""
+    """Active channels, mean improvement, stems; returns whether the clips are to be shown."""
     with_clips = False
+    active = channels.active
+    count = f"{sum(active)} of {len(active)} channels active"
+    st.caption(count, help=ACTIVE, width="content")
     if channels.improvement is not None:
         mean = f"Mean {gain_text(channels.improvement)}"
         st.caption(mean, help=SI_SNRI, width="content")
@@ -101,11 +108,14 @@ def show_channels(work: Work, channels: Channels, key: str) -> None:
     titles = [
         (f"Channel {i + 1}", contents(work.source, channels, i)) for i in range(len(channels.waves))
     ]
-    for number, cell in enumerate(channel_view.reserve(key, titles)):
+    cells = channel_view.reserve(key, titles)
+    for number, (cell, is_active) in enumerate(zip(cells, channels.active, strict=True)):
         wave = channels.waves[number]
         gain = channels.matches[number].improvement if channels.matches else None
         if gain is not None and wave.any():
             cell.state(gain_text(gain))
+        if not is_active:
+            cell.state("Inactive")
         channel_view.fill(cell, work, wave)
 
 

@@ -18,6 +18,7 @@ from core.separation import objective, report
 from core.separation.config import SeparationConfig
 from core.separation.evaluate import (
     Figures,
+    active_channels,
     align,
     figures,
     gained_over,
@@ -106,6 +107,19 @@ def test_a_channel_20_db_below_the_quietest_source_holds_nothing():
     found = measured(references, torch.cat([mixture, 0 * mixture], dim=1))
     assert found.counted.tolist() == [1]  # what was left whole gained nothing; silence is left out
     assert found.si_snri.tolist() == found.momi.tolist() == [0.0]
+
+
+def test_channels_are_active_down_to_20_db_below_the_mixture():
+    wave = noise(1, S)
+    mixture = wave.square().mean().sqrt()
+    for level, expected in ((-19.9, True), (-20.1, False)):
+        quiet = 10 ** (level / 20) * mixture * torch.sin(torch.arange(S) / 3) * math.sqrt(2)
+        found = active_channels(torch.stack([wave[0] - quiet, quiet]))
+        assert found.tolist() == [True, expected]
+    both = torch.stack([noise(2, 3, S), torch.zeros(2, 3, S)])
+    assert active_channels(both).sum(dim=-1).tolist() == [[3, 3], [0, 0]]
+    apart = torch.stack([wave[0], 0.5 * wave[0]])
+    assert active_channels(apart, 100 * wave[0]).tolist() == [False, False]
 
 
 def test_one_source_is_scored_by_how_much_of_it_one_channel_keeps():

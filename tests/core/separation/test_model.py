@@ -139,6 +139,8 @@ def test_silence_and_excess_come_out_finite(mixture):
         ({"model.hop": 80}, "must not be above model.window"),
         ({"model.transform": "stft", "model.hop": 30}, "not be above half"),
         ({"objective.method": "labels"}, "objective.method"),
+        ({"objective.method": "pit", "objective.sparsity": 1}, "belong to mixit"),
+        ({"objective.covariance": -1}, "objective.covariance"),
         ({"training.snapshots": "0, soon"}, "training.snapshots"),
     ],
 )

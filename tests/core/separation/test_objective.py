@@ -1,7 +1,9 @@
 """The losses and figures against brute force, closed forms and torchmetrics."""
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 import torch
 from torchmetrics.functional.audio import (
@@ -128,6 +130,59 @@ def test_many_channels_are_assigned_by_least_squares():
     loss, assignment = objective.mixit(references, channels)
     assert assignment.tolist() == [owners.tolist()]
     assert loss.item() < -15
+
+
+def test_sparsity_is_the_ratio_of_the_norms_of_the_channels_levels():
+    channels = noise(B, 4, S) * torch.tensor([1.0, 0.5, 0.1, 2.0])[:, None]
+    for one, found in zip(channels.double().numpy(), objective.sparsity(channels), strict=True):
+        levels = np.sqrt(np.mean(one**2, axis=1))
+        expected = np.linalg.norm(levels, 1) / np.linalg.norm(levels, 2) / 4
+        assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sparsity_is_least_for_one_channel_and_greatest_for_equal_ones():
+    wave = noise(1, 1, S)
+    alone, shared = (objective.sparsity(wave * torch.tensor(weights)[:, None])
+                     for weights in ([1.0, 0, 0, 0], [0.25] * 4))  # fmt: skip
+    assert float(alone) == pytest.approx(0.25, abs=1e-3)
+    assert float(shared) == pytest.approx(0.5)
+    scaled = objective.sparsity(torch.cat([wave, 0.3 * wave], dim=1) * torch.tensor([[[10.0]]]))
+    assert float(scaled) == pytest.approx(1.3 / (2 * math.hypot(1, 0.3)), rel=1e-4)
+
+
+def test_covariance_is_that_of_numpy_over_the_mixtures_power():
+    _, channels = overlapping(2, 4)
+    channels = channels - channels.mean(dim=-1, keepdim=True)
+    mixture = channels.sum(dim=1)
+    for one, whole, found in zip(
+        channels, mixture, objective.covariance(channels, mixture), strict=True
+    ):
+        matrix = np.abs(np.cov(one.double().numpy(), bias=True))
+        off = (matrix.sum() - np.trace(matrix)) / 12
+        expected = off / np.mean(whole.double().numpy() ** 2)
+        assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_covariance_of_a_torn_source_is_more_than_that_of_uncorrelated_channels_and_silence():
+    apart = torch.linalg.qr(noise(S, 4))[0].T[None]
+    torn = apart[:, :1].expand(-1, 4, -1) / 4
+    silent = torch.cat([apart[:, :1], torch.zeros(1, 3, S)], dim=1)
+    found = [float(objective.covariance(x, x.sum(dim=1))) for x in (apart, torn, silent)]
+    assert found == pytest.approx([0.0, 1 / 16, 0.0], abs=1e-6)
+
+
+def test_penalties_have_finite_gradients_on_silence():
+    channels = torch.zeros(2, 4, S, requires_grad=True)
+    total = objective.sparsity(channels) + objective.covariance(channels, channels.sum(dim=1))
+    total.sum().backward()
+    assert total.isfinite().all() and channels.grad.isfinite().all()
+
+
+def test_lower_sparsity_is_reached_by_emptying_the_quieter_channels():
+    wave = noise(1, 1, S)
+    levels = torch.tensor([0.6, 0.3, 0.1], requires_grad=True)
+    objective.sparsity(wave * levels[:, None]).sum().backward()
+    assert levels.grad[0] < 0 < levels.grad[2]
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 4), (4, 4)])

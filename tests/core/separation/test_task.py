@@ -7,6 +7,7 @@ import torch
 
 from core import registry
 from core.errors import RavelError
+from core.separation import objective
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
@@ -22,6 +23,7 @@ def test_mixit_learns_to_separate_without_labels(trained):
     assert figures[-1]["momi_median"] > figures[0]["momi_median"] + 2
     assert figures[-1]["loss"] < figures[0]["loss"] - 1
     assert {"si_snri_median", "momi_mean", "channel_balance"} <= figures[-1].keys()
+    assert {"one_source_median", "active", "active_of_one"} <= figures[-1].keys()
 
 
 def test_snapshots_are_kept_beside_the_best_and_the_last(trained):
@@ -60,6 +62,45 @@ def test_a_stopped_run_resumes_to_the_same_weights(scenes, tmp_path):
     for state in ("step_4", "step_12", "last"):
         one, other = whole.load(state)[0], parted.load(state)[0]
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_without_weights_the_loss_is_mixit_alone(scenes):
+    task = registry.task(tiny(scenes))
+    task.load(torch.device("cpu"))
+    torch.manual_seed(0)
+    model, references = task.build(), task.batch(torch.arange(2))
+    terms = task.losses(model, references, "mixit")
+    assert terms.keys() == {"loss"}
+    loss, _ = objective.mixit(references, model(references.sum(dim=1)))
+    torch.testing.assert_close(terms["loss"], loss.mean())
+
+
+def test_penalties_are_added_by_their_weights_in_training_and_in_the_criterion(scenes):
+    weights = {"objective.sparsity": 20.0, "objective.covariance": 5.0, "model.channels": 4}
+    task = registry.task(tiny(scenes, **weights))
+    task.load(torch.device("cpu"))
+    torch.manual_seed(0)
+    model = task.build()
+    terms = task.losses(model, task.batch(torch.arange(2)), "mixit")
+    parts = terms["mixit"] + 20 * terms["sparsity"] + 5 * terms["covariance"]
+    torch.testing.assert_close(terms["loss"], parts)
+    with torch.no_grad():
+        figures = task.validate(model, "mixit")
+    assert figures["criterion"] > figures["loss"] + 20 / 4
+    assert 1 <= figures["active_of_one"] <= 4 and 1 <= figures["active"] <= 4
+
+
+def test_sparsity_keeps_single_sources_together(scenes, tmp_path):
+    found = {}
+    for weight in (0.0, 20.0):
+        changes = {"objective.sparsity": weight, "model.channels": 4, "training.steps": 60}
+        changes |= {"training.validate_every": 60, "training.snapshots": ()}
+        config = tiny(scenes, **changes)
+        run = Run.create(tmp_path / str(weight), config.model_dump())
+        train(registry.task(config), run, progress=False)
+        found[weight] = list(run.metrics("validation"))[-1]
+    assert found[20.0]["active_of_one"] < found[0.0]["active_of_one"] - 0.5
+    assert found[20.0]["one_source_median"] > found[0.0]["one_source_median"] + 1
 
 
 def test_supervised_training_by_pit_is_there_for_comparison(scenes, tmp_path):

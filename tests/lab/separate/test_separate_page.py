@@ -87,6 +87,20 @@ def test_each_channel_says_what_it_holds_and_how_much_was_gained(separate_page, 
         assert shown == pytest.approx(gained, abs=0.06)
 
 
+def test_empty_channels_are_counted_and_marked(separate_page, monkeypatch):
+    page = separate_page.run()
+    assert says(page, "2 of 2 channels active") and not says(page, "Inactive")
+
+    def apart(checkpoint, source):
+        wave = mixtures.mixture(source).clip.wave
+        return Channels(np.stack([wave - 0.05 * wave, 0.05 * wave]), None)
+
+    monkeypatch.setattr(mixtures, "separate", apart)
+    page.run()
+    assert not page.exception and not page.error
+    assert says(page, "1 of 2 channels active") and says(page, "Inactive")
+
+
 def test_clips_are_mixed_at_the_levels_of_the_sliders(separate_page, media):
     page = mix(separate_page.run(), clip_1="Rain, light", clip_2="Sea, waves", level_2=-9.0)
 

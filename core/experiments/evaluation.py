@@ -150,4 +150,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="vocoders: play the clips of --data, a dMelodies store with audio, after MODEL has "
         "swapped them, and compare with true renderings of the other instrument",
     )
-    add("--alone", action="store_true", help="encoders: without any baseline for comparison")
+    add("--alone", action="store_true", help="encoders, separators: without any baseline")

@@ -7,6 +7,10 @@ METHODS = {
     "mixit": "by mixture invariant training (Wisdom et al., NeurIPS 2020): no label and no "
     "isolated source was used",
     "pit": "by permutation invariant training, with the mixed clips as supervision",
+    "self-remixing": "by Self-Remixing (Saijo and Ogawa, ICASSP 2023), beginning with another "
+    "separator: no label and no isolated source was used",
+    "remixit": "by RemixIT (Tzinis et al., JSTSP 2022), beginning with another separator: no label "
+    "and no isolated source was used",
 }
 MEANINGS = {
     "over_nmf": "SI-SNR improvement over that of NMF, mean over mixtures of 2, dB",

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from core.training.config import RunConfig, Settings, Size, TrainingConfig
 
@@ -41,10 +41,22 @@ class ModelConfig(Settings):
 class ObjectiveConfig(Settings):
     """The objective."""
 
-    method: Literal["mixit", "pit"] = Field(
+    method: Literal["mixit", "pit", "self-remixing", "remixit"] = Field(
         "mixit",
-        description="mixture invariant, or permutation invariant with the two clips as sources",
+        description="mixture invariant; permutation invariant with the two clips as sources; or, "
+        "from a trained separator on, self-remixing or remixit",
     )
+    start: str = Field(
+        "", description="checkpoint whose weights training begins with; required for remixing"
+    )
+    teacher_decay: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="share of its own weights that the teacher of remixing keeps at an update, the "
+        "rest being the student's: 1 for a fixed teacher",
+    )
+    teacher_every: PositiveInt = Field(250, description="steps between updates of the teacher")
     snr_max: PositiveFloat = Field(
         30.0, description="SNR in dB above which the loss stops improving"
     )
@@ -56,12 +68,22 @@ class ObjectiveConfig(Settings):
     )
 
     @model_validator(mode="after")
-    def _unsupervised(self) -> "ObjectiveConfig":
-        if self.method == "pit" and (self.sparsity or self.covariance):
+    def _fitting(self) -> "ObjectiveConfig":
+        if self.method != "mixit" and (self.sparsity or self.covariance):
             raise ValueError(
-                "objective.sparsity and objective.covariance belong to mixit: leave them 0 for pit"
+                "objective.sparsity and objective.covariance belong to mixit: leave them 0 for "
+                f"{self.method}"
+            )
+        if self.remixes and not self.start:
+            raise ValueError(
+                f"{self.method} begins with a trained separator: name it in objective.start"
             )
         return self
+
+    @property
+    def remixes(self) -> bool:
+        """Whether a student learns from a teacher's remixed channels."""
+        return self.method in ("self-remixing", "remixit")
 
 
 class DataConfig(Settings):
@@ -94,6 +116,15 @@ class SeparationConfig(RunConfig):
         log_every=50,
         snapshots=(0, 500, 5_000, 1_700_000),
     )
+
+    @model_validator(mode="after")
+    def _several(self) -> "SeparationConfig":
+        if self.objective.remixes and self.training.batch_size < 2:
+            raise ValueError(
+                "remixing exchanges channels between mixtures: training.batch_size must be 2 or "
+                "more, and at least model.channels is better"
+            )
+        return self
 
     def stage(self, step: int) -> str:
         """There is one stage, named after the objective."""

@@ -56,20 +56,20 @@ def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None
     """Score separators as `options` says. Raises RavelError for options that do not apply."""
     if options.real or options.duets or not options.data:
         raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
-    on_store(names, options.data, say)
+    on_store(names, options.data, say, options.alone)
 
 
-def on_store(names: Sequence[str], path: str, say: Say) -> None:
+def on_store(names: Sequence[str], path: str, say: Say, alone: bool = False) -> None:
     """Score checkpoints and baselines on the same mixtures; write metrics.json and the card.
 
     `path` is a feature store, whose held-out clips are mixed as in the first checkpoint's training,
     or FUSS's folder of published mixtures. NAME@STEP gets a row beside NAME's; a checkpoint with a
-    snapshot of step 0 is compared with that, too.
+    snapshot of step 0 is compared with that, too. `alone` leaves out both that and the baselines.
     """
     device = str(pick_device("auto"))
-    models = [load(name, device) for name in _with_untrained(names)]
+    models = [load(name, device) for name in (names if alone else _with_untrained(names))]
     mixed = _mixture_set(Path(path), models[0].config.data)
-    scores, counts = _measure(models, mixed)
+    scores, counts = _measure(models, mixed, alone)
     for folder, m in {model.checkpoint.path: model.channels for model in models}.items():
         rows = {row: score for (owner, row), score in scores.items() if owner in (folder, m)}
         _keep(Checkpoint(folder), mixed.name, counts, rows)
@@ -109,31 +109,31 @@ def _row(checkpoint: Checkpoint) -> str:
 
 
 def _measure(
-    models: Sequence[SeparationModel], mixed: MixtureSet
+    models: Sequence[SeparationModel], mixed: MixtureSet, alone: bool
 ) -> tuple[dict[tuple[Path | int, str], dict[str, Any]], dict[str, int]]:
     """Scores by owner (a checkpoint's folder, or M for the baselines) and row; and counts."""
     parts: dict[tuple[Path | int, str], list[Figures]] = {}
     with tqdm(total=mixed.size, unit="mixture") as bar:
         for mixture, references in mixed.batches:
-            for key, channels in _separated(models, mixture, references):
+            for key, channels in _separated(models, mixture, references, alone):
                 parts.setdefault(key, []).append(figures(mixture, references, channels))
             bar.update(len(mixture))
     measured = {key: joined(some) for key, some in parts.items()}
     sources = next(iter(measured.values())).sources
     counts = {"mixtures": int((sources > 1).sum()), "single_sources": int((sources == 1).sum())}
     scores = {key: summary(one) for key, one in measured.items()}
-    for model in models:
+    for model in () if alone else models:
         key = (model.checkpoint.path, _row(model.checkpoint))
         scores[key] |= gained_over(measured[key], measured[model.channels, "nmf"])
     return scores, counts
 
 
 def _separated(
-    models: Sequence[SeparationModel], mixture: Tensor, references: Tensor
+    models: Sequence[SeparationModel], mixture: Tensor, references: Tensor, alone: bool
 ) -> Iterator[tuple[tuple[Path | int, str], Tensor]]:
     for model in models:
         yield (model.checkpoint.path, _row(model.checkpoint)), model.batch(mixture).cpu()
-    for m in sorted({model.channels for model in models}):
+    for m in () if alone else sorted({model.channels for model in models}):
         made = [baselines.all_of(*one, m) for one in zip(mixture, references, strict=True)]
         for row in made[0]:
             yield (m, row), torch.stack([channels[row] for channels in made])

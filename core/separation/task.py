@@ -1,15 +1,17 @@
 """The task the engine trains: a separator on mixtures of mixtures."""
 
+import copy
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from core.audio.clip import SAMPLE_RATE, write_wav
+from core.checkpoints import checkpoint as checkpoints
 from core.data import mixtures
 from core.data.store import FeatureStore
 from core.errors import RavelError
-from core.separation import evaluate, objective
+from core.separation import evaluate, objective, remixing
 from core.separation.config import SeparationConfig
 from core.separation.model import Separator
 
@@ -19,7 +21,8 @@ SINGLE = 32  # of their clips, each separated by itself as well
 
 
 class SeparationTask:
-    """MixIT (or supervised PIT, for comparison) over the sound of a feature store."""
+    """MixIT over the sound of a feature store; or remixing, from a trained separator on; or
+    supervised PIT, for comparison."""
 
     def __init__(self, config: SeparationConfig) -> None:
         self.config = config
@@ -45,15 +48,45 @@ class SeparationTask:
         return len(self.waves)
 
     def build(self) -> Separator:
-        """A freshly initialised model."""
-        return Separator(self.config.model)
+        """A freshly initialised model, or that of `objective.start`. Raises RavelError."""
+        start = self.config.objective.start
+        if not start:
+            return Separator(self.config.model)
+        model, config, found = checkpoints.load(start, "separation")
+        for name, value in config.model.model_dump().items():
+            if value != (wanted := getattr(self.config.model, name)):
+                raise RavelError(
+                    f"{found.name} has model.{name} {value}, but this run {wanted}: give the run "
+                    "the network of its start, whose card lists the settings."
+                )
+        return model
 
     def stage(self, step: int) -> str:
         """There is one stage, named after the objective."""
         return self.config.stage(step)
 
     def enter(self, model: Separator, stage: str, fresh: bool) -> None:
-        """All parameters are trained throughout."""
+        """All parameters are trained throughout. The teacher, if any, begins as the model."""
+        if self.config.objective.remixes:
+            self.teacher = copy.deepcopy(model).eval().requires_grad_(False)
+
+    def stepped(self, model: Separator, step: int) -> None:
+        """Let the teacher follow the model, where an update is due."""
+        given = self.config.objective
+        if given.remixes and given.teacher_decay < 1 and step % given.teacher_every == 0:
+            remixing.follow(self.teacher, model, given.teacher_decay)
+
+    def kept(self) -> dict[str, Tensor]:
+        """The teacher's weights."""
+        if not self.config.objective.remixes:
+            return {}
+        return {f"teacher.{name}": value for name, value in self.teacher.state_dict().items()}
+
+    def restore(self, kept: dict[str, Tensor]) -> None:
+        """Give the teacher the weights it had."""
+        if self.config.objective.remixes:
+            weights = {name.removeprefix("teacher."): value for name, value in kept.items()}
+            self.teacher.load_state_dict(weights)
 
     def batch(self, indices: Tensor) -> Tensor:
         """References [B, 2, S]: an excerpt of each clip, and one of a random other clip."""
@@ -63,6 +96,8 @@ class SeparationTask:
     def losses(self, model: Separator, references: Tensor, stage: str) -> dict[str, Tensor]:
         """The loss, a negative SNR in dB plus the penalties that have a weight."""
         mixture = references.sum(dim=1)
+        if self.config.objective.remixes:
+            return {"loss": self._remixed(model, mixture).mean()}
         channels = model(mixture)
         find = objective.mixit if stage == "mixit" else objective.pit
         loss, _ = find(references, channels, self.config.objective.snr_max)
@@ -71,6 +106,16 @@ class SeparationTask:
             return {"loss": loss.mean()}
         parts = {stage: loss.mean(), **{name: value.mean() for name, value in penalties.items()}}
         return {"loss": self._weighted(loss, penalties).mean(), **parts}
+
+    def _remixed(self, model: Separator, mixtures: Tensor) -> Tensor:
+        """The loss [B] of remixing mixtures [B, S]; what they are sums of is not used."""
+        snr_max = self.config.objective.snr_max
+        with torch.no_grad():
+            made = remixing.remix(self.teacher(mixtures))
+        estimates = model(made.mixtures)
+        if self.config.objective.method == "remixit":
+            return remixing.remixit(made, estimates, snr_max)
+        return remixing.self_remixing(made, mixtures, estimates, snr_max)
 
     def _penalties(self, channels: Tensor, mixture: Tensor) -> dict[str, Tensor]:
         """The penalties [B] on channels [B, M, S], by name, that have a weight."""
@@ -89,9 +134,10 @@ class SeparationTask:
     def validate(self, model: Separator, stage: str) -> dict[str, float]:
         """Loss, MoMi, and the channels' balance and activity on held-out mixtures; 1S on clips.
 
-        The criterion is the loss with its penalties. MoMi is the SI-SNR improvement of the
-        best-assigned sums; with as many channels as clips it is close to `si_snri`, that of single
-        channels. `one_source` is the SI-SNR of a single clip's best channel.
+        The criterion is MixIT's loss with its penalties, whatever the method. MoMi is the SI-SNR
+        improvement of the best-assigned sums; with as many channels as clips it is close to
+        `si_snri`, that of single channels. `one_source` is the SI-SNR of a single clip's best
+        channel.
         """
         size = max(1, self.training.batch_size)
         parts = [self._figures(model, some) for some in self.held_out.split(size)]

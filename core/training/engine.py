@@ -28,6 +28,7 @@ from core.training import distributed, sinks
 from core.training.config import TrainingConfig
 from core.training.meter import Meter
 from core.training.run import Run, restore_optimizer, this_process
+from core.training.schedule import learning_rate
 
 SAMPLES = 40
 
@@ -35,8 +36,10 @@ SAMPLES = 40
 class Task(Protocol):
     """What the engine needs of a system. A task knows its model and data, but no loop.
 
-    It may have `samples(model, folder)`, which writes sounds and latents during training, and
-    `learning_rate(step)`, where the schedule is not one for all steps.
+    It may have `samples(model, folder)`, which writes sounds and latents during training;
+    `learning_rate(step)`, where the schedule is not one for all steps; `stepped(model, step)`,
+    called after so many steps; and, for what is to be saved and resumed beside the model, `kept()`,
+    which gives tensors by name, and `restore(tensors)`, which is called after `enter`.
     """
 
     training: TrainingConfig
@@ -185,6 +188,8 @@ class _Loop:
         self.step, self.best = progress["step"], progress["best"] or math.inf
         self.waited, self.stage = progress["waited"], progress["stage"]
         self._wrap(fresh=False)
+        if hasattr(self.task, "restore"):
+            self.task.restore(self.run.load_kept("last"))
 
     def _enter_stage(self) -> None:
         stage = self.task.stage(self.step)
@@ -216,6 +221,8 @@ class _Loop:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self.step += 1
+        if hasattr(self.task, "stepped"):
+            self.task.stepped(self.model, self.step)
         self.bar.update(1)
         if self.step % self.config.log_every == 0:
             self._log("train", {**self.world.mean(terms), "learning_rate": rate, **self._speed()})
@@ -275,7 +282,8 @@ class _Loop:
         if self.world.is_main:
             best = self.best if math.isfinite(self.best) else None
             progress = {"step": self.step, "stage": self.stage, "best": best, "waited": self.waited}
-            self.run.save(name, self.model, self.optimizer, progress)
+            kept = self.task.kept() if hasattr(self.task, "kept") else {}
+            self.run.save(name, self.model, self.optimizer, progress, kept)
 
     def _keep(self) -> None:
         """A snapshot, where one is due: weights that no later state replaces."""
@@ -303,18 +311,6 @@ class _Loop:
         if self.config.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The learning rate of a step, counted from 0."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    if config.schedule == "exponential":
-        return config.learning_rate * 0.5 ** (step / config.half_life)
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _steps_in_epoch(examples: int, batch_size: int, processes: int) -> int:

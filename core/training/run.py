@@ -215,12 +215,19 @@ class Run:
     # -- saved states ------------------------------------------------------------------------
 
     def save(
-        self, name: str, model: nn.Module, optimizer: Any | None, progress: Mapping[str, Any]
+        self,
+        name: str,
+        model: nn.Module,
+        optimizer: Any | None,
+        progress: Mapping[str, Any],
+        kept: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Save weights, optimizer (if given) and progress as one safetensors file, atomically."""
+        """Save weights, optimizer (if given), progress and the tensors that a task keeps, by name,
+        as one safetensors file, atomically."""
         from safetensors.torch import save_file
 
         tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+        tensors |= {f"task.{k}": v for k, v in (kept or {}).items()}
         states = optimizer.state_dict()["state"] if optimizer else {}
         for index, slots in states.items():
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
@@ -242,27 +249,35 @@ class Run:
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]], dict]:
         """Weights, optimizer slots and progress. Raises RavelError when missing or damaged."""
-        from safetensors import SafetensorError, safe_open
-
-        path = self.path / "checkpoints" / f"{name}.safetensors"
-        try:
-            with safe_open(path, "pt") as file:
-                progress = json.loads(file.metadata()["progress"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except FileNotFoundError:
-            raise RavelError(f"The run at {self.path} has no saved state '{name}' yet.") from None
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise RavelError(f"The saved state {path} is damaged ({error}): delete it.") from None
+        tensors, progress = self._read(name)
         weights: dict[str, Tensor] = {}
         slots: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             kind, _, rest = key.partition(".")
             if kind == "model":
                 weights[rest] = tensor
-            else:
+            elif kind == "optimizer":
                 index, _, slot = rest.partition(".")
                 slots.setdefault(int(index), {})[slot] = tensor
         return weights, slots, progress
+
+    def load_kept(self, name: str) -> dict[str, Tensor]:
+        """The tensors that the task kept, by name. Raises RavelError when missing or damaged."""
+        tensors, _ = self._read(name)
+        return {k.removeprefix("task."): v for k, v in tensors.items() if k.startswith("task.")}
+
+    def _read(self, name: str) -> tuple[dict[str, Tensor], dict]:
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path / "checkpoints" / f"{name}.safetensors"
+        try:
+            with safe_open(path, "pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                return {key: file.get_tensor(key) for key in file.keys()}, progress  # noqa: SIM118
+        except FileNotFoundError:
+            raise RavelError(f"The run at {self.path} has no saved state '{name}' yet.") from None
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise RavelError(f"The saved state {path} is damaged ({error}): delete it.") from None
 
 
 def this_process() -> dict[str, Any]:

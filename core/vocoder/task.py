@@ -11,7 +11,7 @@ from core.audio.clip import write_wav
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.statistics import spread_evenly
-from core.training.engine import learning_rate
+from core.training.schedule import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
 from core.vocoder.model import VocoderNetwork, synthesise

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from core.audio.mel import log_mel
 from core.checkpoints import checkpoint as checkpoints
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
+from core.registry import EvaluationOptions
 from core.separation import objective, report
 from core.separation.config import SeparationConfig
 from core.separation.evaluate import (
@@ -293,6 +295,19 @@ def test_a_snapshot_is_a_row_beside_its_run_and_leaves_the_others(store, checkpo
     assert list(after) == ["mixtures", "single_sources", "separator", "step 7", *report.ORDER[1:]]
     assert {name: after[name] for name in before} == before
     assert after["step 7"] == after["untrained"]  # the same weights on the same mixtures
+
+
+def test_alone_a_separator_is_scored_as_beside_the_baselines(store, checkpoint, few):
+    whole = EvaluationOptions(data=str(store.path))
+    report.evaluate([str(checkpoint.path)], whole, lambda text: None)
+    path = checkpoint.path / "metrics.json"
+    before = json.loads(path.read_text())["few"]["separator"]
+    path.unlink()
+    report.evaluate([str(checkpoint.path)], replace(whole, alone=True), lambda text: None)
+    after = json.loads(path.read_text())["few"]
+    assert list(after) == ["mixtures", "single_sources", "separator"]
+    before.pop("over_nmf")
+    assert after["separator"] == before
 
 
 def test_rows_of_other_mixtures_are_not_kept(store, checkpoint, few, monkeypatch):

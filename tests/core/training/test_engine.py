@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from core.errors import RavelError
-from core.training.engine import learning_rate, train
+from core.training.engine import train
 from core.training.run import Run
+from core.training.schedule import learning_rate
 from tests.core.training.toy import EXAMPLES, Toy, small
 
 ROOT = Path(__file__).parents[3]

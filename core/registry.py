@@ -77,8 +77,15 @@ class EvaluationOptions:
     data: str | None = None  # a feature store
     real: tuple[str, ...] = ()  # folders of real recordings
     duets: tuple[str, ...] = ()  # folders of real stems
+    players: tuple[str, ...] = ()  # folders of recordings of several instruments each
     separator: str = "separator-duets"
     judge: tuple[str, ...] = ()  # what the independent classifier is trained on
+    judge_sets: tuple[str, ...] = ()  # collections among `judge`, all where none is named
+    judge_without: tuple[str, ...] = ()  # and those that are not used
+    notes: tuple[str, ...] = ()  # folders of real notes, which check the judge of `players`
+    note_sets: tuple[str, ...] = ()
+    tracker: str = "crepe"
+    kept: str | None = None  # a folder for what is computed once for all models
     most: int | None = None
     melodies: int = 100
     draws: int = 50

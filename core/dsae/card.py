@@ -57,6 +57,45 @@ def _swaps_of_factors() -> dict[str, str]:
     }
 
 
+def _players() -> dict[str, str]:
+    """Swaps of real players among several instruments."""
+    nearer = "spectrum nearer to the target's than to another's at the same pitch"
+    judge = "instrument by a register-balanced judge (macro-F1)"
+    cases = {
+        "original": "originals, half against half",
+        "rebuilt": "reconstruction",
+        "swap": "swaps",
+    }
+    found = {f"nearer_{case}": f"{nearer}, {words}" for case, words in cases.items()}
+    found |= {
+        f"nearer_loud_{case}": f"the same above the noise, {words}" for case, words in cases.items()
+    }
+    found |= {
+        f"judge_{case}": f"{judge}, {words}"
+        for case, words in {"rebuilt": "reconstruction", "swap": "swaps"}.items()
+    }
+    apart = {"near": "up to 6", "middle": "above 6 up to 12", "far": "above 12"}
+    found |= {
+        f"pitch_swap_{key}": f"pitch kept, registers {words} semitones apart"
+        for key, words in apart.items()
+    }
+    return found | {
+        "tracker": "pitch tracker",
+        "pitch_round_trip": "pitch kept (50 cents), round trip without the model",
+        "pitch_rebuilt": "pitch kept (50 cents), reconstruction",
+        "pitch_swap": "pitch kept (50 cents), swaps",
+        "pitch_table": "pitch kept",
+        "nearer_table": "nearer to the target",
+        "register_in_v": "R² of the register by a linear probe on v",
+        "instrument_in_z": "leak: instrument by a linear probe on z at one pitch (chance 0.5)",
+        "judge_ceiling": f"{judge}, real notes that play the melody",
+        "judge_swap_reached": f"{judge}, swaps that real notes can play",
+        "judge_share": "of it, share of what real notes reach",
+        "judge_swap_as_source": "swaps named as the source's instrument by the same",
+        "judge_ceiling_as_source": "real notes named as the melody's instrument by the same",
+    }
+
+
 def _samples() -> dict[str, str]:
     """Samples from the prior, and real clips resynthesised in the same way."""
     cases = {
@@ -100,6 +139,7 @@ MEANINGS = {
     "counterfactual_closer": "swaps nearer to the true rendering than to the original",
     **_swaps_of_factors(),
     **_samples(),
+    **_players(),
     "active_v": "dimensions of v in use",
     "active_z": "dimensions of z in use",
     "kl_v": "KL of v to N(0, I), nats",

@@ -20,9 +20,10 @@ def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None
     Raises RavelError when there is nothing to score on, a checkpoint is missing, or its system
     cannot be scored as `options` says.
     """
-    if not (options.data or options.real or options.duets):
+    if not (options.data or options.real or options.duets or options.players):
         raise RavelError(
-            "There is nothing to evaluate on: give --data STORE, --real FOLDER or --duets FOLDER."
+            "There is nothing to evaluate on: give --data STORE, --real FOLDER, --duets FOLDER or "
+            "--players FOLDER."
         )
     by_system: dict[str, list[str]] = {}
     for name in names:
@@ -82,6 +83,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="folders of real stems, by instrument and piece: they are mixed in pairs, separated, "
         "and their instruments exchanged",
     )
+    _add_players(parser)
     add(
         "--separator",
         default=default.separator,
@@ -94,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="FOLDER",
         help="what the independent classifier is trained on: audio folders and stores, neither in "
-        "--real nor in --duets",
+        "--real nor in --duets; of --players audio folders",
     )
     add(
         "--most",
@@ -151,3 +153,53 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "swapped them, and compare with true renderings of the other instrument",
     )
     add("--alone", action="store_true", help="encoders, separators: without any baseline")
+
+
+def _add_players(parser: argparse.ArgumentParser) -> None:
+    default = EvaluationOptions()
+    add = parser.add_argument_group("players", "swaps that register alone cannot fool").add_argument
+    add(
+        "--players",
+        nargs="+",
+        default=(),
+        metavar="FOLDER",
+        help="folders of recordings of several instruments (metadata.csv with instrument, and "
+        "f0_file where the pitch is known), swapped among themselves; with --judge a classifier "
+        "that hears every instrument in every register",
+    )
+    add(
+        "--judge-sets",
+        nargs="+",
+        default=(),
+        metavar="SET",
+        help="only these collections of --judge, by its column set",
+    )
+    add(
+        "--judge-without",
+        nargs="+",
+        default=(),
+        metavar="SET",
+        help="not these, such as those that a model was trained on",
+    )
+    add(
+        "--notes",
+        nargs="+",
+        default=(),
+        metavar="FOLDER",
+        help="folders of real notes with their pitch, which play other instruments' melodies: the "
+        "judge's ceiling",
+    )
+    add(
+        "--note-sets",
+        nargs="+",
+        default=(),
+        metavar="SET",
+        help="only these collections of --notes",
+    )
+    add(
+        "--tracker",
+        choices=["crepe", "crepe-full", "swift", "pyin"],
+        default=default.tracker,
+        help=f"of pitch (default: {default.tracker}; swift is for development)",
+    )
+    add("--kept", metavar="FOLDER", help="keep what does not depend on the models, such as a judge")

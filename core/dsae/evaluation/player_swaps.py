@@ -16,14 +16,19 @@ import torch
 from joblib import Memory
 
 from core.audio import trackers
-from core.dsae.evaluation import matched_pitch, pitch_kept, register_leaks
+from core.dsae.evaluation import judged_swaps, matched_pitch, pitch_kept, register_leaks
+from core.dsae.evaluation.balanced_judge import BalancedJudge
+from core.dsae.evaluation.judged_swaps import JudgeSources
 from core.dsae.evaluation.player_clips import PlayerClips, read_clips
+from core.dsae.evaluation.real_counterfactuals import Counterfactuals
 from core.dsae.evaluation.swap_pairs import SwapPairs, between_instruments, everyone
 from core.dsae.latents import Disentangler, Latents
 from core.vocoder.play import check_route, play
 
+VERSION = 1  # of what is cached; a change of clips, judge or counterfactuals raises it
 BATCH = 16  # swaps turned into sound at once
 
+Made = dict[str, tuple[SwapPairs, np.ndarray]]  # by name, pairs and their log-mels [P, T, M]
 Scores = dict[str, Any]  # by name an interval, or a table of intervals by a further name
 
 
@@ -37,6 +42,7 @@ class PlayerOptions:
     clips     of each instrument that are swapped, at most
     targets   of each other instrument, for each of them; None: all
     route     from log-mels to sound
+    judge     what the register-balanced judge learns from; None: no judge
     cache     a folder that keeps what does not depend on the model; None: computed anew
     """
 
@@ -45,6 +51,7 @@ class PlayerOptions:
     clips: int = 8
     targets: int | None = 2
     route: str | None = None
+    judge: JudgeSources | None = None
     cache: str | None = None
 
 
@@ -83,12 +90,35 @@ def measure(model: Disentangler, options: PlayerOptions) -> dict[str, Scores]:
     Raises RavelError for folders that cannot be swapped, see `player_clips.read_clips`.
     """
     route = check_route(options.route)
+    everything = [prepared(path, options) for path in options.folders]
+    judge = judge_of(everything, options)
     found = {}
-    for path in options.folders:
-        clips = prepared(path, options)
+    for clips in everything:
         encoded = Encoded.of(model, clips, options.clips)
-        found[clips.name] = _scores(model, encoded, options, route)
+        made = _swapped(model, encoded, options.targets)
+        scores = _scores(model, encoded, made, options, route)
+        if judge:
+            real = counterfactuals(encoded.swapped, options)
+            scores |= judged_swaps.scores(judge, encoded.swapped, made, real)
+        found[clips.name] = scores
     return found
+
+
+def judge_of(clips: Sequence[PlayerClips], options: PlayerOptions) -> BalancedJudge | None:
+    """The judge of the instruments and registers of all folders, kept in the cache."""
+    if options.judge is None:
+        return None
+    labels = sorted({name for one in clips for name in one.instruments})
+    low, high = judged_swaps.registers(clips)
+    train = _memory(options.cache).cache(judged_swaps.trained)
+    return train(options.judge, labels, low, high, options.tracker)
+
+
+def counterfactuals(clips: PlayerClips, options: PlayerOptions) -> Counterfactuals | None:
+    """Real notes that play the clips' melodies, kept in the cache; None without notes."""
+    if options.judge is None or not options.judge.notes:
+        return None
+    return _memory(options.cache).cache(judged_swaps.counterfactuals)(options.judge, clips)
 
 
 def prepared(path: str, options: PlayerOptions) -> PlayerClips:
@@ -103,18 +133,27 @@ def _read(path: str, tracker: str, stamp: list) -> PlayerClips:  # stamp: a part
 
 
 def _memory(cache: str | None) -> Memory:
-    return Memory(cache, verbose=0)
+    return Memory(Path(cache) / f"players-{VERSION}" if cache else None, verbose=0)
 
 
-def _scores(model: Disentangler, encoded: Encoded, options: PlayerOptions, route: str) -> Scores:
+def _swapped(model: Disentangler, encoded: Encoded, targets: int | None) -> Made:
     clips = encoded.swapped
-    tracker = trackers.find(options.tracker)
-    pairs = between_instruments(clips.instrument, clips.recording, options.targets)
     alone = everyone(len(clips))
-    made = {"rebuilt": (alone, _made(model, encoded.of_swapped, alone))}
-    made["swap"] = pairs, _made(model, encoded.of_swapped, pairs)
+    pairs = between_instruments(clips.instrument, clips.recording, targets)
+    return {
+        "rebuilt": (alone, _made(model, encoded.of_swapped, alone)),
+        "swap": (pairs, _made(model, encoded.of_swapped, pairs)),
+    }
+
+
+def _scores(
+    model: Disentangler, encoded: Encoded, made: Made, options: PlayerOptions, route: str
+) -> Scores:
+    clips, everything = encoded.swapped, encoded.clips
+    tracker = trackers.find(options.tracker)
+    original = everyone(len(clips)), clips.log_mel
     scores: Scores = {}
-    for name, (of, log_mels) in made.items():
+    for name, (of, log_mels) in {"round_trip": original, **made}.items():
         kept = pitch_kept.kept(clips.midi[of.source], _tracked(log_mels, route, tracker))
         scores[f"pitch_{name}"] = of.mean(kept)
         if name == "swap":
@@ -122,9 +161,13 @@ def _scores(model: Disentangler, encoded: Encoded, options: PlayerOptions, route
             scores |= {f"pitch_swap_{key}": value for key, value in distances.items()}
             scores["pitch_table"] = pitch_kept.by_instruments(kept, clips.instrument, of)
     scores |= _nearer(encoded, made["swap"], model)
-    v = np.stack([each.v.numpy() for each in encoded.latents])
-    leaks = register_leaks.register_in_v(v, encoded.clips.register, encoded.clips.instrument)
-    return scores | {"register_in_v": leaks}
+    v, z = (np.stack([getattr(each, part).numpy() for each in encoded.latents]) for part in "vz")
+    names = everything.instrument
+    scores["register_in_v"] = register_leaks.register_in_v(v, everything.register, names)
+    scores["instrument_in_z"] = register_leaks.instrument_in_z(
+        z, everything.midi, names, everything.recording
+    )
+    return scores
 
 
 def _made(model: Disentangler, latents: Sequence[Latents], pairs: SwapPairs) -> np.ndarray:

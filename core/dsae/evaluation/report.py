@@ -20,6 +20,7 @@ from core.dsae.evaluation import recordings
 from core.dsae.evaluation import scores as measures
 from core.dsae.evaluation.classifier import Classifier
 from core.dsae.evaluation.pitch_accuracy import Analyser, Originals
+from core.dsae.evaluation.players_report import on_players
 from core.dsae.latents import load
 from core.errors import RavelError
 from core.registry import EvaluationOptions, Say
@@ -31,11 +32,13 @@ MOST = 200  # clips of each instrument and source that classifiers take from a s
 
 
 def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
-    """Score disentangling models on a store, on real recordings, or on both, as `options` says."""
+    """Score disentangling models on a store, real recordings or players, as `options` says."""
     if options.data:
         on_store(names, options.data, options, say)
     if options.real:
         on_recordings(names, options.real, options.judge, options.most, say, options.route)
+    if options.players:
+        on_players(names, options, say)
 
 
 def on_store(names: Sequence[str], path: str, options: EvaluationOptions, say: Say) -> None:

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, cross_val_score
 
-from core.dsae.evaluation.register_leaks import register_in_v
+from core.dsae.evaluation.register_leaks import instrument_in_z, register_in_v
 
 
 def test_a_v_that_holds_the_register_explains_it_and_noise_does_not() -> None:
@@ -45,3 +46,44 @@ def test_an_instrument_with_few_clips_is_left_out() -> None:
     names = np.array(["flute"] * 12 + ["tuba"] * 9)
     rng = np.random.default_rng(3)
     assert list(register_in_v(rng.normal(size=(21, 3)), rng.normal(size=21), names)) == ["flute"]
+
+
+def latents(leak: float, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """z that follows the pitch, and by `leak` the instrument; flutes play higher than oboes."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat(["flute", "oboe"], 12)
+    recordings = np.array([f"{name}-{i % 4}" for i, name in enumerate(names)])
+    centre = np.where(names == "flute", 66, 62)[:, None]
+    midi = centre + rng.integers(-4, 5, (24, 60)).astype(float)
+    z = rng.normal(size=(24, 60, 6))
+    z[..., 0] = midi
+    z[..., 1] += leak * np.where(names == "flute", 1, -1)[:, None]
+    return z, midi, names, recordings
+
+
+def test_pitch_alone_tells_the_probe_nothing_though_the_registers_differ():
+    z, midi, names, recordings = latents(0.0)
+    found = instrument_in_z(z, midi, names, recordings)
+    assert found["value"] == pytest.approx(0.5, abs=0.06)
+    free = cross_val_score(LogisticRegression(), z[:, :30].reshape(-1, 6), np.repeat(names, 30))
+    assert free.mean() > 0.65  # where pitch is not matched it tells a good deal
+
+
+def test_a_leak_is_found_as_well_as_theory_says():
+    z, midi, names, recordings = latents(1.0)
+    found = instrument_in_z(z, midi, names, recordings)
+    assert found["value"] == pytest.approx(norm.cdf(1.0), abs=0.04)  # two normals, 2 apart
+    assert found["low"] < found["value"] < found["high"]
+
+
+def test_what_marks_a_recording_alone_is_no_leak():
+    z, midi, names, recordings = latents(0.0)
+    mark = np.unique(recordings, return_inverse=True)[1]
+    z[..., 2:] += 3 * np.random.default_rng(5).normal(size=(mark.max() + 1, 4))[mark][:, None]
+    assert instrument_in_z(z, midi, names, recordings)["value"] < 0.75
+
+
+def test_without_a_shared_semitone_there_is_no_figure():
+    z, midi, names, recordings = latents(1.0)
+    midi[names == "flute"] += 24
+    assert instrument_in_z(z, midi, names, recordings) == {}

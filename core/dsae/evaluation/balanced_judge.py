@@ -1,0 +1,171 @@
+"""An instrument classifier that cannot go by register: a small network on a second of log-mel.
+
+In training every register is as frequent with each instrument as with any other, so the register
+tells nothing. Level, equaliser, blur and noise floor are drawn anew for every excerpt, since models
+make smoother log-mels than microphones do.
+
+Letters: B batch, N excerpts or clips, T frames, M bands, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.audio.mel import N_MELS
+from core.dsae.evaluation.judge_clips import FRAMES, Excerpts
+from core.errors import RavelError
+
+STEPS, BATCH, RATE = 1200, 64, 2e-3
+BIN = 3.0  # semitones of a register
+FLOOR = 10.0  # nats below an excerpt's peak that are seen
+HOP = FRAMES // 2  # frames between the excerpts that a clip is judged by
+
+
+class Network(nn.Module):
+    """Four strided convolutions; frequency is kept to the end, since timbre is bound to it."""
+
+    def __init__(self, labels: int, width: int = 24) -> None:
+        super().__init__()
+        sizes = [2, width, 2 * width, 4 * width, 4 * width]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(sizes)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(size) for size in sizes[1:])
+        self.head = nn.Linear(sizes[-1] * -(-N_MELS // 16), labels)
+        self.register_buffer("height", torch.linspace(-1, 1, N_MELS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Excerpts [B, T, M] in nats below the peak to scores [B, L]."""
+        height = self.get_buffer("height").expand_as(x)
+        h = torch.stack([x / FLOOR * 2 + 1, height], 1)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            h = functional.relu(norm(layer(h)))
+        h = h.mean(2).flatten(1)  # over time
+        return self.head(functional.dropout(h, 0.4, self.training))
+
+
+class BalancedJudge:
+    """Networks of several seeds that vote on the instrument of log-mels."""
+
+    def __init__(self, labels: Sequence[str], networks: Sequence[Network]) -> None:
+        self.labels = list(labels)
+        self.networks = [network.eval() for network in networks]
+
+    @torch.inference_mode()
+    def probabilities(self, clips: np.ndarray) -> np.ndarray:
+        """The probability of each of `labels` for log-mels [N, T, M], [N, L].
+
+        Averaged over the seeds and over overlapping seconds. Raises RavelError for clips that are
+        shorter than a second.
+        """
+        clips = np.asarray(clips, np.float32)
+        if clips.ndim != 3 or clips.shape[1] < FRAMES or clips.shape[2] != N_MELS:
+            raise RavelError(
+                f"The judge takes log-mels of {FRAMES} frames or more and {N_MELS} bands, got "
+                f"shape {list(clips.shape)}."
+            )
+        x = torch.from_numpy(clips)
+        starts = range(0, x.shape[1] - FRAMES + 1, HOP)
+        total = torch.zeros(len(x), len(self.labels))
+        for start in starts:
+            part = below_peak(x[:, start : start + FRAMES])
+            for network in self.networks:
+                scores = torch.cat([network(some) for some in part.split(256)])
+                total += scores.log_softmax(-1)
+        return total.div(len(starts) * len(self.networks)).softmax(-1).numpy()
+
+    def predict(self, clips: np.ndarray, among: Sequence[str]) -> np.ndarray:
+        """The most likely of some labels for each log-mel of [N, T, M], [N]."""
+        unknown = [label for label in among if label not in self.labels]
+        if unknown:
+            raise RavelError(
+                f"The judge never learnt '{unknown[0]}': it knows {', '.join(self.labels)}."
+            )
+        columns = [self.labels.index(label) for label in among]
+        return np.array(among)[self.probabilities(clips)[:, columns].argmax(1)]
+
+
+def train(
+    excerpts: Excerpts, *, seeds: int = 3, steps: int = STEPS, balanced: bool = True
+) -> BalancedJudge:
+    """A judge trained on excerpts, all instruments equally often in every register.
+
+    `balanced=False` draws the excerpts as they come: the judge that goes by register, to compare.
+    """
+    labels, targets = np.unique(excerpts.label, return_inverse=True)
+    if len(labels) < 2:
+        raise RavelError("A judge needs recordings of two instruments or more.")
+    cells = _cells(targets, excerpts.register) if balanced else [[np.arange(len(targets))]]
+    x = torch.from_numpy(excerpts.log_mel)
+    with torch.random.fork_rng(devices=[]):
+        networks = [_trained(x, targets, len(labels), cells, seed, steps) for seed in range(seeds)]
+    return BalancedJudge([str(label) for label in labels], networks)
+
+
+def below_peak(x: Tensor, floor: float | Tensor = FLOOR) -> Tensor:
+    """Log-mels [B, T, M] relative to the peak of each, cut `floor` nats below it and at FLOOR."""
+    x = x - x.amax((1, 2), keepdim=True)
+    return torch.maximum(x, -torch.as_tensor(floor)).clamp(min=-FLOOR)
+
+
+def _cells(targets: np.ndarray, register: np.ndarray) -> list[list[np.ndarray]]:
+    """Excerpts by register, then by label; a register that only one label has tells too much."""
+    bins = np.floor(register / BIN).astype(int)
+    found = []
+    for number in np.unique(bins):
+        rows = [
+            np.flatnonzero((bins == number) & (targets == label)) for label in np.unique(targets)
+        ]
+        rows = [some for some in rows if len(some)]
+        if len(rows) > 1:
+            found.append(rows)
+    if not found:
+        raise RavelError("No two instruments of the judge share a register: give it more sound.")
+    return found
+
+
+def _trained(
+    x: Tensor,
+    targets: np.ndarray,
+    labels: int,
+    cells: list[list[np.ndarray]],
+    seed: int,
+    steps: int,
+) -> Network:
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = Network(labels).train()
+    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    truth = torch.from_numpy(targets)
+    for _ in range(steps):
+        chosen = [cells[i] for i in rng.integers(len(cells), size=BATCH)]
+        rows = [int(rng.choice(cell[rng.integers(len(cell))])) for cell in chosen]
+        loss = functional.cross_entropy(
+            network(_disturbed(x[rows].float())), truth[rows], label_smoothing=0.05
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return network
+
+
+def _disturbed(x: Tensor) -> Tensor:
+    """Excerpts [B, T, M] through drawn equalisers, blurred in time, with a drawn noise floor."""
+    batch = len(x)
+    bands = torch.linspace(0, torch.pi, N_MELS)
+    waves = torch.cos(bands[None] * torch.arange(1, 9)[:, None])  # [8, M]
+    gains = torch.randn(batch, 8) * 0.8 / torch.arange(1, 9).sqrt()
+    x = x + (gains @ waves)[:, None]
+    smooth = functional.avg_pool1d(
+        x.transpose(1, 2), 3, stride=1, padding=1, count_include_pad=False
+    ).transpose(1, 2)
+    x = torch.lerp(x, smooth, torch.rand(batch, 1, 1))
+    return below_peak(x, 5 + 5 * torch.rand(batch, 1, 1))

@@ -1,0 +1,124 @@
+"""Swaps named by the register-balanced judge, beside what real instruments reach in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from core.audio import trackers
+from core.dsae.evaluation import balanced_judge, judge_clips, real_counterfactuals
+from core.dsae.evaluation.balanced_judge import BalancedJudge
+from core.dsae.evaluation.player_clips import PlayerClips
+from core.dsae.evaluation.real_counterfactuals import Counterfactuals
+from core.dsae.evaluation.swap_pairs import Interval, SwapPairs, everyone, weighted_f1
+from core.errors import RavelError
+
+BEYOND = 2.0  # semitones that the judge learns beyond what the clips play
+
+
+class JudgeSources(NamedTuple):
+    """What the judge learns from, and the real notes that it is checked with; audio folders.
+
+    `collections` and `note_collections` choose by the column `set`; none: all. `leave_out` are
+    collections that the judge must not use, such as those that a model was trained on.
+    """
+
+    folders: tuple[str, ...]
+    collections: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    note_collections: tuple[str, ...] = ()
+    seeds: int = 3
+    steps: int = balanced_judge.STEPS
+
+
+def trained(
+    sources: JudgeSources, labels: Sequence[str], low: float, high: float, tracker: str
+) -> BalancedJudge:
+    """The judge of some instruments over MIDI notes `low` to `high`.
+
+    Raises RavelError for folders it cannot learn from, see `judge_clips.labelled`.
+    """
+    files = judge_clips.labelled(sources.folders, labels, sources.collections, sources.leave_out)
+    if sources.notes:
+        _, notes = real_counterfactuals.samplers(sources.notes, labels, sources.note_collections)
+        shared = notes & {str(file.path.resolve()) for some in files.values() for file in some}
+        if shared:
+            raise RavelError(
+                f"The judge would learn from {len(shared)} of the notes that it is checked with, "
+                f"such as {sorted(shared)[0]}: choose other collections for one of the two."
+            )
+    excerpts = judge_clips.excerpts(files, low, high, trackers.find(tracker))
+    return balanced_judge.train(excerpts, seeds=sources.seeds, steps=sources.steps)
+
+
+def registers(clips: Sequence[PlayerClips]) -> tuple[float, float]:
+    """The lowest and highest MIDI note that is asked about, but for one in a hundred frames."""
+    midi = np.concatenate([one.midi[np.isfinite(one.midi)] for one in clips])
+    low, high = np.percentile(midi, [1, 99])
+    return float(np.floor(low - BEYOND)), float(np.ceil(high + BEYOND))
+
+
+def counterfactuals(sources: JudgeSources, clips: PlayerClips) -> Counterfactuals:
+    """The clips' melodies played by the real notes of other instruments."""
+    players, _ = real_counterfactuals.samplers(
+        sources.notes, clips.instruments, sources.note_collections
+    )
+    return real_counterfactuals.play(clips, players)
+
+
+def scores(
+    judge: BalancedJudge,
+    clips: PlayerClips,
+    made: Mapping[str, tuple[SwapPairs, np.ndarray]],
+    real: Counterfactuals | None,
+) -> dict[str, Any]:
+    """Macro-F1 of the instrument that `made` log-mels should have, by name, and of the originals.
+
+    `made`: pairs of `clips` and their log-mels [P, T, M], of which `swap` is compared with `real`:
+    `judge_ceiling` is the F1 of real instruments that play the same melodies, `judge_swap_reached`
+    the F1 of swaps to an instrument that can play the melody, `judge_share` what part that is of
+    the ceiling. `judge_..._as_source` says how often they are named as the source's instrument.
+    """
+    names = clips.instruments
+    found: dict[str, Any] = {
+        "judge_original": _f1(judge, clips.log_mel, clips.instrument, names, everyone(len(clips)))
+    }
+    for name, (pairs, log_mels) in made.items():
+        expected = clips.instrument[pairs.target]
+        found[f"judge_{name}"] = _f1(judge, log_mels, expected, names, pairs)
+    pairs, log_mels = made["swap"]
+    source = clips.instrument[pairs.source]
+    guessed = judge.predict(log_mels, names)
+    found["judge_swap_as_source"] = pairs.mean((guessed == source).astype(float))
+    if real is None:
+        return found
+    played = SwapPairs(real.source, real.source, len(clips))
+    found["judge_ceiling"] = _f1(judge, real.log_mel, real.instrument, names, played)
+    as_source = judge.predict(real.log_mel, names) == clips.instrument[real.source]
+    found["judge_ceiling_as_source"] = played.mean(as_source.astype(float))
+    reach = set(zip(real.source.tolist(), real.instrument.tolist(), strict=True))
+    targets = clips.instrument[pairs.target].tolist()
+    rows = np.array([pair in reach for pair in zip(pairs.source.tolist(), targets, strict=True)])
+    if rows.any():
+        some = pairs.take(rows)
+        expected = clips.instrument[some.target]
+        found["judge_swap_reached"] = some.of(
+            lambda weight: weighted_f1(expected, guessed[rows], weight)
+        )
+        ceiling = found["judge_ceiling"]["value"]
+        found["judge_share"] = found["judge_swap_reached"]["value"] / max(ceiling, 1e-9)
+    return found
+
+
+def _f1(
+    judge: BalancedJudge,
+    log_mels: np.ndarray,
+    expected: np.ndarray,
+    names: Sequence[str],
+    pairs: SwapPairs,
+) -> Interval:
+    guessed = judge.predict(log_mels, names)
+    return pairs.of(lambda weight: weighted_f1(expected, guessed, weight))

@@ -1,0 +1,133 @@
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from core import statistics
+from core.cli import main
+from core.dsae.evaluation import judged_swaps, swap_pairs
+from core.dsae.evaluation.judged_swaps import JudgeSources
+from core.dsae.evaluation.player_swaps import PlayerOptions, measure, score
+from core.dsae.latents import Latents
+from core.errors import RavelError
+from tests.core.dsae.evaluation import tones
+
+
+class Copy:
+    """A model whose swaps are copies of the source: every note is kept and no instrument moves."""
+
+    config = SimpleNamespace(model=SimpleNamespace(floor=-12.0))
+
+    def encode(self, x: np.ndarray) -> Latents:
+        z = torch.from_numpy(x)
+        return Latents(z.mean(0), torch.zeros(80), z, torch.zeros_like(z))
+
+    def decode(self, v: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return z
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(swap_pairs, "RESAMPLES", 50)
+    monkeypatch.setattr(statistics, "RESAMPLES", 50)
+
+
+MELODIES = [[67, 69, 71, 72], [69, 71, 72, 74], [71, 72, 74, 76]]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("players")
+    low = [[note - 5 for note in melody] for melody in MELODIES]
+    tones.folder(
+        root / "duo",
+        [("flute", melody, {}) for melody in MELODIES] + [("oboe", melody, {}) for melody in low],
+    )
+    tones.folder(
+        root / "judge",
+        [
+            (name, [note + offset for note in MELODIES[0]], {"set": "learnt"})
+            for name in ("flute", "oboe")
+            for offset in (-6, 0, 6)
+        ],
+    )
+    tones.folder(
+        root / "notes",
+        [
+            (name, [pitch], {"kind": "note", "midi_pitch": str(pitch), "set": "notes"})
+            for name in ("flute", "oboe")
+            for pitch in range(61, 78, 4)
+        ],
+    )
+    return root
+
+
+def sources(root, **more):
+    judge, notes = str(root / "judge"), str(root / "notes")
+    return JudgeSources((judge,), notes=(notes,), seeds=1, steps=40, **more)
+
+
+@pytest.fixture(scope="module")
+def options(folders):
+    """The second test finds what the first has kept, wherever they run in order."""
+    return PlayerOptions(
+        (str(folders / "duo"),), judge=sources(folders), cache=str(folders / "kept")
+    )
+
+
+def test_a_model_that_copies_keeps_every_note_and_moves_no_instrument(options):
+    found = score(Copy(), options)
+    assert found["duo/pitch_swap"] > 0.9
+    assert found["duo/pitch_swap"] == pytest.approx(found["duo/pitch_round_trip"], abs=0.02)
+    assert set(found) >= {"duo/pitch_swap_near", "duo/pitch_table/flute as oboe"}
+    assert "duo/pitch_swap_far" not in found  # the registers are 5 semitones apart
+    assert found["duo/nearer_swap"] == 0.0
+    assert found["duo/nearer_rebuilt"] == found["duo/nearer_original"] == 1.0
+    assert found["duo/judge_original"] > 0.9 and found["duo/judge_ceiling"] > 0.9
+    assert found["duo/judge_swap"] < 0.1 and found["duo/judge_swap_as_source"] > 0.9
+    assert found["duo/judge_ceiling_as_source"] < 0.1
+    assert found["duo/instrument_in_z"] > 0.9
+
+
+def test_what_does_not_depend_on_the_model_is_computed_once(options, monkeypatch):
+    first = measure(Copy(), options)
+    monkeypatch.setattr(judged_swaps.balanced_judge, "train", None)  # what is kept is not made
+    monkeypatch.setattr(judged_swaps.real_counterfactuals, "play", None)
+    assert measure(Copy(), options) == first
+
+
+def test_a_judge_is_not_checked_with_what_it_learnt_from(folders):
+    shared = JudgeSources((str(folders / "notes"),), notes=(str(folders / "notes"),))
+    options = PlayerOptions((str(folders / "duo"),), judge=shared)
+    with pytest.raises(RavelError, match="choose other collections"):
+        measure(Copy(), options)
+
+
+def test_evaluate_prints_and_records_the_scores_of_players(folders, untrained, tmp_path, capsys):
+    checkpoint = shutil.copytree(untrained, tmp_path / "mine")
+    given = ["evaluate", str(checkpoint), "--players", str(folders / "duo"), "--most", "2"]
+    assert main(given) == 0
+    scores = json.loads((checkpoint / "metrics.json").read_text())["players of duo"]
+    assert scores["tracker"] == "crepe"
+    assert set(scores["pitch_swap"]) == {"value", "low", "high"}
+    assert set(scores["register_in_v"]) == set()  # three clips of each are too few
+    said = capsys.readouterr().out
+    assert "pitch kept (50 cents), swaps" in said and "nearer to the target" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--players", "nowhere"], "nowhere is not a folder"),
+        (["--players", "DUO", "--notes", "NOTES"], "give --judge FOLDER"),
+        (["--players", "DUO", "--judge", "JUDGE", "--judge-sets", "x"], "collection 'x'"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(folders, untrained, words, message, capsys):
+    names = {"DUO": "duo", "NOTES": "notes", "JUDGE": "judge"}
+    words = [str(folders / names[word]) if word in names else word for word in words]
+    assert main(["evaluate", str(untrained), *words]) != 0
+    assert message in capsys.readouterr().err

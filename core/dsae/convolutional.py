@@ -17,6 +17,8 @@ from core.dsae.config import ModelConfig
 from core.dsae.layers import Gaussian, GaussianHead, frame_mask, masked_mean
 
 BLOCKS = 3  # of the decoder
+# About the mean and the deviation of music's log-mels: networks learn faster from standard scores.
+CENTRE, SCALE = -1.0, 4.5
 
 
 class TimeConvolution(nn.Module):
@@ -47,7 +49,9 @@ class PoolingEncoder(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Gaussian:
         """x [B, T, M] and lengths [B] (none: all T) to q(v) over [B, V]."""
-        h = x if lengths is None else x * frame_mask(lengths, x.shape[1])[..., None]
+        h = (x - CENTRE) / SCALE
+        if lengths is not None:
+            h = h * frame_mask(lengths, x.shape[1])[..., None]
         for layer in (self.first, self.second):
             h = F.silu(layer(h))
             if lengths is not None:
@@ -75,6 +79,7 @@ class ContextEncoder(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """x [B, T, M] and lengths [B] (none: all T) to features [B, T, H]."""
         mask = None if lengths is None else frame_mask(lengths, x.shape[1])[..., None]
+        x = (x - CENTRE) / SCALE
         for layer in self.layers:
             x = F.silu(layer(x if mask is None else x * mask))
         return x
@@ -135,4 +140,4 @@ class FilmDecoder(nn.Module):
         h = self.of_z(z)
         for block in self.blocks:
             h = block(h, v)
-        return self.out(F.silu(h)).float()
+        return CENTRE + SCALE * self.out(F.silu(h)).float()

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 COSINES = 20  # the most ripples of a filter over the mels: finer than a formant, coarser than mels
-DEPTH = 1.0  # standard deviation of a filter's gain in nepers, 8.7 dB
-LEVEL = 1.0  # and of its level
-NOISE = (-9.0, -3.0)  # levels of noise in nepers relative to a clip's loudest value
+DEPTH = 1.0  # standard deviation of a filter's gain: 4.3 dB, as log-mels are logarithms of power
+LEVEL = 1.0  # and of the level
+NOISE = (-9.0, -3.0)  # levels of noise relative to a clip's loudest value: -39 to -13 dB
 
 
 def random_filters(count: int, mels: int, device: torch.device) -> Tensor:
-    """Gains [B, M] in nepers: sums of cosines over the mels, from smooth to rippled."""
+    """Gains [B, M] for log-mels: sums of cosines over the mels, from smooth to rippled."""
     order = torch.arange(1, COSINES + 1, device=device)
     band = (torch.arange(mels, device=device) + 0.5) / mels
     cosines = torch.cos(math.pi * order[:, None] * band)  # [COSINES, M]

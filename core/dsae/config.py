@@ -41,6 +41,13 @@ class ModelConfig(Settings):
         description="remove from z the part of its clip mean that v predicts linearly; this leaves "
         "less of the instrument in z",
     )
+    equaliser: int = Field(
+        0,
+        ge=0,
+        le=80,
+        description="cosines of an equaliser that completes v, computed from the reconstruction; "
+        "needs the film decoder",
+    )
     adversary: bool = Field(
         False, description="a network that predicts v from z, which objective.adversary needs"
     )

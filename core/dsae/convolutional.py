@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.audio.mel import N_MELS
+from core.dsae import equaliser
 from core.dsae.config import ModelConfig
 from core.dsae.layers import Gaussian, GaussianHead, frame_mask, masked_mean
 
@@ -132,12 +133,15 @@ class FilmDecoder(nn.Module):
             [FilmBlock(config.hidden, config.v_size) for _ in range(BLOCKS)]
         )
         self.out = nn.Linear(config.hidden, N_MELS)
+        self.v_size, self.floor = config.v_size, config.floor
 
     def forward(self, z: Tensor, v: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """z [B, T, Z] and v [B, V] to a log-mel [B, T, M]."""
+        """z [B, T, Z] and v [B, V], or [B, V + E] with an equaliser, to a log-mel [B, T, M]."""
+        v, coefficients = v.split([self.v_size, v.shape[1] - self.v_size], dim=1)
         if lengths is not None:
             z = z * frame_mask(lengths, z.shape[1])[..., None]
         h = self.of_z(z)
         for block in self.blocks:
             h = block(h, v)
-        return CENTRE + SCALE * self.out(F.silu(h)).float()
+        made = CENTRE + SCALE * self.out(F.silu(h)).float()
+        return equaliser.apply(made, coefficients.float(), self.floor)

@@ -106,7 +106,8 @@ def read_instruments(checkpoint: Checkpoint) -> InstrumentTable | None:
         within = np.array(content["within"], np.float64)
         clips = tuple(int(row["clips"]) for row in rows)
         found = InstrumentTable(names, means, within, clips, str(content["store"]))
-        size = (len(names), int(checkpoint.config["model"]["v_size"]))
+        model = checkpoint.config["model"]
+        size = (len(names), int(model["v_size"]) + int(model.get("equaliser", 0)))
         right = means.shape == size and within.shape == (size[1], size[1]) and names
         if not (right and np.isfinite(means).all() and (np.linalg.eigvalsh(within) > -1e-6).all()):
             raise ValueError("shapes")

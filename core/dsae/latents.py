@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from core.audio.clip import HOP_SECONDS, SAMPLE_RATE, Clip
 from core.audio.mel import N_MELS, frames_of, log_mel
@@ -90,8 +91,8 @@ class Disentangler:
 
     @property
     def v_size(self) -> int:
-        """V, the size of the global latent."""
-        return self.config.model.v_size
+        """The size of the global latent, its equaliser included: V + E."""
+        return self.config.model.v_size + self.config.model.equaliser
 
     @property
     def z_size(self) -> int:
@@ -128,7 +129,11 @@ class Disentangler:
         def local(part: Tensor) -> Tensor:
             return torch.stack(self.model.local_encoder(part[None].to(self.device), q_v.mean)).cpu()
 
-        return q_v, Gaussian(*_in_pieces(local, x, CONTEXT.get(self.config.model.posterior)))
+        q_z = Gaussian(*_in_pieces(local, x, CONTEXT.get(self.config.model.posterior)))
+        if self.config.model.equaliser:
+            rebuilt = self._decode(q_v.mean, q_z.mean[0])
+            q_v = self.model.equalised(x[None], rebuilt, Gaussian(q_v.mean.cpu(), q_v.logvar.cpu()))
+        return q_v, q_z
 
     def _mean_of_pieces(self, x: Tensor) -> Gaussian:
         encoder = self.model.global_encoder
@@ -144,12 +149,15 @@ class Disentangler:
                 f"Latents of shapes v {tuple(v.shape)} and z {tuple(z.shape)} were given, but "
                 f"{self.name} takes v ({self.v_size},) and z (frames, {self.z_size})."
             )
-        v = v[None].to(self.device)
+        return self._decode(v[None].to(self.device), z)[0]
+
+    def _decode(self, v: Tensor, z: Tensor) -> Tensor:
+        """v [1, V] and z [T, Z] to a log-mel [1, T, M] on the CPU."""
 
         def made(part: Tensor) -> Tensor:
             return self.model.decoder(part[None].to(self.device), v).cpu()
 
-        return _in_pieces(made, z, CONTEXT.get(self.config.model.decoder))[0]
+        return _in_pieces(made, z, CONTEXT.get(self.config.model.decoder))
 
     def swap(self, source: Latents, target: Latents) -> Tensor:
         """The source's melody with the target's global latent, as a log-mel [T, M]."""
@@ -161,7 +169,9 @@ class Disentangler:
         frames = frames_of(round(seconds * SAMPLE_RATE))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            drawn = torch.randn(self.v_size) if v is None else v
+            # The equaliser has no prior: a sample is as the decoder makes it.
+            size = self.config.model.v_size
+            drawn = F.pad(torch.randn(size), (0, self.v_size - size)) if v is None else v
             z = self.model.prior.sample(1, frames)[0].cpu()
         # A sample has no posterior variance.
         certain = [torch.full_like(part, -torch.inf) for part in (drawn, z)]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from core.audio.mel import N_MELS
+from core.dsae import equaliser
 from core.dsae.config import ModelConfig
 from core.dsae.convolutional import ContextEncoder, FilmDecoder, PoolingEncoder, Quantiser
 from core.dsae.decorrelation import Regression
@@ -176,6 +177,7 @@ class RecurrentDecoder(nn.Module):
         return self.out(self.frames(h, lengths)).float()
 
 
+CERTAIN = -20.0  # log-variance of what is computed in closed form
 DECODERS = {
     "framewise": FramewiseDecoder,
     "recurrent": RecurrentDecoder,
@@ -209,9 +211,25 @@ class Dsae(nn.Module):
         self.snapshot.load_state_dict(self.global_encoder.state_dict())
 
     def encode(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Gaussian, Gaussian]:
-        """x [B, T, M] to q(v) over [B, V] and q(z) over [B, T, Z], v taken at its mean."""
+        """x [B, T, M] to q(v) over [B, V] and q(z) over [B, T, Z], v taken at its mean.
+
+        With an equaliser q(v) is over [B, V + E]: its coefficients follow, known for certain.
+        """
         q_v = self.global_encoder(x, lengths)
-        return q_v, self.local(x, q_v, q_v.mean, lengths)
+        q_z = self.local(x, q_v, q_v.mean, lengths)
+        if self.config.equaliser:
+            rebuilt = self.decoder(q_z.mean, q_v.mean, lengths)
+            q_v = self.equalised(x, rebuilt, q_v, lengths)
+        return q_v, q_z
+
+    def equalised(
+        self, x: Tensor, rebuilt: Tensor, q_v: Gaussian, lengths: Tensor | None = None
+    ) -> Gaussian:
+        """q(v) over [B, V], completed by the equaliser from x to its reconstruction: [B, V + E]."""
+        size = self.config.equaliser
+        found = equaliser.fit(x, rebuilt.detach(), lengths, self.config.floor, size)
+        certain = torch.full_like(found, CERTAIN)
+        return Gaussian(torch.cat([q_v.mean, found], 1), torch.cat([q_v.logvar, certain], 1))
 
     def local(self, x: Tensor, q_v: Gaussian, v: Tensor, lengths: Tensor | None = None) -> Gaussian:
         """q(z) over [B, T, Z] of x [B, T, M], where v [B, V] was drawn from `q_v`."""

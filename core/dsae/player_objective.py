@@ -45,6 +45,8 @@ def losses(
     seen = perturbed(x, config.perturb, floor) if model.training and config.perturb else x
     q_z = model.local_encoder(seen, q_v.mean, lengths)
     v, z = q_v.sample(), _draw(model, q_z)
+    if model.config.equaliser:
+        v = torch.cat([v, _equaliser(model, x, lengths, other, other_lengths, config)], 1)
 
     partner = torch.randperm(len(x), device=x.device)
     twice = None if lengths is None else torch.cat([lengths, lengths])
@@ -96,6 +98,20 @@ def prior_losses(model: Dsae, x: Tensor, lengths: Tensor | None) -> dict[str, Te
     z = q_z.sample()
     loss = per_clip(kl(q_z, model.prior(z)), lengths, "mean")
     return {"loss": loss, "elbo_loss": loss, "kl_z": loss}
+
+
+def _equaliser(
+    model: Dsae,
+    x: Tensor,
+    lengths: Tensor | None,
+    other: Tensor,
+    other_lengths: Tensor | None,
+    config: ObjectiveConfig,
+) -> Tensor:
+    """The equaliser's coefficients [B, E], from the excerpt that v is taken from."""
+    of, ends = (other, other_lengths) if config.other_excerpt else (x, lengths)
+    with torch.no_grad():
+        return model.encode(of, ends)[0].mean[:, model.config.v_size :]
 
 
 def _draw(model: Dsae, q_z: Gaussian) -> Tensor:

@@ -69,7 +69,9 @@ class ObjectiveConfig(Settings):
     reduction: Literal["mean", "elbo"] = Field(
         "mean", description="means as in the authors' code, or sums as in equation 2"
     )
-    stage1_steps: int = Field(5_700, ge=0, description="steps of constrained training")
+    stage1_steps: int = Field(
+        5_700, ge=0, description="steps of constrained training, or of players without swaps"
+    )
     kl_z: NonNegativeFloat = Field(1.0, description="weight of the local KL")
     kl_v: NonNegativeFloat = Field(1.0, description="weight of the global KL")
     z_gswap: NonNegativeFloat = Field(1.0, description="weight: z unchanged by a global swap")
@@ -126,18 +128,24 @@ class DsaeConfig(RunConfig):
     training: TrainingConfig = TrainingConfig()
 
     def stage(self, step: int) -> str:
-        """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
+        """`constrained`, then `informed`; the plain DSAE has one stage, `joint`.
+
+        For players: `excerpts`, `swaps` with the terms of swaps, and `prior`.
+        """
         if self.objective.variant == "dsae":
             return "joint"
         if self.objective.variant == "ts-dsae-players":
-            fitted = self.training.steps - self.objective.prior_steps
-            return "joint" if step < fitted else "prior"
+            if step >= self.training.steps - self.objective.prior_steps:
+                return "prior"
+            return "excerpts" if step < self.objective.stage1_steps else "swaps"
         return "constrained" if step < self.objective.stage1_steps else "informed"
 
     def shortened(self, steps: int) -> dict[str, Any]:
         """Changes that shorten each stage this config reaches to so many steps."""
-        reached = {self.stage(0), self.stage(self.training.steps - 1)}
-        first = steps if "constrained" in reached else 0
+        last_step = self.training.steps - 1
+        some = (0, self.objective.stage1_steps, last_step)
+        reached = {self.stage(min(step, last_step)) for step in some}
+        first = steps if {"constrained", "excerpts"} & reached else 0
         last = steps if "prior" in reached else 0
         return {
             "training.steps": steps * len(reached),
@@ -155,18 +163,20 @@ _PLAYERS: dict[str, Any] = {
         "z_size": 16,
         "hidden": 192,
         "floor": -12.0,
+        "equaliser": 24,
     },
     "objective": {
         "variant": "ts-dsae-players",
-        "kl_z": 2.0,
+        "stage1_steps": 6_000,
+        "kl_z": 0.5,
         "kl_v": 0.02,
         "z_gswap": 0.5,
         "v_gswap": 3.0,
-        "prior_steps": 1_000,
+        "prior_steps": 500,
     },
     "data": {"store": "data/players", "crop": 80, "other_crop": 128},
     "training": {
-        "steps": 13_000,
+        "steps": 12_500,
         "batch_size": 16,
         "learning_rate": 2e-3,
         "schedule": "cosine",

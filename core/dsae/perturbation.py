@@ -14,7 +14,8 @@ from torch import Tensor
 COSINES = 20  # the most ripples of a filter over the mels: finer than a formant, coarser than mels
 DEPTH = 1.0  # standard deviation of a filter's gain: 4.3 dB, as log-mels are logarithms of power
 LEVEL = 1.0  # and of the level
-NOISE = (-9.0, -3.0)  # levels of noise relative to a clip's loudest value: -39 to -13 dB
+NOISY = 0.1  # share of clips with noise: with a third, z is slow to learn the pitch
+NOISE = (-18.0, -8.0)  # its level relative to a clip's loudest value: -78 to -35 dB
 
 
 def random_filters(count: int, mels: int, device: torch.device) -> Tensor:
@@ -39,7 +40,7 @@ def perturbed(x: Tensor, share: float, floor: float) -> Tensor:
     """Log-mels x [B, T, M], a `share` of the clips changed.
 
     Each of those passes a random filter, and half of them one that goes part of the way to the
-    long-term spectrum of another clip. Levels change, and a third get noise.
+    long-term spectrum of another clip. Levels change, and some clips get noise.
     """
     batch, device = len(x), x.device
     gains = random_filters(batch, x.shape[2], device)
@@ -53,5 +54,5 @@ def perturbed(x: Tensor, share: float, floor: float) -> Tensor:
     noise = changed.amax((1, 2), keepdim=True) + level + 0.5 * torch.randn_like(x)
     tilt = random_filters(batch, x.shape[2], device)[:, None]
     noisy = torch.logaddexp(changed, noise + tilt)
-    changed = torch.where(torch.rand(batch, 1, 1, device=device) < 1 / 3, noisy, changed)
+    changed = torch.where(torch.rand(batch, 1, 1, device=device) < NOISY, noisy, changed)
     return torch.where(torch.rand(batch, 1, 1, device=device) < share, changed, x)

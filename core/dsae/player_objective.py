@@ -30,11 +30,14 @@ def losses(
     other: Tensor,
     other_lengths: Tensor | None,
     config: ObjectiveConfig,
+    *,
+    swaps: bool = True,
 ) -> dict[str, Tensor]:
     """All terms for log-mels x [B, T, M] and another excerpt of each player, [B, T', M].
 
     Each term is a scalar; `loss` is their weighted sum and `elbo_loss` that of the terms of
-    equation 2. Without `config.other_excerpt` v is taken from x itself.
+    equation 2; `swaps` adds the swap terms and back-translation. Without `config.other_excerpt` v
+    is taken from x itself.
     """
     floor = model.config.floor
     if model.training and config.new_player:
@@ -45,12 +48,15 @@ def losses(
     seen = perturbed(x, config.perturb, floor) if model.training and config.perturb else x
     q_z = model.local_encoder(seen, q_v.mean, lengths)
     v, z = q_v.sample(), _draw(model, q_z)
-    if model.config.equaliser:
-        v = torch.cat([v, _equaliser(model, x, lengths, other, other_lengths, config)], 1)
 
+    decode_swaps = swaps and bool(config.z_gswap or config.v_gswap or config.back_translation)
     partner = torch.randperm(len(x), device=x.device)
-    twice = None if lengths is None else torch.cat([lengths, lengths])
-    rebuilt, swapped = model.decoder(torch.cat([z, z]), torch.cat([v, v[partner]]), twice).chunk(2)
+    if decode_swaps:
+        twice = None if lengths is None else torch.cat([lengths, lengths])
+        both = model.decoder(torch.cat([z, z]), torch.cat([v, v[partner]]), twice)
+        rebuilt, swapped = both.chunk(2)
+    else:
+        rebuilt = swapped = model.decoder(z, v, lengths)
 
     def reduce(values: Tensor, of: Tensor | None = lengths) -> Tensor:
         return per_clip(values, of, config.reduction)
@@ -70,16 +76,16 @@ def losses(
             gathered(own_v.mean), gathered(other_v.mean), config.temperature
         )
         total = total + config.similarity * terms["similarity"]
-    if config.z_gswap or config.back_translation:
+    if decode_swaps and config.z_gswap:
         again = model.local_encoder(swapped, q_v.mean, lengths)
         terms["z_gswap"] = reduce(_in_spreads(again.mean, q_z.mean, (0, 1)))
         total = total + config.z_gswap * terms["z_gswap"]
-    if config.v_gswap:
+    if decode_swaps and config.v_gswap:
         with frozen(model.global_encoder):
             again = model.global_encoder(swapped, lengths)
         terms["v_gswap"] = reduce(_in_spreads(again.mean, q_v.mean[partner], (0,)))
         total = total + config.v_gswap * terms["v_gswap"]
-    if config.back_translation:
+    if decode_swaps and config.back_translation:
         returned = model.decoder(
             model.local_encoder(swapped.detach(), q_v.mean, lengths).mean, v, lengths
         )
@@ -98,20 +104,6 @@ def prior_losses(model: Dsae, x: Tensor, lengths: Tensor | None) -> dict[str, Te
     z = q_z.sample()
     loss = per_clip(kl(q_z, model.prior(z)), lengths, "mean")
     return {"loss": loss, "elbo_loss": loss, "kl_z": loss}
-
-
-def _equaliser(
-    model: Dsae,
-    x: Tensor,
-    lengths: Tensor | None,
-    other: Tensor,
-    other_lengths: Tensor | None,
-    config: ObjectiveConfig,
-) -> Tensor:
-    """The equaliser's coefficients [B, E], from the excerpt that v is taken from."""
-    of, ends = (other, other_lengths) if config.other_excerpt else (x, lengths)
-    with torch.no_grad():
-        return model.encode(of, ends)[0].mean[:, model.config.v_size :]
 
 
 def _draw(model: Dsae, q_z: Gaussian) -> Tensor:

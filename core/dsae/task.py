@@ -124,7 +124,7 @@ class DsaeTask:
         return Dsae(self.config.model)
 
     def stage(self, step: int) -> str:
-        """`constrained`, then `informed`; the plain DSAE has one stage, `joint`."""
+        """The name of the stage, see `DsaeConfig.stage`."""
         return self.config.stage(step)
 
     def enter(self, model: Dsae, stage: str, fresh: bool) -> None:

@@ -94,6 +94,8 @@ def test_parts_can_be_left_out(excerpts):
     assert set(evaluate(model, x, other, none)) == {
         "reconstruction", "kl_v", "kl_z", "elbo_loss", "loss"
     }  # fmt: skip
+    without = losses(model, x, None, other, None, config(), swaps=False)
+    assert set(without) == {"reconstruction", "kl_v", "kl_z", "similarity", "elbo_loss", "loss"}
     quantised = build(z_levels=5)
     assert "kl_z" not in evaluate(quantised, x, other, none)
 

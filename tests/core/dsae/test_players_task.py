@@ -16,6 +16,7 @@ from core.training.run import Run
 
 SMALL = {
     "model.hidden": 16,
+    "objective.stage1_steps": 3,
     "objective.prior_steps": 4,
     "data.crop": 40,
     "data.other_crop": 50,
@@ -69,7 +70,7 @@ def test_a_run_trains_resumes_and_is_loaded(melodies, tmp_path):
         torch.testing.assert_close(second[name], value, msg=lambda m, n=name: f"{n}: {m}")
     export_run(whole.path, tmp_path / "made")
     model = load(tmp_path / "made")
-    assert model.sample(1.0).z.shape[1] == 16 and model.v_size == 24
+    assert model.sample(1.0).z.shape[1] == 16 and model.v_size == 24 + 24
 
 
 def test_the_last_steps_fit_the_prior_alone(melodies, tmp_path):
@@ -79,9 +80,13 @@ def test_the_last_steps_fit_the_prior_alone(melodies, tmp_path):
     before, after = run.load("step_8")[0], run.load("last")[0]
     for name, value in before.items():
         assert torch.equal(value, after[name]) != name.startswith("prior."), name
-    assert [made.stage(step) for step in (0, 7, 8, 11)] == ["joint", "joint", "prior", "prior"]
-    assert made.shortened(3)["training.steps"] == 6
-    assert made.shortened(3)["objective.prior_steps"] == 3
+    assert [made.stage(step) for step in (0, 2, 3, 7, 8, 11)] == [
+        "excerpts", "excerpts", "swaps", "swaps", "prior", "prior"
+    ]  # fmt: skip
+    short = DsaeConfig.parse(merge(made.model_dump(), made.shortened(3)))
+    assert [short.stage(step) for step in range(9)] == [
+        *["excerpts"] * 3, *["swaps"] * 3, *["prior"] * 3
+    ]  # fmt: skip
 
 
 def test_the_learning_rate_begins_anew_for_the_prior(melodies):
@@ -98,13 +103,15 @@ def test_the_criterion_is_that_of_all_held_out_clips_with_the_next_ones_of_their
     model = task.build().eval()
     with torch.no_grad():
         torch.manual_seed(1)
-        found = task.validate(model, "joint")
+        found = task.validate(model, "swaps")
         torch.manual_seed(1)
         rows = torch.arange(len(task.held_out))
         wanted, sizes = [], []
         for some in rows.split(4):
             batch = task.held_out.whole(some), task.held_out.whole(task.held_out_pairs.next(some))
-            terms = player_objective.losses(model, *batch[0], *batch[1], task.config.objective)
+            terms = player_objective.losses(
+                model, *batch[0], *batch[1], task.config.objective, swaps=True
+            )
             wanted.append(float(terms["elbo_loss"]))
             sizes.append(len(some))
     assert found["criterion"] == pytest.approx(np.average(wanted, weights=sizes), rel=1e-5)

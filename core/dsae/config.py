@@ -162,7 +162,7 @@ _PLAYERS: dict[str, Any] = {
         "v_size": 24,
         "z_size": 16,
         "hidden": 192,
-        "floor": -12.0,
+        "floor": -6.0,
         "equaliser": 24,
     },
     "objective": {

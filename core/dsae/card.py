@@ -173,12 +173,15 @@ def about(config: DsaeConfig, name: str) -> About:
     model, kind = config.model, NAMES[config.objective.variant]
     completed = ""
     if model.equaliser:
-        completed = f"""
-An equaliser of {model.equaliser} numbers completes `v`: what the reconstruction lacks on average."""
+        completed = (
+            f"\nAn equaliser of {model.equaliser} numbers completes `v`: what the reconstruction "
+            "lacks on average."
+        )
     text = f"""{kind[0].upper()}{kind[1:]} (Luo, Ewert and
 Dixon, IJCAI 2022). It splits four seconds of one instrument into a global latent `v`
 ({model.v_size} numbers: the instrument) and local latents `z` ({model.z_size} numbers per frame of
-16 ms: the melody). Posterior {model.posterior}, decoder {model.decoder}, {model.hidden} units wide.{completed}
+16 ms: the melody). Posterior {model.posterior}, decoder {model.decoder}, {model.hidden} units \
+wide.{completed}
 
 ```python
 from core.audio.clip import read

@@ -27,7 +27,7 @@ def test_a_store_is_encoded_beside_the_caller(parts, tmp_path):
     maps.start(*parts)
     maps.start(*parts)  # one is enough
     assert maps.progress(*parts).state == "running"
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while (progress := maps.progress(*parts)).state == "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -173,6 +173,14 @@ def test_a_weight_without_a_published_figure_matches_none():
     assert found[0] is not None and found[1] is None
 
 
+@pytest.mark.parametrize(
+    "path", sorted((checkpoints.SHIPPED / "results").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_shipped_grids_can_be_run(path):
+    runs = grids.read(path).runs()
+    assert len({run.name for run in runs}) == len(runs) > 1
+
+
 def test_shipped_tables_of_published_figures_are_plain_csv():
     for system in ("dsae", "contrastive"):
         for path in results.published_files(system):

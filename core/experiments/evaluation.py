@@ -182,6 +182,12 @@ def _add_players(parser: argparse.ArgumentParser) -> None:
         help="not these, such as those that a model was trained on",
     )
     add(
+        "--judge-own",
+        action="store_true",
+        help="let the judge learn from half of the recordings of --players too, in all registers, "
+        "and ask it about the other half",
+    )
+    add(
         "--notes",
         nargs="+",
         default=(),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,9 @@ from core.statistics import spread_evenly
 
 FRAMES = 64  # of an excerpt, 1 s
 MOST_SHIFT = 14.0  # semitones that a recording may be transposed
-LEAST_SECONDS, MOST_SECONDS = 1.1, 8.0  # of a recording; of a longer one the beginning
-COPIES = 4  # of each recording, in other registers
+LEAST_SECONDS, MOST_SECONDS = 1.1, 24.0  # of a recording; of a longer one the beginning
+ENOUGH = 450.0  # seconds of copies of a label and collection
+MOST_COPIES = 12  # of a recording, in as many registers
 MOST_FILES = 90  # of a label and collection
 SIZES = ("soprano", "alto", "tenor", "baritone")  # of saxophones
 STEP = 2000  # samples: waves of whole steps have lengths whose Fourier transform is fast
@@ -35,11 +37,13 @@ PLAIN = 0.15  # share of the copies that are left in the room where they were re
 
 
 class Excerpts(NamedTuple):
-    """`log_mel` [N, T, M] of a second each, float16; `label` [N]; `register` [N], median MIDI."""
+    """`log_mel` [N, T, M] of a second each, float16; `label`, `register` (median MIDI) and
+    `collection`, where it is from, [N]."""
 
     log_mel: np.ndarray
     label: np.ndarray
     register: np.ndarray
+    collection: np.ndarray
 
 
 def labelled(
@@ -67,7 +71,7 @@ def labelled(
     for file in files:
         label = label_of(file.labels.get("instrument", ""), labels)
         if label and (not collections or file.labels.get("set") in collections):
-            by_collection.setdefault((label, file.labels.get("set", "")), []).append(file)
+            by_collection.setdefault((label, collection_of(file)), []).append(file)
     for (label, _), of in by_collection.items():
         found[label] += [of[i] for i in spread_evenly(len(of), MOST_FILES)]
     lacking = [label for label in labels if not found[label]]
@@ -86,38 +90,50 @@ def label_of(instrument: str, labels: Sequence[str]) -> str | None:
     return name if name in labels else None
 
 
+def collection_of(recording: Recording) -> str:
+    """Where a recording is from: its column `set`, or the folder that it was read from."""
+    folder = recording.path.parents[len(PurePath(recording.name).parts) - 1]
+    return recording.labels.get("set") or folder.name
+
+
 def excerpts(
     recordings: dict[str, list[Recording]],
     low: float,
     high: float,
     tracker: Tracker,
     seed: int = 0,
-    copies: int = COPIES,
+    enough: float = ENOUGH,
 ) -> Excerpts:
     """Excerpts of recordings by label, transposed to registers evenly from `low` to `high` (MIDI).
 
-    Those without a pitch in half of their frames are left out.
+    Every label has about `enough` seconds of each collection, in as many copies of its recordings
+    as that takes. Excerpts without a pitch in half of their frames are left out.
     """
     rng = np.random.default_rng(seed)
-    parts: list[tuple[np.ndarray, str, float]] = []
+    parts: list[tuple[np.ndarray, str, float, str]] = []
     for label, files in recordings.items():
-        for file in files:
-            wave = read(file.path, name=file.name, max_seconds=600.0).wave
-            wave = _whole_steps(wave[: round(MOST_SECONDS * SAMPLE_RATE)])
+        waves = [_beginning(file) for file in files]
+        seconds: dict[str, float] = {}
+        for file, wave in zip(files, waves, strict=True):
+            name = collection_of(file)
+            seconds[name] = seconds.get(name, 0.0) + len(wave) / SAMPLE_RATE
+        for file, wave in zip(files, waves, strict=True):
             if len(wave) < LEAST_SECONDS * SAMPLE_RATE:
                 continue
             midi = midi_of(tracker(wave[None]))[0]
             if np.isfinite(midi).mean() < 0.25:
                 continue
-            for _ in range(copies):
+            name = collection_of(file)
+            copies = float(np.clip(enough / seconds[name], 1, MOST_COPIES))
+            for _ in range(int(copies + rng.random())):
                 parts += [
-                    (mel, label, register)
+                    (mel, label, register, name)
                     for mel, register in _copy(wave, midi, rng.uniform(low, high), rng)
                 ]
     if not parts:
         raise RavelError("The judge's recordings have no second with a pitch: give melodies.")
-    mels, names, registers = zip(*parts, strict=True)
-    return Excerpts(np.stack(mels), np.array(names), np.array(registers))
+    mels, *columns = zip(*parts, strict=True)
+    return Excerpts(np.stack(mels), *map(np.array, columns))
 
 
 def _copy(
@@ -144,6 +160,11 @@ def _copy(
                 (mel[start : start + FRAMES].astype(np.float16), float(np.nanmedian(some)))
             )
     return found
+
+
+def _beginning(file: Recording) -> np.ndarray:
+    wave = read(file.path, name=file.name, max_seconds=600.0).wave
+    return _whole_steps(wave[: round(MOST_SECONDS * SAMPLE_RATE)])
 
 
 def _whole_steps(wave: np.ndarray) -> np.ndarray:

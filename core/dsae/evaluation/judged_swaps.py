@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from core.audio import trackers
-from core.dsae.evaluation import balanced_judge, judge_clips, real_counterfactuals
+from core.dsae.evaluation import judge_clips, real_counterfactuals
 from core.dsae.evaluation.balanced_judge import BalancedJudge
-from core.dsae.evaluation.player_clips import PlayerClips
+from core.dsae.evaluation.judge_clips import Excerpts
+from core.dsae.evaluation.player_clips import PlayerClips, by_instrument
 from core.dsae.evaluation.real_counterfactuals import Counterfactuals
 from core.dsae.evaluation.swap_pairs import Interval, SwapPairs, everyone, weighted_f1
 from core.errors import RavelError
@@ -22,7 +24,9 @@ class JudgeSources(NamedTuple):
     """What the judge learns from, and the real notes that it is checked with; audio folders.
 
     `collections` and `note_collections` choose by the column `set`; none: all. `leave_out` are
-    collections that the judge must not use, such as those that a model was trained on.
+    collections that the judge must not use, such as those that a model was trained on. `own`: the
+    judge also learns from the first half of each instrument's recordings in the folders that are
+    judged, in all registers like any other, and is asked about the second half only.
     """
 
     folders: tuple[str, ...]
@@ -30,14 +34,19 @@ class JudgeSources(NamedTuple):
     leave_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     note_collections: tuple[str, ...] = ()
-    seeds: int = 3
-    steps: int = balanced_judge.STEPS
+    own: bool = False
 
 
-def trained(
-    sources: JudgeSources, labels: Sequence[str], low: float, high: float, tracker: str
-) -> BalancedJudge:
-    """The judge of some instruments over MIDI notes `low` to `high`.
+def learnt(
+    sources: JudgeSources,
+    labels: Sequence[str],
+    low: float,
+    high: float,
+    tracker: str,
+    judged: Sequence[str] = (),
+) -> Excerpts:
+    """What the judge of some instruments learns over MIDI notes `low` to `high`; `judged`: the
+    folders of recordings that it will be asked about.
 
     Raises RavelError for folders it cannot learn from, see `judge_clips.labelled`.
     """
@@ -50,8 +59,10 @@ def trained(
                 f"The judge would learn from {len(shared)} of the notes that it is checked with, "
                 f"such as {sorted(shared)[0]}: choose other collections for one of the two."
             )
-    excerpts = judge_clips.excerpts(files, low, high, trackers.find(tracker))
-    return balanced_judge.train(excerpts, seeds=sources.seeds, steps=sources.steps)
+    for path in judged if sources.own else ():
+        for name, recordings in by_instrument(Path(path)).items():
+            files[name] = [*files[name], *recordings[: len(recordings) // 2]]
+    return judge_clips.excerpts(files, low, high, trackers.find(tracker))
 
 
 def registers(clips: Sequence[PlayerClips]) -> tuple[float, float]:
@@ -74,6 +85,7 @@ def scores(
     clips: PlayerClips,
     made: Mapping[str, tuple[SwapPairs, np.ndarray]],
     real: Counterfactuals | None,
+    own: bool = False,
 ) -> dict[str, Any]:
     """Macro-F1 of the instrument that `made` log-mels should have, by name, and of the originals.
 
@@ -81,12 +93,14 @@ def scores(
     `judge_ceiling` is the F1 of real instruments that play the same melodies, `judge_swap_reached`
     the F1 of swaps to an instrument that can play the melody, `judge_share` what part that is of
     the ceiling. `judge_..._as_source` says how often they are named as the source's instrument.
+    `own`: the judge learnt from the first half of the recordings, and is asked about the second.
     """
-    names = clips.instruments
-    found: dict[str, Any] = {
-        "judge_original": _f1(judge, clips.log_mel, clips.instrument, names, everyone(len(clips)))
-    }
+    names, asked = clips.instruments, ~clips.first | (not own)
+    made = {"original": (everyone(len(clips)), clips.log_mel), **made}
+    found: dict[str, Any] = {}
     for name, (pairs, log_mels) in made.items():
+        rows = asked[pairs.source]
+        made[name] = pairs, log_mels = pairs.take(rows), log_mels[rows]
         expected = clips.instrument[pairs.target]
         found[f"judge_{name}"] = _f1(judge, log_mels, expected, names, pairs)
     pairs, log_mels = made["swap"]
@@ -95,6 +109,8 @@ def scores(
     found["judge_swap_as_source"] = pairs.mean((guessed == source).astype(float))
     if real is None:
         return found
+    heard = asked[real.source]
+    real = Counterfactuals(*(column[heard] for column in real))
     played = SwapPairs(real.source, real.source, len(clips))
     found["judge_ceiling"] = _f1(judge, real.log_mel, real.instrument, names, played)
     as_source = judge.predict(real.log_mel, names) == clips.instrument[real.source]

@@ -29,7 +29,8 @@ TRUTH_HOP, TRUTH_START = 0.01, 0.023
 @dataclass(frozen=True, eq=False)
 class PlayerClips:
     """Clips of 4 s of a folder: `waves` [N, S], `log_mel` [N, T, M], `midi` [N, T], NaN where the
-    source has no pitch; `instrument` and `recording`, the file that a clip is of, [N]."""
+    source has no pitch; `instrument` and `recording`, the file that a clip is of, [N]; `first`
+    [N], whether that is in the first half of its instrument's files."""
 
     name: str
     waves: np.ndarray
@@ -37,6 +38,7 @@ class PlayerClips:
     midi: np.ndarray
     instrument: np.ndarray
     recording: np.ndarray
+    first: np.ndarray
 
     def __len__(self) -> int:
         return len(self.waves)
@@ -59,7 +61,7 @@ class PlayerClips:
         """Some of the clips, by index."""
         arrays = {
             name: getattr(self, name)[rows]
-            for name in ("waves", "log_mel", "midi", "instrument", "recording")
+            for name in ("waves", "log_mel", "midi", "instrument", "recording", "first")
         }
         return PlayerClips(self.name, **arrays)
 
@@ -83,10 +85,10 @@ def read_clips(
     with a bad truth.
     """
     path = Path(path)
-    files = _by_instrument(path, instruments, most)
-    waves, truths, names, origins = [], [], [], []
+    files = by_instrument(path, instruments, most)
+    waves, truths, names, origins, first = [], [], [], [], []
     for name, recordings in files.items():
-        for recording in recordings:
+        for number, recording in enumerate(recordings):
             wave = read(recording.path, name=recording.name, max_seconds=MOST_SECONDS).wave
             truth = _truth(path, recording)
             for start in range(0, max(len(wave) - CLIP_SAMPLES, 0) + 1, CLIP_SAMPLES):
@@ -95,11 +97,11 @@ def read_clips(
                 truths.append(None if truth is None else _at(truth, start / SAMPLE_RATE))
                 names.append(name)
                 origins.append(recording.name)
+                first.append(number < len(recordings) // 2)
     sound = np.stack(waves).astype(np.float32)
     midi = _pitches(sound, truths, tracker)
-    found = PlayerClips(
-        path.resolve().name, sound, log_mel(sound).numpy(), midi, np.array(names), np.array(origins)
-    )
+    columns = (np.array(column) for column in (names, origins, first))
+    found = PlayerClips(path.resolve().name, sound, log_mel(sound).numpy(), midi, *columns)
     found = found.take(np.flatnonzero(np.isfinite(midi).mean(1) >= LEAST_VOICED))
     lacking = [name for name in files if not len(found.of(name))]
     if lacking:
@@ -115,9 +117,10 @@ def midi_of(track: Track) -> np.ndarray:
     return np.where(track.voiced, 69 + 12 * np.log2(track.f0.clip(1) / 440), np.nan)
 
 
-def _by_instrument(
-    path: Path, instruments: Sequence[str], most: int | None
+def by_instrument(
+    path: Path, instruments: Sequence[str] = (), most: int | None = None
 ) -> dict[str, list[Recording]]:
+    """A folder's recordings by instrument, by name. Raises RavelError as `read_clips` does."""
     files = folders.listing(path)
     found: dict[str, list[Recording]] = {}
     for file in files:

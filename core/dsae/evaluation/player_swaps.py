@@ -16,7 +16,13 @@ import torch
 from joblib import Memory
 
 from core.audio import trackers
-from core.dsae.evaluation import judged_swaps, matched_pitch, pitch_kept, register_leaks
+from core.dsae.evaluation import (
+    balanced_judge,
+    judged_swaps,
+    matched_pitch,
+    pitch_kept,
+    register_leaks,
+)
 from core.dsae.evaluation.balanced_judge import BalancedJudge
 from core.dsae.evaluation.judged_swaps import JudgeSources
 from core.dsae.evaluation.player_clips import PlayerClips, read_clips
@@ -25,7 +31,7 @@ from core.dsae.evaluation.swap_pairs import SwapPairs, between_instruments, ever
 from core.dsae.latents import Disentangler, Latents
 from core.vocoder.play import check_route, play
 
-VERSION = 1  # of what is cached; a change of clips, judge or counterfactuals raises it
+VERSION = 2  # of what is cached; a change of clips, judge or counterfactuals raises it
 BATCH = 16  # swaps turned into sound at once
 
 Made = dict[str, tuple[SwapPairs, np.ndarray]]  # by name, pairs and their log-mels [P, T, M]
@@ -42,7 +48,8 @@ class PlayerOptions:
     clips     of each instrument that are swapped, at most
     targets   of each other instrument, for each of them; None: all
     route     from log-mels to sound
-    judge     what the register-balanced judge learns from; None: no judge
+    judge     what the register-balanced judge learns from; None: no judge. It is `judge_seeds`
+              networks of `judge_steps` steps each
     cache     a folder that keeps what does not depend on the model; None: computed anew
     """
 
@@ -52,6 +59,8 @@ class PlayerOptions:
     targets: int | None = 2
     route: str | None = None
     judge: JudgeSources | None = None
+    judge_seeds: int = 3
+    judge_steps: int = balanced_judge.STEPS
     cache: str | None = None
 
 
@@ -97,9 +106,9 @@ def measure(model: Disentangler, options: PlayerOptions) -> dict[str, Scores]:
         encoded = Encoded.of(model, clips, options.clips)
         made = _swapped(model, encoded, options.targets)
         scores = _scores(model, encoded, made, options, route)
-        if judge:
+        if judge and options.judge:
             real = counterfactuals(encoded.swapped, options)
-            scores |= judged_swaps.scores(judge, encoded.swapped, made, real)
+            scores |= judged_swaps.scores(judge, encoded.swapped, made, real, options.judge.own)
         found[clips.name] = scores
     return found
 
@@ -110,8 +119,12 @@ def judge_of(clips: Sequence[PlayerClips], options: PlayerOptions) -> BalancedJu
         return None
     labels = sorted({name for one in clips for name in one.instruments})
     low, high = judged_swaps.registers(clips)
-    train = _memory(options.cache).cache(judged_swaps.trained)
-    return train(options.judge, labels, low, high, options.tracker)
+    kept = _memory(options.cache)
+    learnt = kept.cache(judged_swaps.learnt)(
+        options.judge, labels, low, high, options.tracker, options.folders
+    )
+    seeds, steps = options.judge_seeds, options.judge_steps
+    return kept.cache(balanced_judge.train)(learnt, seeds=seeds, steps=steps)
 
 
 def counterfactuals(clips: PlayerClips, options: PlayerOptions) -> Counterfactuals | None:
@@ -139,7 +152,7 @@ def _memory(cache: str | None) -> Memory:
 def _swapped(model: Disentangler, encoded: Encoded, targets: int | None) -> Made:
     clips = encoded.swapped
     alone = everyone(len(clips))
-    pairs = between_instruments(clips.instrument, clips.recording, targets)
+    pairs = between_instruments(clips.instrument, targets, clips.first)
     return {
         "rebuilt": (alone, _made(model, encoded.of_swapped, alone)),
         "swap": (pairs, _made(model, encoded.of_swapped, pairs)),

@@ -60,28 +60,32 @@ def everyone(clips: int) -> SwapPairs:
 
 
 def between_instruments(
-    instrument: np.ndarray, recording: np.ndarray, targets: int | None = None
+    instrument: np.ndarray, targets: int | None = None, part: np.ndarray | None = None
 ) -> SwapPairs:
     """Each clip with `targets` clips of every other instrument (None: with all of them).
 
-    The targets are dealt in turn, so that each is used about equally often.
+    The targets are dealt in turn, so that each is used about equally often. `part` [N]: only clips
+    of one part are swapped with each other.
     """
+    part = np.zeros(len(instrument), bool) if part is None else part
     names = sorted(set(instrument.tolist()))
-    dealt: dict[tuple[str, str], int] = {}  # so many targets of a pair of instruments
+    dealt: dict[tuple[str, str, bool], int] = {}  # so many targets of a pair of instruments
     sources: list[int] = []
     chosen: list[int] = []
     for name in names:
         for other in names:
             if other == name:
                 continue
-            of_other = np.flatnonzero(instrument == other)
             for clip in np.flatnonzero(instrument == name):
-                first = dealt.get((name, other), 1)
+                of_other = np.flatnonzero((instrument == other) & (part == part[clip]))
+                if not len(of_other):
+                    continue
+                first = dealt.get((name, other, bool(part[clip])), 1)
                 count = min(targets or len(of_other), len(of_other))
                 sources += [int(clip)] * count
                 chosen += [int(of_other[(first + k) % len(of_other)]) for k in range(count)]
-                dealt[name, other] = first + count
-    return SwapPairs(np.array(sources, int), np.array(chosen, int), len(recording))
+                dealt[name, other, bool(part[clip])] = first + count
+    return SwapPairs(np.array(sources, int), np.array(chosen, int), len(instrument))
 
 
 def weighted_f1(expected: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:

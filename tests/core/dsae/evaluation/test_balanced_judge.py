@@ -14,13 +14,14 @@ def excerpts(rows: list[tuple[str, float]]) -> Excerpts:
     mels = rng.normal(0, 0.5, (len(rows), 64, 80)) - 8
     for mel, (label, register) in zip(mels, rows, strict=True):
         mel[:, 4 if register < 60 else 14] += 8
-        mel[:, 60 if label == "oboe" else 68] += 2
+        mel[:, 60 if label == "oboe" else 68] += 1.5
     names, registers = zip(*rows, strict=True)
-    return Excerpts(mels.astype(np.float16), np.array(names), np.array(registers))
+    collection = np.array(["one"] * len(rows))
+    return Excerpts(mels.astype(np.float16), np.array(names), np.array(registers), collection)
 
 
-# Flutes are high and oboes low, but for one in twenty.
-USUAL = [("oboe", LOW)] * 95 + [("oboe", HIGH)] * 5 + [("flute", LOW)] * 5 + [("flute", HIGH)] * 95
+# Flutes are high and oboes low, but for one in fifty.
+USUAL = [("oboe", LOW)] * 98 + [("oboe", HIGH)] * 2 + [("flute", LOW)] * 2 + [("flute", HIGH)] * 98
 COUNTER = [("oboe", HIGH)] * 20 + [("flute", LOW)] * 20
 
 
@@ -57,6 +58,20 @@ def test_level_does_not_count_and_longer_clips_are_averaged(judges):
     assert judges[True].probabilities(clips + 5) == pytest.approx(once, abs=1e-4)
     assert judges[True].probabilities(np.tile(clips, (1, 2, 1))) == pytest.approx(once, abs=0.01)
     assert once.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
+
+
+def test_a_small_collection_counts_as_much_as_a_large_one():
+    """Of two collections with opposite answers the larger decides, unless both count the same."""
+    rows = [("oboe", LOW)] * 50 + [("flute", LOW)] * 50
+    learnt = excerpts(rows)
+    rng = np.random.default_rng(0)
+    names = np.where(np.arange(100) % 50 < 45, "large", "small")
+    cells = balanced_judge.cells_of(
+        np.unique(learnt.label, return_inverse=True)[1], learnt._replace(collection=names)
+    )
+    picked = [balanced_judge.drawn(cells, rng) for _ in range(2000)]
+    assert (names[picked] == "small").mean() == pytest.approx(0.5, abs=0.05)
+    assert (learnt.label[picked] == "oboe").mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_it_cannot_judge_is_refused(judges):

@@ -10,10 +10,12 @@ from core import statistics
 from core.cli import main
 from core.dsae.evaluation import judged_swaps, swap_pairs
 from core.dsae.evaluation.judged_swaps import JudgeSources
-from core.dsae.evaluation.player_swaps import PlayerOptions, measure, score
+from core.dsae.evaluation.player_swaps import PlayerOptions, measure, prepared, score
 from core.dsae.latents import Latents
 from core.errors import RavelError
 from tests.core.dsae.evaluation import tones
+
+pytest.importorskip("swift_f0")  # the cheap tracker, for most of these tests
 
 
 class Copy:
@@ -67,14 +69,19 @@ def folders(tmp_path_factory):
 
 def sources(root, **more):
     judge, notes = str(root / "judge"), str(root / "notes")
-    return JudgeSources((judge,), notes=(notes,), seeds=1, steps=40, **more)
+    return JudgeSources((judge,), notes=(notes,), **more)
 
 
 @pytest.fixture(scope="module")
 def options(folders):
     """The second test finds what the first has kept, wherever they run in order."""
     return PlayerOptions(
-        (str(folders / "duo"),), judge=sources(folders), cache=str(folders / "kept")
+        (str(folders / "duo"),),
+        tracker="swift",
+        judge=sources(folders),
+        judge_seeds=1,
+        judge_steps=40,
+        cache=str(folders / "kept"),
     )
 
 
@@ -94,9 +101,28 @@ def test_a_model_that_copies_keeps_every_note_and_moves_no_instrument(options):
 
 def test_what_does_not_depend_on_the_model_is_computed_once(options, monkeypatch):
     first = measure(Copy(), options)
-    monkeypatch.setattr(judged_swaps.balanced_judge, "train", None)  # what is kept is not made
+    monkeypatch.setattr(judged_swaps.judge_clips, "excerpts", None)  # what is kept is not made
     monkeypatch.setattr(judged_swaps.real_counterfactuals, "play", None)
     assert measure(Copy(), options) == first
+
+
+def test_a_judge_that_learns_from_the_players_is_asked_about_other_recordings(options, folders):
+    asked = []
+
+    class Judge:
+        def predict(self, clips, among):
+            asked.append(len(clips))
+            return np.array(among)[np.zeros(len(clips), int)]
+
+    clips = prepared(options.folders[0], options)
+    assert clips.first.tolist() == [True, False, False] * 2  # three recordings of each instrument
+    pairs = swap_pairs.between_instruments(clips.instrument, None, clips.first)
+    made = {"swap": (pairs, clips.log_mel[pairs.source])}
+    judged_swaps.scores(Judge(), clips, made, None, own=True)
+    assert asked == [4, 8, 8]  # originals and swaps of the second half
+    own = sources(folders, own=True)
+    learnt = judged_swaps.learnt(own, ["flute", "oboe"], 60, 76, "swift", options.folders)
+    assert set(learnt.collection.tolist()) == {"learnt", "duo"}
 
 
 def test_a_judge_is_not_checked_with_what_it_learnt_from(folders):

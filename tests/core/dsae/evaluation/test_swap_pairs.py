@@ -10,7 +10,7 @@ NAMES = np.array(["flute"] * 4 + ["oboe"] * 4 + ["viola"] * 3)
 
 
 def test_every_clip_meets_every_other_instrument_and_targets_are_used_evenly() -> None:
-    pairs = between_instruments(NAMES, NAMES, targets=2)
+    pairs = between_instruments(NAMES, targets=2)
     assert (NAMES[pairs.source] != NAMES[pairs.target]).all()
     met = Counter(zip(pairs.source.tolist(), NAMES[pairs.target].tolist(), strict=True))
     assert set(met.values()) == {2} and len(met) == len(NAMES) * 2
@@ -19,8 +19,15 @@ def test_every_clip_meets_every_other_instrument_and_targets_are_used_evenly() -
 
 
 def test_without_a_number_all_pairs_are_taken_once() -> None:
-    pairs = between_instruments(NAMES, NAMES)
+    pairs = between_instruments(NAMES)
     assert len(set(zip(pairs.source, pairs.target, strict=True))) == len(pairs) == 2 * (16 + 24)
+
+
+def test_clips_of_one_part_are_swapped_with_each_other_alone() -> None:
+    part = np.arange(len(NAMES)) % 2 == 0
+    pairs = between_instruments(NAMES, targets=2, part=part)
+    assert (part[pairs.source] == part[pairs.target]).all()
+    assert set(pairs.source.tolist()) == set(range(len(NAMES)))
 
 
 def test_the_interval_of_reconstructions_is_that_of_a_plain_bootstrap() -> None:

@@ -94,6 +94,9 @@ class ObjectiveConfig(Settings):
     prior: Literal["recurrent", "standard"] = Field(
         "standard", description="p(z) of training: the transition prior, or N(0, I)"
     )
+    kl_z_swaps: NonNegativeFloat | None = Field(
+        None, description="weight of the local KL from the stage of swaps on, or none: kl_z"
+    )
     back_translation: NonNegativeFloat = Field(
         1.0, description="weight: a swap, encoded again, gives the clip back with its own v"
     )
@@ -169,6 +172,7 @@ _PLAYERS: dict[str, Any] = {
         "variant": "ts-dsae-players",
         "stage1_steps": 6_000,
         "kl_z": 0.5,
+        "kl_z_swaps": 2.0,
         "kl_v": 0.02,
         "z_gswap": 0.5,
         "v_gswap": 3.0,

@@ -69,7 +69,8 @@ def losses(
     if not model.config.z_levels:
         recurrent = config.prior == "recurrent"
         terms["kl_z"] = reduce(kl(q_z, model.prior(z)) if recurrent else kl_standard(q_z))
-        total = total + config.kl_z * terms["kl_z"]
+        later = config.kl_z if config.kl_z_swaps is None else config.kl_z_swaps
+        total = total + (later if swaps else config.kl_z) * terms["kl_z"]
     terms["elbo_loss"] = total
     if config.similarity:
         terms["similarity"] = nt_xent(

@@ -100,6 +100,15 @@ def test_parts_can_be_left_out(excerpts):
     assert "kl_z" not in evaluate(quantised, x, other, none)
 
 
+def test_z_may_be_narrower_in_the_stage_of_swaps(excerpts, no_noise):
+    model, (x, other) = build(), excerpts
+    settings = config(kl_z=0.5, kl_z_swaps=2.0, kl_v=0, similarity=0)
+    for swaps, weight in ((False, 0.5), (True, 2.0)):
+        found = losses(model.eval(), x, None, other, None, settings, swaps=swaps)
+        wanted = found["reconstruction"] + weight * found["kl_z"]
+        torch.testing.assert_close(found["elbo_loss"], wanted)
+
+
 def test_padding_changes_nothing(excerpts, no_noise):
     model, (x, other) = build(), excerpts
     padded = torch.cat([x, torch.full((6, 7, 80), 5.0)], 1)

@@ -20,11 +20,14 @@ FEW = 20.0  # frames: a band that sounds less than that is corrected less
 
 
 def cosines(size: int, mels: int, device: torch.device) -> Tensor:
-    """The first `size` functions of the discrete cosine transform, orthonormal: [E, M]."""
+    """The first `size` functions of the discrete cosine transform: [E, M], mean square 1.
+
+    So coefficients are gains in the unit of log-mels, 4.3 dB, about as large as v.
+    """
     order = torch.arange(size, device=device)
     band = (torch.arange(mels, device=device) + 0.5) / mels
     basis = torch.cos(math.pi * order[:, None] * band)
-    return basis / basis.norm(dim=1, keepdim=True)
+    return basis / basis.square().mean(1, keepdim=True).sqrt()
 
 
 def fit(x: Tensor, rebuilt: Tensor, lengths: Tensor | None, floor: float, size: int) -> Tensor:
@@ -35,7 +38,7 @@ def fit(x: Tensor, rebuilt: Tensor, lengths: Tensor | None, floor: float, size: 
         sounds = sounds & (frame_mask(lengths, x.shape[1]) > 0)
     weight = sounds[..., None] * (x > floor + 1)
     mean = ((x - rebuilt) * weight).sum(1) / (weight.sum(1) + FEW)
-    return mean @ cosines(size, x.shape[2], x.device).T
+    return mean @ cosines(size, x.shape[2], x.device).T / x.shape[2]
 
 
 def apply(x: Tensor, coefficients: Tensor, floor: float) -> Tensor:

@@ -177,7 +177,7 @@ class RecurrentDecoder(nn.Module):
         return self.out(self.frames(h, lengths)).float()
 
 
-CERTAIN = -20.0  # log-variance of what is computed in closed form
+EQUALISER_LOGVAR = -4.6  # of its coefficients: a deviation of 0.1, as between parts of a recording
 DECODERS = {
     "framewise": FramewiseDecoder,
     "recurrent": RecurrentDecoder,
@@ -213,7 +213,7 @@ class Dsae(nn.Module):
     def encode(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Gaussian, Gaussian]:
         """x [B, T, M] to q(v) over [B, V] and q(z) over [B, T, Z], v taken at its mean.
 
-        With an equaliser q(v) is over [B, V + E]: its coefficients follow, known for certain.
+        With an equaliser q(v) is over [B, V + E]: its coefficients follow.
         """
         q_v = self.global_encoder(x, lengths)
         q_z = self.local(x, q_v, q_v.mean, lengths)
@@ -228,8 +228,8 @@ class Dsae(nn.Module):
         """q(v) over [B, V], completed by the equaliser from x to its reconstruction: [B, V + E]."""
         size = self.config.equaliser
         found = equaliser.fit(x, rebuilt.detach(), lengths, self.config.floor, size)
-        certain = torch.full_like(found, CERTAIN)
-        return Gaussian(torch.cat([q_v.mean, found], 1), torch.cat([q_v.logvar, certain], 1))
+        spread = torch.full_like(found, EQUALISER_LOGVAR)
+        return Gaussian(torch.cat([q_v.mean, found], 1), torch.cat([q_v.logvar, spread], 1))
 
     def local(self, x: Tensor, q_v: Gaussian, v: Tensor, lengths: Tensor | None = None) -> Gaussian:
         """q(z) over [B, T, Z] of x [B, T, M], where v [B, V] was drawn from `q_v`."""

@@ -14,6 +14,8 @@ from torch import Tensor
 COSINES = 20  # the most ripples of a filter over the mels: finer than a formant, coarser than mels
 DEPTH = 1.0  # standard deviation of a filter's gain: 4.3 dB, as log-mels are logarithms of power
 LEVEL = 1.0  # and of the level
+ENVELOPES = 0.5  # share of changed clips whose frames get the spectral envelopes of another clip
+SMOOTH = 8  # the most cosines of such an envelope: with more it would hold single partials
 NOISY = 0.1  # share of clips with noise: with a third, z is slow to learn the pitch
 NOISE = (-18.0, -8.0)  # its level relative to a clip's loudest value: -78 to -35 dB
 
@@ -21,12 +23,10 @@ NOISE = (-18.0, -8.0)  # its level relative to a clip's loudest value: -78 to -3
 def random_filters(count: int, mels: int, device: torch.device) -> Tensor:
     """Gains [B, M] for log-mels: sums of cosines over the mels, from smooth to rippled."""
     order = torch.arange(1, COSINES + 1, device=device)
-    band = (torch.arange(mels, device=device) + 0.5) / mels
-    cosines = torch.cos(math.pi * order[:, None] * band)  # [COSINES, M]
     most = torch.randint(1, COSINES + 1, (count, 1), device=device)
     depth = DEPTH * 2 * torch.rand(count, 1, device=device)
     weights = torch.randn(count, COSINES, device=device) * (order <= most)
-    return (weights * depth * (2 / most).sqrt()) @ cosines
+    return (weights * depth * (2 / most).sqrt()) @ _cosines(COSINES, mels, device)
 
 
 def filtered(x: Tensor, gains: Tensor, floor: float) -> Tensor:
@@ -36,13 +36,39 @@ def filtered(x: Tensor, gains: Tensor, floor: float) -> Tensor:
     return (x + share * gains[:, None]).clamp(min=floor)
 
 
+def with_other_envelopes(x: Tensor, others: Tensor, order: Tensor) -> Tensor:
+    """Log-mels x [B, T, M] whose frames have the spectral envelopes of `others` [B, T, M].
+
+    An envelope is the sum of the first `order` [B] cosines over the mels, without the constant, so
+    that frames keep their level. A filter that is one for all frames leaves how an envelope changes
+    with the pitch, by which an instrument is recognised too.
+    """
+    basis = _cosines(SMOOTH, x.shape[2], x.device)
+    used = torch.arange(1, SMOOTH + 1, device=x.device) <= order[:, None]  # [B, SMOOTH]
+    difference = (others - x) @ basis.T * (2 / x.shape[2]) * used[:, None]
+    return x + difference @ basis
+
+
+def _cosines(count: int, mels: int, device: torch.device) -> Tensor:
+    """Cosines over the mels of 1 to `count` half periods: [count, M]."""
+    order = torch.arange(1, count + 1, device=device)
+    band = (torch.arange(mels, device=device) + 0.5) / mels
+    return torch.cos(math.pi * order[:, None] * band)
+
+
 def perturbed(x: Tensor, share: float, floor: float) -> Tensor:
     """Log-mels x [B, T, M], a `share` of the clips changed.
 
-    Each of those passes a random filter, and half of them one that goes part of the way to the
-    long-term spectrum of another clip. Levels change, and some clips get noise.
+    Half of those get the spectral envelopes of another clip, frame by frame. All pass a random
+    filter, and half of them one that goes part of the way to another's long-term spectrum. Levels
+    change, and some clips get noise.
     """
     batch, device = len(x), x.device
+    own = x
+    others = x[torch.randperm(batch, device=device)].roll(int(torch.randint(x.shape[1], ())), 1)
+    order = torch.randint(2, SMOOTH + 1, (batch,), device=device)
+    order = order * (torch.rand(batch, device=device) < ENVELOPES)
+    x = with_other_envelopes(x, others, order).clamp(min=floor)
     gains = random_filters(batch, x.shape[2], device)
     gains = gains + LEVEL * torch.randn(batch, 1, device=device)
     spectrum = x.mean(1)
@@ -55,4 +81,4 @@ def perturbed(x: Tensor, share: float, floor: float) -> Tensor:
     tilt = random_filters(batch, x.shape[2], device)[:, None]
     noisy = torch.logaddexp(changed, noise + tilt)
     changed = torch.where(torch.rand(batch, 1, 1, device=device) < NOISY, noisy, changed)
-    return torch.where(torch.rand(batch, 1, 1, device=device) < share, changed, x)
+    return torch.where(torch.rand(batch, 1, 1, device=device) < share, changed, own)

@@ -2,8 +2,15 @@
 
 import numpy as np
 import torch
+from scipy.fft import dct
 
-from core.dsae.perturbation import COSINES, filtered, perturbed, random_filters
+from core.dsae.perturbation import (
+    COSINES,
+    filtered,
+    perturbed,
+    random_filters,
+    with_other_envelopes,
+)
 
 FLOOR = -12.0
 
@@ -29,6 +36,18 @@ def test_a_filter_adds_the_same_gain_to_every_frame_and_leaves_silence_alone():
     torch.testing.assert_close(found[0, 3], gains[0])
     assert torch.equal(found[0, 0], x[0, 0])
     assert filtered(x, gains - 100, FLOOR).min() == FLOOR
+
+
+def test_frames_get_the_low_cepstra_of_the_other_clip_and_keep_their_own_rest():
+    torch.manual_seed(0)
+    x, others = torch.randn(3, 4, 80), torch.randn(3, 4, 80)
+    found = with_other_envelopes(x, others, torch.tensor([0, 2, 8]))
+    cepstra = [dct(y.double().numpy(), norm="ortho", axis=2) for y in (found, x, others)]
+    for clip, order in enumerate((0, 2, 8)):
+        made, own, other = (one[clip] for one in cepstra)
+        np.testing.assert_allclose(made[:, 1 : order + 1], other[:, 1 : order + 1], atol=1e-5)
+        np.testing.assert_allclose(made[:, order + 1 :], own[:, order + 1 :], atol=1e-5)
+        np.testing.assert_allclose(made[:, 0], own[:, 0], atol=1e-5)  # the level
 
 
 def test_the_share_of_changed_clips_is_as_asked():

@@ -21,6 +21,19 @@ def add(commands: Any) -> None:
     instruments.add_argument(
         "--factor", default="instrument", help="its column of labels (default: instrument)"
     )
+    instruments.add_argument(
+        "--where",
+        metavar="COLUMN=VALUE",
+        type=_condition,
+        help="only clips with this label, such as source=sampled",
+    )
+
+
+def _condition(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not (column and equals and value):
+        raise argparse.ArgumentTypeError(f"expected COLUMN=VALUE, got {text!r}")
+    return column, value
 
 
 def run_instruments(arguments: argparse.Namespace) -> None:
@@ -41,6 +54,8 @@ def run_instruments(arguments: argparse.Namespace) -> None:
             bar.total = of
             bar.update(done - bar.n)
 
-        found = compute_instruments(model, store, arguments.factor, progress=progress)
+        found = compute_instruments(
+            model, store, arguments.factor, where=arguments.where, progress=progress
+        )
     path = write_instruments(model.checkpoint, found)
     say(f"wrote {path}: {', '.join(found.names)}")

@@ -25,6 +25,7 @@ FILE = "instruments.json"
 CLIPS = 300  # of each instrument at most: more hardly change its mean
 RIDGE = 1e-4  # added to the variances of v, so that unused dimensions do not matter
 FEWEST = 2  # clips of an instrument
+SHOWN = 10  # values of a label that an error names
 
 
 class Likeness(NamedTuple):
@@ -124,14 +125,18 @@ def compute_instruments(
     store: FeatureStore,
     factor: str = "instrument",
     *,
+    where: tuple[str, str] | None = None,
     progress: Callable[[int, int], Any] = lambda done, of: None,
     seed: int = 0,
 ) -> InstrumentTable:
     """The mean v of each instrument in a store's training clips, encoded by a model.
 
-    Raises RavelError for a store without such labels or with too few clips.
+    `where`, a label column and a value, chooses among the clips. Raises RavelError for a store
+    without such labels or with too few clips.
     """
     rows = store.indices("train")
+    if where is not None:
+        rows = _chosen(store, rows, *where)
     if factor not in store.labels or not len(rows):
         raise RavelError(
             f"{store.path} has no training clips with the label {factor!r}: choose another store."
@@ -154,6 +159,19 @@ def compute_instruments(
     return InstrumentTable(
         tuple(map(str, names)), means, within, tuple(map(int, counts)), store.path.name
     )
+
+
+def _chosen(store: FeatureStore, rows: np.ndarray, column: str, value: str) -> np.ndarray:
+    if column not in store.labels:
+        raise RavelError(
+            f"{store.path} has no label column called {column!r}: there are "
+            f"{', '.join(store.labels)}."
+        )
+    labels = store.labels[column][rows]
+    if value not in labels:
+        values = ", ".join(sorted(set(map(str, labels)))[:SHOWN])
+        raise RavelError(f"No training clip of {store.path} has {column} {value!r}, but {values}.")
+    return rows[labels == value]
 
 
 def write_instruments(checkpoint: Checkpoint, table: InstrumentTable) -> Path:

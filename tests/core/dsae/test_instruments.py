@@ -121,6 +121,23 @@ def test_a_store_without_the_label_is_refused(checkpoint, melodies):
         compute_instruments(latents.load(checkpoint.path), FeatureStore.open(melodies), "singer")
 
 
+def test_clips_can_be_chosen_by_a_label(checkpoint, melodies):
+    model, store = latents.load(checkpoint.path), FeatureStore.open(melodies)
+    scale = str(store.labels["scale"][store.indices("train")][0])
+    found = compute_instruments(model, store, where=("scale", scale))
+    rows = store.indices("train")
+    rows = rows[store.labels["scale"][rows] == scale]
+    for name, mean, count in zip(found.names, found.means, found.clips, strict=True):
+        own = [row for row in rows if instrument_name(store.labels["instrument"][row]) == name]
+        v = [model.encode(store.log_mel[row].astype("float32")).v.numpy() for row in own]
+        np.testing.assert_allclose(mean, np.mean(v, axis=0), atol=1e-5)
+        assert count == len(own)
+    with pytest.raises(RavelError, match="no label column called 'key': there are"):
+        compute_instruments(model, store, where=("key", "C"))
+    with pytest.raises(RavelError, match="has scale 'blues', but"):
+        compute_instruments(model, store, where=("scale", "blues"))
+
+
 @pytest.mark.parametrize("checkpoint", list_checkpoints("dsae"), ids=lambda c: c.name)
 def test_what_ships_knows_its_instruments_if_any(checkpoint):
     found = read_instruments(checkpoint)

@@ -82,6 +82,7 @@ class EvaluationOptions:
     judge: tuple[str, ...] = ()  # what the independent classifier is trained on
     judge_sets: tuple[str, ...] = ()  # collections among `judge`, all where none is named
     judge_without: tuple[str, ...] = ()  # and those that are not used
+    judge_check: tuple[str, ...] = ()  # folders of other recordings that it is asked about
     judge_own: bool = False  # of `players`: it learns from half of their recordings too
     notes: tuple[str, ...] = ()  # folders of real notes, which check the judge of `players`
     note_sets: tuple[str, ...] = ()

@@ -68,12 +68,8 @@ def _fitted(values: np.ndarray, frames: int) -> np.ndarray:
 
 @cache
 def _detector() -> Any:
-    try:
-        from swift_f0 import SwiftF0
-    except ImportError as error:
-        raise RavelError(
-            "SwiftF0 is not installed: pip install swift-f0, or choose the tracker crepe."
-        ) from error
+    from swift_f0 import SwiftF0
+
     return SwiftF0(threads=torch.get_num_threads())
 
 

@@ -88,6 +88,7 @@ def _players() -> dict[str, str]:
         "nearer_table": "nearer to the target",
         "register_in_v": "R² of the register by a linear probe on v",
         "instrument_in_z": "leak: instrument by a linear probe on z at one pitch (chance 0.5)",
+        "judge_elsewhere": f"{judge}, other recordings",
         "judge_ceiling": f"{judge}, real notes that play the melody",
         "judge_swap_reached": f"{judge}, swaps that real notes can play",
         "judge_share": "of it, share of what real notes reach",

@@ -182,6 +182,13 @@ def _add_players(parser: argparse.ArgumentParser) -> None:
         help="not these, such as those that a model was trained on",
     )
     add(
+        "--judge-check",
+        nargs="+",
+        default=(),
+        metavar="FOLDER",
+        help="folders of other recordings of the instruments, to say how good the judge is",
+    )
+    add(
         "--judge-own",
         action="store_true",
         help="let the judge learn from half of the recordings of --players too, in all registers, "

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.audio import trackers
+from core.audio.clip import CLIP_SAMPLES, read
+from core.audio.mel import log_mel
+from core.data import voices
 from core.dsae.evaluation import judge_clips, real_counterfactuals
 from core.dsae.evaluation.balanced_judge import BalancedJudge
-from core.dsae.evaluation.judge_clips import Excerpts
+from core.dsae.evaluation.judge_clips import FRAMES, Excerpts, label_of
 from core.dsae.evaluation.player_clips import PlayerClips, by_instrument
 from core.dsae.evaluation.real_counterfactuals import Counterfactuals
 from core.dsae.evaluation.swap_pairs import Interval, SwapPairs, everyone, weighted_f1
@@ -24,7 +27,8 @@ class JudgeSources(NamedTuple):
     """What the judge learns from, and the real notes that it is checked with; audio folders.
 
     `collections` and `note_collections` choose by the column `set`; none: all. `leave_out` are
-    collections that the judge must not use, such as those that a model was trained on. `own`: the
+    collections that the judge must not use, such as those that a model was trained on. `elsewhere`:
+    further recordings that it is asked about, to know how good it is. `own`: the
     judge also learns from the first half of each instrument's recordings in the folders that are
     judged, in all registers like any other, and is asked about the second half only.
     """
@@ -34,6 +38,7 @@ class JudgeSources(NamedTuple):
     leave_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     note_collections: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     own: bool = False
 
 
@@ -78,6 +83,31 @@ def counterfactuals(sources: JudgeSources, clips: PlayerClips) -> Counterfactual
         sources.notes, clips.instruments, sources.note_collections
     )
     return real_counterfactuals.play(clips, players)
+
+
+def on_others(judge: BalancedJudge, paths: Sequence[str], labels: Sequence[str]) -> Interval:
+    """Macro-F1 among some labels on folders of recordings that are neither swapped nor learnt from.
+
+    Raises RavelError where they have fewer than two of the labels.
+    """
+    mels, expected = [], []
+    for file in voices.files_of(paths, ()):
+        label = label_of(file.labels.get("instrument", ""), labels)
+        if label:
+            wave = read(file.path, name=file.name).wave[:CLIP_SAMPLES]
+            mels.append(log_mel(wave).numpy())
+            expected.append(label)
+    long = [i for i, mel in enumerate(mels) if len(mel) >= FRAMES]
+    truth = np.array([expected[i] for i in long])
+    if len(set(truth.tolist())) < 2:
+        raise RavelError(
+            f"{', '.join(paths)} cannot check the judge: it needs recordings of a second of "
+            f"two or more of the instruments {', '.join(labels)}."
+        )
+    names = [label for label in labels if label in truth]
+    guessed = np.concatenate([judge.predict(mels[i][None], names) for i in long])
+    alone = everyone(len(truth))
+    return alone.of(lambda weight: weighted_f1(truth, guessed, weight))
 
 
 def scores(

@@ -109,6 +109,10 @@ def measure(model: Disentangler, options: PlayerOptions) -> dict[str, Scores]:
         if judge and options.judge:
             real = counterfactuals(encoded.swapped, options)
             scores |= judged_swaps.scores(judge, encoded.swapped, made, real, options.judge.own)
+            if options.judge.elsewhere:
+                scores["judge_elsewhere"] = judged_swaps.on_others(
+                    judge, options.judge.elsewhere, clips.instruments
+                )
         found[clips.name] = scores
     return found
 

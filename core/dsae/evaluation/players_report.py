@@ -46,6 +46,7 @@ def player_options(options: EvaluationOptions) -> PlayerOptions:
         leave_out=options.judge_without,
         notes=options.notes,
         note_collections=options.note_sets,
+        elsewhere=options.judge_check,
         own=options.judge_own,
     )
     return PlayerOptions(

@@ -18,8 +18,6 @@ def sounds() -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["crepe", "swift", "pyin"])
 def test_each_tracker_finds_the_pitch_at_the_frames_of_log_mels(name):
-    if name == "swift":
-        pytest.importorskip("swift_f0")
     waves = sounds()
     found = trackers.find(name)(waves)
     assert found.f0.shape == found.voiced.shape == (2, frames_of(waves.shape[1]))

@@ -15,8 +15,6 @@ from core.dsae.latents import Latents
 from core.errors import RavelError
 from tests.core.dsae.evaluation import tones
 
-pytest.importorskip("swift_f0")  # the cheap tracker, for most of these tests
-
 
 class Copy:
     """A model whose swaps are copies of the source: every note is kept and no instrument moves."""
@@ -78,7 +76,7 @@ def options(folders):
     return PlayerOptions(
         (str(folders / "duo"),),
         tracker="swift",
-        judge=sources(folders),
+        judge=sources(folders, elsewhere=(str(folders / "duo"),)),
         judge_seeds=1,
         judge_steps=40,
         cache=str(folders / "kept"),
@@ -94,6 +92,7 @@ def test_a_model_that_copies_keeps_every_note_and_moves_no_instrument(options):
     assert found["duo/nearer_swap"] == 0.0
     assert found["duo/nearer_rebuilt"] == found["duo/nearer_original"] == 1.0
     assert found["duo/judge_original"] > 0.9 and found["duo/judge_ceiling"] > 0.9
+    assert found["duo/judge_elsewhere"] == found["duo/judge_original"]  # the same recordings
     assert found["duo/judge_swap"] < 0.1 and found["duo/judge_swap_as_source"] > 0.9
     assert found["duo/judge_ceiling_as_source"] < 0.1
     assert found["duo/instrument_in_z"] > 0.9
@@ -130,6 +129,11 @@ def test_a_judge_is_not_checked_with_what_it_learnt_from(folders):
     options = PlayerOptions((str(folders / "duo"),), judge=shared)
     with pytest.raises(RavelError, match="choose other collections"):
         measure(Copy(), options)
+
+
+def test_recordings_that_cannot_check_the_judge_are_refused(folders):
+    with pytest.raises(RavelError, match="cannot check the judge"):
+        judged_swaps.on_others(None, [str(folders / "duo")], ["tuba", "oboe"])
 
 
 def test_evaluate_prints_and_records_the_scores_of_players(folders, untrained, tmp_path, capsys):

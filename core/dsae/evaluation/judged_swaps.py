@@ -122,7 +122,8 @@ def scores(
     `made`: pairs of `clips` and their log-mels [P, T, M], of which `swap` is compared with `real`:
     `judge_ceiling` is the F1 of real instruments that play the same melodies, `judge_swap_reached`
     the F1 of swaps to an instrument that can play the melody, `judge_share` what part that is of
-    the ceiling. `judge_..._as_source` says how often they are named as the source's instrument.
+    the ceiling. A judge whose ceiling may be chance has no share: it cannot judge these swaps.
+    `judge_..._as_source` says how often they are named as the source's instrument.
     `own`: the judge learnt from the first half of the recordings, and is asked about the second.
     """
     names, asked = clips.instruments, ~clips.first | (not own)
@@ -140,6 +141,8 @@ def scores(
     if real is None:
         return found
     heard = asked[real.source]
+    if not heard.any():
+        return found
     real = Counterfactuals(*(column[heard] for column in real))
     played = SwapPairs(real.source, real.source, len(clips))
     found["judge_ceiling"] = _f1(judge, real.log_mel, real.instrument, names, played)
@@ -154,8 +157,9 @@ def scores(
         found["judge_swap_reached"] = some.of(
             lambda weight: weighted_f1(expected, guessed[rows], weight)
         )
-        ceiling = found["judge_ceiling"]["value"]
-        found["judge_share"] = found["judge_swap_reached"]["value"] / max(ceiling, 1e-9)
+        ceiling = found["judge_ceiling"]
+        if ceiling["low"] > 1 / len(names):
+            found["judge_share"] = found["judge_swap_reached"]["value"] / ceiling["value"]
     return found
 
 

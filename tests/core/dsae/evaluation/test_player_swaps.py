@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 
 from core import statistics
 from core.cli import main
 from core.dsae.evaluation import judged_swaps, swap_pairs
 from core.dsae.evaluation.judged_swaps import JudgeSources
 from core.dsae.evaluation.player_swaps import PlayerOptions, measure, prepared, score
+from core.dsae.evaluation.real_counterfactuals import Counterfactuals
 from core.dsae.latents import Latents
 from core.errors import RavelError
 from tests.core.dsae.evaluation import tones
@@ -122,6 +124,38 @@ def test_a_judge_that_learns_from_the_players_is_asked_about_other_recordings(op
     own = sources(folders, own=True)
     learnt = judged_swaps.learnt(own, ["flute", "oboe"], 60, 76, "swift", options.folders)
     assert set(learnt.collection.tolist()) == {"learnt", "duo"}
+
+
+class Told:
+    """A judge that is told the right answers for as many clips as it is asked about, or guesses."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def predict(self, clips, among):
+        return self.answers.get(len(clips), np.array([among[0]] * len(clips)))
+
+
+def test_swaps_are_measured_by_what_the_judge_makes_of_real_instruments(options):
+    clips = prepared(options.folders[0], options)
+    other = np.where(clips.instrument == "flute", "oboe", "flute")
+    real = Counterfactuals(clips.log_mel, np.arange(6), other)  # 6 of them, and 8 or 10 swaps
+    pairs = swap_pairs.between_instruments(clips.instrument, None, clips.first)
+    made = {"swap": (pairs, clips.log_mel[pairs.source])}
+    expected = clips.instrument[pairs.target]
+    wrong = expected.copy()
+    wrong[:5] = clips.instrument[pairs.source[:5]]
+    sure = judged_swaps.scores(Told({6: other, len(pairs): wrong}), clips, made, real)
+    assert sure["judge_ceiling"]["value"] == 1.0
+    assert sure["judge_ceiling_as_source"]["value"] == 0.0
+    assert sure["judge_swap_as_source"]["value"] == pytest.approx(5 / len(pairs), abs=1e-3)
+    assert (
+        sure["judge_share"]
+        == sure["judge_swap_reached"]["value"]
+        == pytest.approx(f1_score(expected, wrong, average="macro"), abs=1e-3)
+    )
+    blind = judged_swaps.scores(Told({len(pairs): expected}), clips, made, real)
+    assert "judge_share" not in blind  # one that guesses on real notes cannot judge swaps
 
 
 def test_a_judge_is_not_checked_with_what_it_learnt_from(folders):

@@ -79,3 +79,14 @@ def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path
 def examples() -> Path:
     """The folder of the bundled recordings, with their metadata.csv."""
     return ROOT / "lab" / "examples"
+
+
+@pytest.fixture(scope="session")
+def melodies(tmp_path_factory):
+    """A small dMelodies store: 24 melodies to train on, 6 to validate, their counterfactuals."""
+    from core.data import dmelodies
+
+    def build(folder):
+        dmelodies.build(folder, count=30, audio=False, workers=1, progress=False)
+
+    return built_once(tmp_path_factory, "dmelodies", build)

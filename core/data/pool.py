@@ -11,13 +11,16 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from core.data import fluidsynth  # noqa: F401  first: a worker must not import soundfile before it
 from core.errors import RavelError
 
 CHUNK_CLIPS = 32
+IDLE_SECONDS = 15  # after which processes without work end; until then another build takes them
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Work = Callable[[Sequence[Any]], Any]  # jobs to what `Writer.write` takes
 
@@ -50,8 +53,9 @@ def build(
     """Runs `work` on each chunk of jobs that is missing, in `workers` processes (default: cores),
     and returns what the writer makes of them: the store.
 
-    `work` is a function of a module (or a partial of one), as it is sent to new processes. They
-    share nothing with this one, which may hold threads or be somebody's notebook.
+    `work` is a function of a module (or a partial of one), as it is sent to other processes. They
+    share nothing with this one, which may hold threads or be somebody's notebook. A build soon
+    after another uses its processes again, as each takes seconds to start.
     """
     missing = writer.missing()
     if missing:
@@ -73,11 +77,13 @@ def _finished(
     workers: int,
 ) -> Iterator[int]:
     """The numbers of the missing chunks, each as soon as it is written."""
-    pool = ProcessPoolExecutor(
+    pool = get_reusable_executor(
         min(workers, len(missing)),
+        timeout=IDLE_SECONDS,
         initializer=_begin,
-        initargs=(os.getpid(),),
-        env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        initargs=(os.getpid(), os.getcwd()),
+        # Processes that were started with other settings are not used again.
+        env=_settings() | dict.fromkeys(THREADS, "1"),
     )
     try:
         for future in as_completed(
@@ -89,8 +95,14 @@ def _finished(
             f"A process that built {writer.path} was stopped, by a lack of memory perhaps: run the "
             "same command again to continue, with fewer workers."
         ) from error
-    finally:
+    except BaseException:  # also a Ctrl-C: what is not done yet must not go on
         pool.shutdown(kill_workers=True)
+        raise
+
+
+def _settings() -> dict[str, str]:
+    """What the environment says of Ravel and of where files are."""
+    return {name: os.environ[name] for name in os.environ if name.startswith(("RAVEL_", "XDG_"))}
 
 
 def _chunk(writer: Writer, number: int, work: Work, jobs: Sequence[Any]) -> int:
@@ -98,9 +110,10 @@ def _chunk(writer: Writer, number: int, work: Work, jobs: Sequence[Any]) -> int:
     return number
 
 
-def _begin(parent: int) -> None:
+def _begin(parent: int, folder: str) -> None:
     import torch
 
+    os.chdir(folder)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
 

@@ -27,17 +27,6 @@ def untrained(tmp_path_factory):
     return checkpoints.write(folder, config.model_dump(), Dsae(config.model).state_dict()).path
 
 
-@pytest.fixture(scope="session")
-def melodies(tmp_path_factory):
-    """A small dMelodies store: 24 melodies to train on, 6 to validate, their counterfactuals."""
-    from core.data import dmelodies
-
-    def build(folder):
-        dmelodies.build(folder, count=30, audio=False, workers=1, progress=False)
-
-    return built_once(tmp_path_factory, "dmelodies", build)
-
-
 def whistle(rng, seconds=3.0):
     """A tone that glides, in pulses."""
     t = np.arange(round(seconds * RATE)) / RATE

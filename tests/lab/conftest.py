@@ -11,7 +11,7 @@ from core.checkpoints import checkpoint as checkpoints
 from core.service import corpora
 from lab import bundled
 from tests.lab import encoders, separators
-from tests.lab.browser import CHROMIUM, FLAGS, WAIT_MS
+from tests.lab.browser import CHROMIUM, DESK, FLAGS, WAIT_MS
 
 APP = Path(__file__).parent.parent.parent / "app.py"
 
@@ -72,7 +72,7 @@ def chromium() -> Iterator:
 @pytest.fixture
 def tab(chromium, tmp_path) -> Iterator:
     """An empty tab. At the end, a screenshot is kept and errors of the page fail the test."""
-    tab = chromium.new_page(viewport={"width": 1440, "height": 1100})
+    tab = chromium.new_page(**DESK)
     tab.set_default_timeout(WAIT_MS)
     errors = []
     tab.on("pageerror", lambda error: errors.append(error))

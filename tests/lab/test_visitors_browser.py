@@ -12,7 +12,7 @@ import soundfile
 
 from core.training.run import Run
 from tests.lab import tones
-from tests.lab.browser import WAIT_MS, Server, at_rest, needs_chromium
+from tests.lab.browser import DESK, WAIT_MS, Server, at_rest, needs_chromium
 from tests.lab.map.test_map_browser import lasso
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -41,7 +41,7 @@ def lab(tmp_path_factory, untrained) -> Iterator[Server]:
 @pytest.fixture
 def visitors(chromium) -> Iterator[list["sync_api.Page"]]:
     """Two browsers that know nothing of each other."""
-    both = [chromium.new_page(viewport={"width": 1440, "height": 1100}) for _ in range(2)]
+    both = [chromium.new_page(**DESK) for _ in range(2)]
     for one in both:
         one.set_default_timeout(WAIT_MS)
     yield both

@@ -13,7 +13,7 @@ import soundfile
 
 from core.data.store import FeatureStore
 from tests.lab import tones
-from tests.lab.browser import WAIT_MS, Server, needs_chromium
+from tests.lab.browser import DESK, WAIT_MS, Server, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 WHERE = """([panel, id]) => {
@@ -64,7 +64,7 @@ def no_corpus(data) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def umap_tab(chromium, address) -> Iterator["sync_api.Page"]:
     """A tab that waits for UMAP and shows PCA; other tests run while UMAP is computed."""
-    tab = chromium.new_page(viewport={"width": 1440, "height": 1100})
+    tab = chromium.new_page(**DESK)
     tab.set_default_timeout(WAIT_MS)
     tab.goto(f"{address}/map?map_projection=UMAP")
     tab.get_by_text("PCA is shown meanwhile").wait_for()

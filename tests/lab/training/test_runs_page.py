@@ -119,13 +119,10 @@ def test_a_run_is_made_a_checkpoint_once(folder):
     assert "already" in dialog.error[0].value
 
 
-def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, folder, tmp_path):
-    from core.data import dmelodies
-
-    store = dmelodies.build(tmp_path / "melodies", count=30, audio=False, workers=1, progress=False)
-    run = make(folder, "good", store=str(store.path))
+def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, folder, melodies):
+    run = make(folder, "good", store=str(melodies))
     save(run)
-    scores.begin("good", "best", str(store.path))
+    scores.begin("good", "best", str(melodies))
     page.query_params["runs"] = "good"
     page.run()
     assert not page.exception
@@ -133,7 +130,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     wait(lambda: evaluation.look(scores.folder("good")).state != "running", seconds=300)
     page.run()
     assert not page.exception and not page.error
-    told = page.table[-1].value["good on melodies"]
+    told = page.table[-1].value["good on dmelodies"]
     assert (
         told["validation clips"] == "6" and "[" in told[registry.get("dsae").meanings["f1_global"]]
     )
@@ -142,7 +139,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     dialog.button(key="promote_yes").click().run()
     assert "scores of the run were copied" in dialog.success[0].value
     (made,) = checkpoints.list_checkpoints("dsae")
-    assert made.metrics["melodies"]["clips"] == 6
+    assert made.metrics["dmelodies"]["clips"] == 6
     assert "| validation clips | 6 |" in (made.path / "README.md").read_text()
 
 

@@ -21,33 +21,34 @@ OPENED = 15_000  # within which a dialog is there
 pytestmark = needs_chromium
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """A folder with one small dMelodies store."""
-    from core.data import dmelodies
-
-    folder = tmp_path_factory.mktemp("data")
-    dmelodies.build(folder / "melodies", count=30, audio=False, workers=1, progress=False)
-    return folder
-
-
 class Lab(Server):
-    """The lab with runs and data of its own."""
+    """The lab with runs and checkpoints of its own, and one small store."""
 
-    def __init__(self, runs: Path, data: Path) -> None:
-        self.runs, self.data = runs, data
-        log, checkpoints = runs.parent / "log.txt", runs.parent / "checkpoints"
-        super().__init__(log, checkpoints, RAVEL_RUNS=str(runs), RAVEL_DATA=str(data))
+    def __init__(self, folder: Path, melodies: Path) -> None:
+        self.runs, self.data = folder / "runs", melodies.parent
+        self.runs.mkdir()
+        log, checkpoints = folder / "log.txt", folder / "checkpoints"
+        super().__init__(log, checkpoints, RAVEL_RUNS=str(self.runs), RAVEL_DATA=str(self.data))
+
+
+@pytest.fixture(scope="module")
+def server(melodies, tmp_path_factory) -> Iterator[Lab]:
+    """One lab for all tests, as each start takes seconds."""
+    lab = Lab(tmp_path_factory.mktemp("lab"), melodies)
+    yield lab
+    lab.kill()
 
 
 @pytest.fixture
-def lab(tmp_path, data) -> Iterator[Lab]:
-    (tmp_path / "runs").mkdir()
-    lab = Lab(tmp_path / "runs", data)
-    yield lab
-    lab.kill()
-    for config in lab.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
-        Run(config.parent).ask_to_stop()
+def lab(server) -> Iterator[Lab]:
+    """The lab without any run, started again if a test killed it."""
+    for run in server.runs.iterdir():
+        if run.name[0] != ".":
+            launcher.delete(Run(run))
+    if server.process.poll() is not None:
+        server.start()
+    yield server
+    for config in server.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
         launcher.kill(Run(config.parent))
 
 
@@ -69,7 +70,7 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
     type_in(tab, "Model", {"hidden": "8"})
     type_in(tab, "Objective", {"stage1_steps": "400"})
     small = {"steps": "1200", "batch_size": "4", "validate_every": "100"}
-    type_in(tab, "Training", small | {"checkpoint_every": "50"})
+    type_in(tab, "Training", small | {"checkpoint_every": "150"})
     tab.get_by_label("Name", exact=True).fill("by-hand")
     tab.get_by_role("button", name="Start training").click()  # the name is taken as it stands
 
@@ -77,7 +78,7 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
     state(tab, "Running")
     run = Run(lab.runs / "by-hand")
     assert run.config["training"]["steps"] == 1200
-    assert Path(run.config["data"]["store"]) == lab.data / "melodies"
+    assert Path(run.config["data"]["store"]) == lab.data / "dmelodies"
 
     tab.wait_for_function(
         "document.querySelectorAll('.js-plotly-plot .scatterlayer .js-line').length"
@@ -105,7 +106,7 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
 def start(lab: Lab, name: str) -> Run:
     """A run that goes on for long, in its third step or later."""
     small = {"steps": 100_000, "batch_size": 4, "validate_every": 10_000, "device": "cpu"}
-    given = {"model": {"hidden": 8}, "data": {"store": str(lab.data / "melodies")}}
+    given = {"model": {"hidden": 8}, "data": {"store": str(lab.data / "dmelodies")}}
     config = DsaeConfig.parse(given | {"training": small | {"log_every": 1}})
     run = launcher.start(lab.runs / name, config.model_dump())
     deadline = time.monotonic() + 90

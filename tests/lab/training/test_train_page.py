@@ -22,15 +22,6 @@ from tests.lab.conftest import APP
 TRAIN = "lab/pages/train.py"
 
 
-@pytest.fixture(scope="module")
-def melodies(tmp_path_factory):
-    """A small dMelodies store."""
-    from core.data import dmelodies
-
-    folder = tmp_path_factory.mktemp("stores") / "melodies"
-    return dmelodies.build(folder, count=30, audio=False, workers=1, progress=False).path
-
-
 @pytest.fixture
 def folder(tmp_path, melodies, monkeypatch):
     """Where the lab keeps its runs in this test; its data hold one store."""

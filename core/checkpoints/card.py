@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core import registry
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.checkpoint import Checkpoint, write
 from core.checkpoints.tables import score_table
 from core.errors import RavelError
 from core.files import replace
@@ -31,7 +31,7 @@ def export_run(
     state: str = "best",
     notes: str | None = None,
     half: bool = False,
-) -> checkpoints.Checkpoint:
+) -> Checkpoint:
     """Write a run's saved state, and its snapshots beside it, as a checkpoint with its card.
 
     `notes` is a Markdown file about the data: how they were made, whose they are. `half` stores the
@@ -47,7 +47,7 @@ def export_run(
         raise RavelError(f"The notes {notes} cannot be read: {error.strerror}.") from None
     early = [step for step in run.snapshots if step != progress["step"]]
     snapshots = {step: run.load(f"step_{step}")[0] for step in early}
-    checkpoint = checkpoints.write(out, config.model_dump(), weights, snapshots, half=half)
+    checkpoint = write(out, config.model_dump(), weights, snapshots, half=half)
     about = registry.get(config.system).card.about(config, checkpoint.name)
     text = _card(about, config, progress, title or checkpoint.name, about_data, checkpoint)
     replace(checkpoint.path / "README.md", lambda path: path.write_text(text, encoding="utf-8"))
@@ -55,14 +55,14 @@ def export_run(
     return checkpoint
 
 
-def record_scores(checkpoint: checkpoints.Checkpoint, where: str, scores: dict[str, Any]) -> None:
+def record_scores(checkpoint: Checkpoint, where: str, scores: dict[str, Any]) -> None:
     """Write scores into a checkpoint's metrics.json, under the corpus or task they were measured
     on, and into its card. Raises RavelError for a copy of the Hub's."""
     checkpoint.write_metrics({where: scores})
     refresh_scores(checkpoint)
 
 
-def refresh_scores(checkpoint: checkpoints.Checkpoint) -> None:
+def refresh_scores(checkpoint: Checkpoint) -> None:
     """Write the scores of metrics.json into the card's table."""
     path = checkpoint.path / "README.md"
     if not path.exists():
@@ -80,7 +80,7 @@ def refresh_scores(checkpoint: checkpoints.Checkpoint) -> None:
         replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def refresh_front(checkpoint: checkpoints.Checkpoint) -> None:
+def refresh_front(checkpoint: Checkpoint) -> None:
     """Replace a card's front matter by today's. Raises RavelError when the config is damaged."""
     config = registry.parse(checkpoint.config)
     about = registry.get(config.system).card.about(config, checkpoint.name)
@@ -91,7 +91,7 @@ def refresh_front(checkpoint: checkpoints.Checkpoint) -> None:
     replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def address(checkpoint: checkpoints.Checkpoint, name: str, new: str) -> None:
+def address(checkpoint: Checkpoint, name: str, new: str) -> None:
     """Let the examples in a card load `new`, a Hub id, where they load `name`."""
     path = checkpoint.path / "README.md"
     text = path.read_text(encoding="utf-8")
@@ -125,7 +125,7 @@ def _card(
     progress: dict[str, Any],
     title: str,
     about_data: str,
-    checkpoint: checkpoints.Checkpoint,
+    checkpoint: Checkpoint,
 ) -> str:
     given = config.model_dump()
     name, steps = checkpoint.name, given["training"]["steps"]

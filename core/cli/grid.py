@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.common import command, say
-from core.experiments import grid as grids
+from core.experiments.grid import Grid, read, table, write_table
 
 
 def add(commands: Any) -> None:
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 def run_grid(arguments: argparse.Namespace) -> None:
     """Skip what is finished, continue what was begun, start the rest."""
     path = Path(arguments.grid)
-    grid = grids.read(path)
+    grid = read(path)
     folder = Path(arguments.runs or f"runs/grid-{path.stem}")
     results = Path(arguments.results or path.with_suffix(".csv"))
     every = grid.runs(arguments.seeds)
@@ -61,8 +61,8 @@ def run_grid(arguments: argparse.Namespace) -> None:
         say(report)
 
 
-def _write(grid: grids.Grid, folder: Path, results: Path) -> int:
-    lines = grids.table(grid, folder)
+def _write(grid: Grid, folder: Path, results: Path) -> int:
+    lines = table(grid, folder)
     if lines:
-        grids.write_table(lines, results)
+        write_table(lines, results)
     return len(lines)

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from core.checkpoints import checkpoint as checkpoints
 from core.checkpoints import hub
+from core.checkpoints.checkpoint import Checkpoint, check, find
 from core.cli.common import command, say
 from core.errors import RavelError
 
@@ -90,22 +90,22 @@ def run_push_space(arguments: argparse.Namespace) -> None:
 
 def run_push_checkpoint(arguments: argparse.Namespace) -> None:
     """Check a checkpoint, address its card to where it goes, and upload both."""
-    from core.checkpoints import card as cards
+    from core.checkpoints import card
 
     wanted = hub.required(arguments.to)
-    found = checkpoints.find(arguments.checkpoint)
+    found = find(arguments.checkpoint)
     if found.snapshot is not None:
         raise RavelError(f"{found.name} is a snapshot: push {found.path.name}, which brings them.")
     if not (found.path / "README.md").exists():
         raise RavelError(f"{found.path} has no card, README.md: export its run again.")
-    checkpoints.check(found.path, found.name)
+    check(found.path, found.name)
     with tempfile.TemporaryDirectory(prefix="ravel-checkpoint-") as home:
         folder = Path(home)
         for file in [path for pattern in KEPT for path in found.path.glob(pattern)]:
             shutil.copyfile(file, folder / file.name)
-        copy = checkpoints.Checkpoint(folder)
-        cards.refresh_front(copy)
-        cards.address(copy, found.name, wanted.repo)
+        copy = Checkpoint(folder)
+        card.refresh_front(copy)
+        card.address(copy, found.name, wanted.repo)
         _push(
             {path.name: path for path in folder.iterdir()},
             arguments,
@@ -136,7 +136,7 @@ def run_pull(arguments: argparse.Namespace) -> None:
         raise RavelError(f"{out} is there already: give a new folder, or delete it first.")
     if out and not out.parent.is_dir():
         raise RavelError(f"The folder {out.parent} does not exist: make it first.")
-    folder = hub.fetch(wanted, checkpoints.check)
+    folder = hub.fetch(wanted, check)
     if out:
         _copy(folder, out)
     say(f"{wanted}: {out or folder}")

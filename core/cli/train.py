@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from core import registry
-from core.checkpoints import card as cards
+from core.checkpoints import card
 from core.cli.common import command, say
 from core.errors import RavelError
 from core.experiments import evaluation
@@ -105,7 +105,7 @@ def _add_settings(train: Any, system: registry.System, shown: bool) -> None:
         if section not in groups:
             groups[section] = train.add_argument_group(section if shown else None)
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-        text = f"{field.description} (default: {cards.spelt(default[name])})".replace("%", "%%")
+        text = f"{field.description} (default: {card.spelt(default[name])})".replace("%", "%%")
         groups[section].add_argument(
             f"--{name}",
             metavar="|".join(map(str, choices)) or "VALUE",
@@ -134,7 +134,7 @@ def run_train(arguments: argparse.Namespace) -> None:
 def _train(run: Any) -> None:
     from core.training import processes
 
-    if (count := processes.asked_for(run.config)) > 1:
+    if (count := processes.process_count(run.config)) > 1:
         return processes.train_together(run, count)
     from core.training.engine import train
 
@@ -197,7 +197,7 @@ def _add_export(commands: Any) -> None:
 
 def run_export(arguments: argparse.Namespace) -> None:
     """Write a run's weights and config as a checkpoint, with a card."""
-    checkpoint = cards.export_run(
+    checkpoint = card.export_run(
         arguments.folder,
         arguments.out,
         title=arguments.title,

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 
 from core import jobs
-from core.checkpoints import checkpoint as checkpoints
-from core.checkpoints.checkpoint import Checkpoint
+from core.checkpoints.checkpoint import Checkpoint, find
 from core.contrastive import index
 from core.data.store import FeatureStore
 from core.errors import RavelError
@@ -41,7 +40,7 @@ def build(arguments: list[str], report: jobs.Report) -> None:
         raise RavelError(
             "Give a store and a checkpoint: python -m core.contrastive.indexing STORE CHECKPOINT"
         )
-    store, checkpoint = FeatureStore.open(arguments[0]), checkpoints.find(arguments[1])
+    store, checkpoint = FeatureStore.open(arguments[0]), find(arguments[1])
     index.build(store, checkpoint, jobs.counting(report, "embedded"))
 
 

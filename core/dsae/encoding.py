@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from core import jobs
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.checkpoint import find
 from core.data.store import FeatureStore
 from core.dsae import maps
 
@@ -17,7 +17,7 @@ from core.dsae import maps
 def encode(arguments: list[str], report: jobs.Report) -> None:
     """Encode a store's split. Raises RavelError as `maps.encode_store` does."""
     path, checkpoint, cache, *split = arguments
-    store, found = FeatureStore.open(path), checkpoints.find(checkpoint)
+    store, found = FeatureStore.open(path), find(checkpoint)
     on_progress = jobs.counting(report, "encoded")
     maps.encode_store(store, found, Path(cache), split[0] if split else None, on_progress)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.errors import RavelError
 from core.experiments.grid import Grid, Table, spelt
 from core.training.config import flat_values
@@ -164,7 +164,7 @@ class Results:
 
 def folder() -> Path:
     """The folder of grids and their tables."""
-    return checkpoints.SHIPPED / "results"
+    return checkpoint.SHIPPED / "results"
 
 
 def grids() -> list[Path]:

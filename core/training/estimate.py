@@ -26,7 +26,7 @@ Config = Mapping[str, Any]
 StageOf = Callable[[int], str]
 
 
-class Pace(NamedTuple):
+class Timing(NamedTuple):
     """Seconds of a step by stage, seconds of a validation, and where the figures are from."""
 
     step: dict[str, float]
@@ -44,7 +44,7 @@ class Pace(NamedTuple):
         return steps * mean + (1 + -(-steps // every)) * self.validation
 
 
-def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Pace | None:
+def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Timing | None:
     """The speed of the latest comparable run on the same device, if there is one."""
     wanted = _work(config)
     for run in sorted(runs, key=lambda run: run.path.stat().st_mtime, reverse=True):
@@ -54,14 +54,14 @@ def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Pace | N
             alike = _work(merge(config, own)) == wanted
         except (RavelError, KeyError, TypeError, AttributeError):  # a damaged or foreign config
             continue
-        found = pace(run.metrics(), f"run {run.path.name}") if alike else None
+        found = timing(run.metrics(), f"run {run.path.name}") if alike else None
         if found and stages <= set(found.step):
             return found
     return None
 
 
-def measure(config: Config, changes: Mapping[str, Any]) -> Pace:
-    """The pace of a few real steps, in a process of its own. Takes seconds to minutes.
+def measure(config: Config, changes: Mapping[str, Any]) -> Timing:
+    """The timing of a few real steps, in a process of its own. Takes seconds to minutes.
 
     `changes` are settings that bring every stage into PROBE_STEPS steps each. Raises RavelError
     with the worker's message when the steps fail.
@@ -81,14 +81,14 @@ def measure(config: Config, changes: Mapping[str, Any]) -> Pace:
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise RavelError(last.removeprefix("python -m core: "))
-        found = pace(run.metrics(), "a few steps measured just now", skip=1)
+        found = timing(run.metrics(), "a few steps measured just now", skip=1)
     if found is None:
         raise RavelError("Too few steps were made to estimate how long the run would take.")
     return found
 
 
-def pace(records: Iterable[Config], source: str, skip: int = 0) -> Pace | None:
-    """The pace that a run's metrics show; `skip` records of each stage are not counted."""
+def timing(records: Iterable[Config], source: str, skip: int = 0) -> Timing | None:
+    """The timing that a run's metrics show; `skip` records of each stage are not counted."""
     steps: dict[str, list[float]] = {}
     validations, before = [], None
     for record in records:
@@ -102,7 +102,7 @@ def pace(records: Iterable[Config], source: str, skip: int = 0) -> Pace | None:
     middle = {s: statistics.median(found[skip:]) for s, found in steps.items() if found[skip:]}
     if not middle:
         return None
-    return Pace(middle, statistics.median(validations) if validations else 0.0, source)
+    return Timing(middle, statistics.median(validations) if validations else 0.0, source)
 
 
 def _work(config: Config) -> str:

@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.05
 GRACE_SECONDS = 2.0  # between one worker's end in failure and the end of all
 
 
-def asked_for(config: Mapping[str, Any]) -> int:
+def process_count(config: Mapping[str, Any]) -> int:
     """How many processes train the run: 1, also in a worker, where this one does it alone."""
     if "WORLD_SIZE" in os.environ:  # one of several, all started by another process
         return 1

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.errors import RavelError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CHECKPOINT = "vocoder"  # among the shipped checkpoints
 
 def is_available() -> bool:
     """Whether the vocoder ships with this copy."""
-    return (checkpoints.SHIPPED / CHECKPOINT / "model.safetensors").is_file()
+    return (checkpoint.SHIPPED / CHECKPOINT / "model.safetensors").is_file()
 
 
 def default_route() -> str:
@@ -41,7 +41,7 @@ def default_route() -> str:
 def route_digest(route: str | None = None) -> str:
     """A cache key for sounds made by a route; the vocoder's includes its weights."""
     route = check_route(route)
-    return f"{route}-{checkpoints.Checkpoint(_path()).digest}" if route == VOCODER else route
+    return f"{route}-{checkpoint.Checkpoint(_path()).digest}" if route == VOCODER else route
 
 
 def play(log_mel: Tensor, route: str | None = None, device: str = "cpu") -> Tensor:
@@ -75,7 +75,7 @@ def check_route(route: str | None) -> str:
 
 
 def _path() -> Path:
-    return checkpoints.SHIPPED / CHECKPOINT
+    return checkpoint.SHIPPED / CHECKPOINT
 
 
 @lru_cache(maxsize=2)

@@ -9,22 +9,11 @@ from typing import Any
 import gradio as gr
 
 from core.audio.clip import SAMPLE_RATE, Clip, from_array, wav_bytes
-from lab.demo import library, models
+from lab.demo import library, models, parts
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import QUERIES, answers, path_of, read_example
 from lab.demo.library import Hit, OwnChannel
 from lab.demo.models import ENCODER, Rendering
-from lab.demo.parts import (
-    IMMEDIATE,
-    MODEL_CALL,
-    Display,
-    Output,
-    draw,
-    example_buttons,
-    hidden_start,
-    shows_errors,
-    sound_input,
-)
 from lab.demo.style import empty, hit
 
 SHOWN, MAX_COUNT = 5, 20
@@ -33,7 +22,7 @@ LEAD = (
     "without labels, from sound scenes and their separated channels."
 )
 # An example's answer ships, but the visitor's own channels may have to be embedded.
-EXAMPLE: Display = {**IMMEDIATE, "queue": True}
+EXAMPLE: parts.Display = {**parts.IMMEDIATE, "queue": True}
 
 
 def searched() -> str:
@@ -60,9 +49,9 @@ def tab(own: gr.State) -> tuple[Sound, list[gr.Component]]:
         ready = answers.embed(read_example(name, "similar"))
     hits = library.nearest(ready[0], SHOWN, without=name) if ready else []
     gr.Markdown(LEAD)
-    examples = example_buttons(list(QUERIES))
-    sound = sound_input("Sound", "similar", path_of(name))
-    picture = gr.HTML(draw("Query", ready[1]) if ready else "")
+    examples = parts.example_buttons(list(QUERIES))
+    sound = parts.sound_input("Sound", "similar", path_of(name))
+    picture = gr.HTML(parts.draw("Query", ready[1]) if ready else "")
     include_own = gr.Checkbox(
         True, label="Also search the channels of my own mixture", container=False
     )
@@ -72,15 +61,15 @@ def tab(own: gr.State) -> tuple[Sound, list[gr.Component]]:
 
     shown = [picture, *(component for result in results for component in result)]
     given = [sound.sound, sound.start, include_own, own]
-    button.click(find, given, shown, api_visibility="private", **MODEL_CALL)
+    button.click(find, given, shown, api_visibility="private", **parts.MODEL_CALL)
     examples.click(
         show_example, [examples, include_own, own], [sound.sound, sound.start, *shown],
-        **EXAMPLE, **MODEL_CALL,
+        **EXAMPLE, **parts.MODEL_CALL,
     )  # fmt: skip
     return sound.sound, [sound.start, *shown]
 
 
-def _result(found: Hit | None) -> Output:
+def _result(found: Hit | None) -> parts.Output:
     with gr.Row(equal_height=True, elem_classes="found"):
         with gr.Column(min_width=260):
             about = gr.HTML(_about(found) if found else empty("No result yet."))
@@ -92,7 +81,7 @@ def _result(found: Hit | None) -> Output:
                 buttons=[],
                 waveform_options=gr.WaveformOptions(show_recording_waveform=False),
             )
-    return Output(about, player)
+    return parts.Output(about, player)
 
 
 def _about(found: Hit) -> str:
@@ -104,15 +93,15 @@ def _player_value(found: Hit) -> Wav:
     return Wav(found.name.replace(" ", "-").lower(), wav_bytes(found.wave))
 
 
-@shows_errors
+@parts.shows_errors
 def show_example(number: int, include_own: bool, own: list[OwnChannel]) -> list[Any]:
     """Fill the tab with an example and the sounds most similar to it."""
     name = list(QUERIES.values())[number]
     clip = read_example(name, "similar")
-    return [path_of(name), hidden_start(), *_search(clip, own if include_own else [], name)]
+    return [path_of(name), parts.hidden_start(), *_search(clip, own if include_own else [], name)]
 
 
-@shows_errors
+@parts.shows_errors
 def find(
     sound: Path | None, start: float, include_own: bool, own: list[OwnChannel],
     progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -123,7 +112,7 @@ def find(
     return _search(clip, own if include_own else [])
 
 
-@shows_errors
+@parts.shows_errors
 def find_like_channel(number: int, own: list[OwnChannel]) -> list[Any]:
     """A channel of the visitor's mixture, and the sounds most similar to it."""
     if number >= len(own):
@@ -131,7 +120,7 @@ def find_like_channel(number: int, own: list[OwnChannel]) -> list[Any]:
     wave = own[number].wave
     player = Wav(f"channel-{number + 1}", wav_bytes(wave / max(abs(wave).max(), 1e-9)))
     clip = Clip(from_array(wave, SAMPLE_RATE, name="The channel").wave)
-    return [player, hidden_start(), *_search(clip, own)]
+    return [player, parts.hidden_start(), *_search(clip, own)]
 
 
 def _query(clip: Clip) -> tuple[Any, Rendering | None]:
@@ -142,13 +131,13 @@ def _query(clip: Clip) -> tuple[Any, Rendering | None]:
 def _search(clip: Clip, own: list[OwnChannel], without: str | None = None) -> list[Any]:
     query, rendering = _query(clip)
     hits = library.nearest(query, SHOWN, own, without)
-    drawn: list[Any] = [draw("Query", rendering or models.render(clip.wave))]
+    drawn: list[Any] = [parts.draw("Query", rendering or models.render(clip.wave))]
     for found in hits:
         drawn += [_about(found), _player_value(found)]
     return drawn + [empty("No further result."), None] * (SHOWN - len(hits))
 
 
-@shows_errors
+@parts.shows_errors
 def similar(sound: Path, count: int, start: float) -> list[dict[str, Any]]:
     """Find sounds that are similar to one sound.
 
@@ -169,4 +158,6 @@ def endpoint() -> None:
         gr.Number(SHOWN, label="How many", minimum=1, maximum=MAX_COUNT, precision=0),
         gr.Number(0, label="Start", minimum=0),
     ]
-    gr.Button().click(similar, given, gr.JSON(label="Found"), api_name="similar", **MODEL_CALL)
+    gr.Button().click(
+        similar, given, gr.JSON(label="Found"), api_name="similar", **parts.MODEL_CALL
+    )

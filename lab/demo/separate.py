@@ -9,23 +9,11 @@ import gradio as gr
 import numpy as np
 
 from core.audio.clip import Clip
-from lab.demo import models
+from lab.demo import models, parts
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import MIXTURES, MixtureExample, answers, kind_of, path_of, read_example
 from lab.demo.library import OwnChannel
 from lab.demo.models import HEADROOM, SEPARATOR, Rendering
-from lab.demo.parts import (
-    IMMEDIATE,
-    MODEL_CALL,
-    Output,
-    draw,
-    example_buttons,
-    hidden_start,
-    player_value,
-    shows_errors,
-    sound_input,
-    sound_output,
-)
 
 CHANNELS = 2
 MODELS = {SEPARATOR: "Everyday sounds", "separator-duets": "Two instruments"}
@@ -45,9 +33,9 @@ def tab() -> tuple[gr.State, list[gr.Button]]:
     ready = _shipped_answer(first)
     whole, channels, contents = _split(ready) if ready else (None, [], [])
     gr.Markdown(LEAD)
-    examples = example_buttons([example.title for example in MIXTURES])
-    mixture = sound_input("Mixture", "separate", path_of(first.file))
-    picture = gr.HTML(draw("Mixture", whole, _ingredients(first)) if whole else "")
+    examples = parts.example_buttons([example.title for example in MIXTURES])
+    mixture = parts.sound_input("Mixture", "separate", path_of(first.file))
+    picture = gr.HTML(parts.draw("Mixture", whole, _ingredients(first)) if whole else "")
     names = models.names("separation")
     model = gr.Radio(
         [(text, name) for name, text in MODELS.items() if name in names],
@@ -66,18 +54,18 @@ def tab() -> tuple[gr.State, list[gr.Button]]:
 
     shown = [picture, *(component for result in results for component in result), own]
     given = [mixture.sound, mixture.start, model]
-    button.click(separate_mixture, given, shown, api_visibility="private", **MODEL_CALL)
+    button.click(separate_mixture, given, shown, api_visibility="private", **parts.MODEL_CALL)
     examples.click(
-        show_example, examples, [mixture.sound, mixture.start, model, *shown], **IMMEDIATE
+        show_example, examples, [mixture.sound, mixture.start, model, *shown], **parts.IMMEDIATE
     )
     return own, finders
 
 
-def _result(number: int, rendering: Rendering | None, content: str) -> Output:
+def _result(number: int, rendering: Rendering | None, content: str) -> parts.Output:
     title = f"Channel {number}"
-    output = sound_output(f"channel-{number}", rendering, title, "The channel appears here.")
+    output = parts.sound_output(f"channel-{number}", rendering, title, "The channel appears here.")
     if rendering:
-        output.picture.value = draw(title, rendering, content)
+        output.picture.value = parts.draw(title, rendering, content)
     return output
 
 
@@ -100,16 +88,16 @@ def _shipped_answer(example: MixtureExample) -> Separated | None:
     return answers.separate(example.model, read_example(example.file, "separate"))
 
 
-@shows_errors
+@parts.shows_errors
 def show_example(number: int) -> list[Any]:
     """Fill the tab with an example and its channels."""
     example = MIXTURES[number]
     separated = _separate(example.model, read_example(example.file, "separate"))
     drawn = _drawn(separated, _ingredients(example))
-    return [path_of(example.file), hidden_start(), example.model, *drawn]
+    return [path_of(example.file), parts.hidden_start(), example.model, *drawn]
 
 
-@shows_errors
+@parts.shows_errors
 def separate_mixture(
     mixture: Path | None, start: float, model: str,
     progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -134,10 +122,10 @@ def _gain(mixture: Rendering) -> float:
 def _drawn(separated: Separated, detail: str = "") -> list[Any]:
     """Values of the mixture's spectrogram, of the channels' outputs, and of the visitor's state."""
     whole, channels, contents = _split(separated)
-    drawn: list[Any] = [draw("Mixture", whole, detail)]
+    drawn: list[Any] = [parts.draw("Mixture", whole, detail)]
     for number, (channel, content) in enumerate(zip(channels, contents, strict=True), 1):
-        drawn.append(draw(f"Channel {number}", channel, content))
-        drawn.append(player_value(f"channel-{number}", channel, _gain(whole)))
+        drawn.append(parts.draw(f"Channel {number}", channel, content))
+        drawn.append(parts.player_value(f"channel-{number}", channel, _gain(whole)))
     return [*drawn, _own(channels)]
 
 
@@ -148,7 +136,7 @@ def _own(channels: list[Rendering]) -> list[OwnChannel]:
     ]
 
 
-@shows_errors
+@parts.shows_errors
 def separate(mixture: Path, model: str, start: float) -> tuple[Wav, ...]:
     """Separate a mixture into channels.
 
@@ -158,7 +146,7 @@ def separate(mixture: Path, model: str, start: float) -> tuple[Wav, ...]:
     clip = models.read_input(mixture, "The mixture", start, "separate")
     whole, *channels = models.separate(model, clip)
     return tuple(
-        player_value(f"channel-{number}", channel, _gain(whole))
+        parts.player_value(f"channel-{number}", channel, _gain(whole))
         for number, channel in enumerate(channels, 1)
     )
 
@@ -172,4 +160,4 @@ def endpoint() -> None:
         gr.Number(0, label="Start", minimum=0),
     ]
     made = [Sound(label=f"Channel {i}", interactive=False) for i in range(1, CHANNELS + 1)]
-    gr.Button().click(separate, given, made, api_name="separate", **MODEL_CALL)
+    gr.Button().click(separate, given, made, api_name="separate", **parts.MODEL_CALL)

@@ -10,22 +10,10 @@ import gradio as gr
 from core.audio.clip import Clip
 from core.errors import RavelError
 from core.vocoder.play import GRIFFIN_LIM, VOCODER, default_route, is_available
-from lab.demo import models
+from lab.demo import models, parts
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import SWAPS, SwapExample, answers, kind_of, path_of, read_example
 from lab.demo.models import COLLAPSED_MODEL, SWAP_MODEL, SWAPPED, Rendering
-from lab.demo.parts import (
-    IMMEDIATE,
-    MODEL_CALL,
-    Output,
-    draw,
-    example_buttons,
-    hidden_start,
-    player_value,
-    shows_errors,
-    sound_input,
-    sound_output,
-)
 
 MODELS = {
     SWAP_MODEL: "Many instruments",
@@ -56,13 +44,13 @@ def tab() -> None:
     made, baseline_made = _shipped_answers(first) or ({}, {})
     a, b = kind_of(first.source), kind_of(first.target)
     gr.Markdown(LEAD)
-    examples = example_buttons([example.title for example in SWAPS])
+    examples = parts.example_buttons([example.title for example in SWAPS])
     with gr.Row():
         with gr.Column(min_width=300):
-            source = sound_input("First recording", "swap", path_of(first.source))
+            source = parts.sound_input("First recording", "swap", path_of(first.source))
             source_picture = gr.HTML(_draw_input("First", a, made.get("source")))
         with gr.Column(min_width=300):
-            target = sound_input("Second recording", "swap", path_of(first.target))
+            target = parts.sound_input("Second recording", "swap", path_of(first.target))
             target_picture = gr.HTML(_draw_input("Second", b, made.get("target")))
     names = models.names("dsae")
     model = gr.Radio(
@@ -90,19 +78,19 @@ def tab() -> None:
     shown = [source_picture, target_picture, *outputs, baseline]
     given = [source.sound, target.sound, source.start, target.start, model, compare, route]
     triggers = [button.click, compare.input, route.input]
-    gr.on(triggers, swap_both, given, shown, api_visibility="private", **MODEL_CALL)
+    gr.on(triggers, swap_both, given, shown, api_visibility="private", **parts.MODEL_CALL)
     examples.click(
         show_example,
         [examples, compare],
         [source.sound, source.start, target.sound, target.start, model, route, *shown],
-        **IMMEDIATE,
+        **parts.IMMEDIATE,
     )
 
 
-def _result(part: str, a: str, b: str, made: Renderings) -> Output:
+def _result(part: str, a: str, b: str, made: Renderings) -> parts.Output:
     with gr.Column(min_width=300):
         title = _titles(a, b)[part]
-        return sound_output(part, made.get(part), title, "The result appears here.")
+        return parts.sound_output(part, made.get(part), title, "The result appears here.")
 
 
 def _titles(a: str, b: str) -> dict[str, str]:
@@ -118,7 +106,7 @@ def _titles(a: str, b: str) -> dict[str, str]:
 
 def _draw_input(which: str, instrument: str, rendering: Rendering | None) -> str:
     title = f"{which} recording: {instrument}" if instrument else f"{which} recording"
-    return draw(title, rendering) if rendering else ""
+    return parts.draw(title, rendering) if rendering else ""
 
 
 def _shipped_answers(example: SwapExample) -> tuple[Renderings, Renderings] | None:
@@ -132,7 +120,7 @@ def _shipped_answers(example: SwapExample) -> tuple[Renderings, Renderings] | No
     return (made, baseline_made) if made and baseline_made else None
 
 
-@shows_errors
+@parts.shows_errors
 def show_example(number: int, compare: bool) -> list[Any]:
     """Fill the tab with an example and its answers, by the default route."""
     example = SWAPS[number]
@@ -143,13 +131,14 @@ def show_example(number: int, compare: bool) -> list[Any]:
     )
     a, b = kind_of(example.source), kind_of(example.target)
     return [
-        path_of(example.source), hidden_start(), path_of(example.target), hidden_start(),
+        path_of(example.source), parts.hidden_start(),
+        path_of(example.target), parts.hidden_start(),
         example.model, default_route(),
         *_drawn(a, b, made, baseline_made), gr.Column(visible=compare),
     ]  # fmt: skip
 
 
-@shows_errors
+@parts.shows_errors
 def swap_both(
     source: Path | None, target: Path | None, source_start: float, target_start: float,
     model: str, compare: bool, route: str, progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -182,13 +171,16 @@ def _drawn(a: str, b: str, made: Renderings, baseline_made: Renderings) -> list[
         for part, title in _titles(a, b).items():
             rendering = renderings.get(part)
             if rendering:
-                drawn += [draw(title, rendering), player_value(f"{part}{suffix}", rendering)]
+                drawn += [
+                    parts.draw(title, rendering),
+                    parts.player_value(f"{part}{suffix}", rendering),
+                ]
             else:
                 drawn += ["", None]
     return drawn
 
 
-@shows_errors
+@parts.shows_errors
 def swap(
     source: Path, target: Path, what: str, model: str, source_start: float, target_start: float
 ) -> Wav:
@@ -202,7 +194,7 @@ def swap(
     first = models.read_input(source, "The source", source_start, "swap")
     second = models.read_input(target, "The target", target_start, "swap")
     part = PART_OF[what]
-    return player_value(f"{part}-{model}", models.swap(model, first, second)[part])
+    return parts.player_value(f"{part}-{model}", models.swap(model, first, second)[part])
 
 
 def endpoint() -> None:
@@ -217,4 +209,4 @@ def endpoint() -> None:
         gr.Number(0, label="Target start", minimum=0),
     ]
     made = Sound(label="Swapped", interactive=False)
-    gr.Button().click(swap, given, made, api_name="swap", **MODEL_CALL)
+    gr.Button().click(swap, given, made, api_name="swap", **parts.MODEL_CALL)

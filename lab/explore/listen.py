@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from core.listening import Kind, Round
 
-T = TypeVar("T")
 MOST_ROUNDS = 50  # kept for a visitor
 TRIALS = [5, 8, 10, 12, 16, 20, 25]
 TESTS: dict[Kind, str] = {
@@ -113,9 +111,9 @@ def running() -> Round | None:
 def prepare(checkpoint: Checkpoint) -> None:
     """Choose what to compare, and start."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = choose("Test", list(TESTS), "  \n".join(TESTS.values()))
+        kind = page.choice("listen", "Test", list(TESTS), "  \n".join(TESTS.values()))
         explained = (f"**{name}**: {one.description}" for name, one in COMPARISONS.items())
-        what = choose("Compare", list(COMPARISONS), "  \n".join(explained))
+        what = page.choice("listen", "Compare", list(COMPARISONS), "  \n".join(explained))
         trials = st.selectbox(
             "Trials",
             TRIALS,
@@ -152,20 +150,6 @@ def prepare(checkpoint: Checkpoint) -> None:
     st.caption(
         "Both are cut to the same length and matched in loudness (ITU-R BS.1770) without clipping. "
         f"Use headphones. Examples: {bundled.instrument_credits()}."
-    )
-
-
-def choose(label: str, options: Sequence[T], help: str) -> T:
-    """A choice among a few options, kept in the address."""
-    return st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        key=f"listen_{label.lower()}",
-        bind="query-params",
-        width="content",
-        help=help,
     )
 
 

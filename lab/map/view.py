@@ -16,7 +16,7 @@ from core.service.maps import MapSpec, Subset
 from lab.bundled import build_stores
 from lab.map import points
 from lab.map.plot import CATEGORIES
-from lab.widgets.page import no_model
+from lab.widgets.page import choice, no_model
 
 if TYPE_CHECKING:
     from core.jobs import Progress
@@ -91,14 +91,14 @@ def choose_spaces(models: list[Checkpoint]) -> list[str]:
         return [next(iter(spaces.values())) for spaces in every]
     alone = all(len(spaces) > 1 for spaces in every)
     options = [name for name, space in several.items() if alone or space != "frames"]
-    chosen = switch("Latents", options, LATENTS)
+    chosen = choice("map", "Latents", options, LATENTS)
     return [spaces.get(chosen, next(iter(spaces.values()))) for spaces in every]
 
 
 def choose_settings() -> Settings:
     """The method of projection and its dimensions."""
-    method = switch("Projection", ["PCA", "UMAP"], PROJECTION)
-    dimensions = switch("Dimensions", ["2-D", "3-D"])
+    method = choice("map", "Projection", ["PCA", "UMAP"], PROJECTION)
+    dimensions = choice("map", "Dimensions", ["2-D", "3-D"])
     return Settings("UMAP" if method == "UMAP" else "PCA", int(dimensions[0]))
 
 
@@ -106,7 +106,7 @@ def choose_metric(space: str) -> Metric:
     """The distance between neighbours."""
     if space == "h":  # of an embedding only the direction has a meaning
         return "cosine"
-    metric = switch("Neighbours", ["euclidean", "cosine"], METRIC)
+    metric = choice("map", "Neighbours", ["euclidean", "cosine"], METRIC)
     return "cosine" if metric == "cosine" else "euclidean"
 
 
@@ -137,20 +137,6 @@ def choose_highlights(subset: Subset, colour: str) -> list[str]:
         width=300,
         help=f"{len(options)} labels are too many for a colour each. Choose up to "
         f"{CATEGORIES - 1}; the others are grey and show their label under the pointer.",
-    )
-
-
-def switch(label: str, options: list[str], help: str | None = None) -> str:
-    """A choice between a few options, kept in the address."""
-    return st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        key=f"map_{label.lower()}",
-        bind="query-params",
-        width="content",
-        help=help,
     )
 
 

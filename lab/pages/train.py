@@ -12,7 +12,7 @@ from core.errors import RavelError
 from core.training import launcher
 from core.training.config import RunConfig, merge
 from core.training.devices import places, resolve
-from core.training.estimate import PROBE_STEPS, Pace, from_runs, measure
+from core.training.estimate import PROBE_STEPS, Timing, from_runs, measure
 from core.training.run import Run
 from lab.training import runs
 from lab.training.form import changed, form
@@ -92,15 +92,15 @@ def estimate(config: RunConfig) -> None:
     key = json.dumps(values, sort_keys=True)
     stages = {config.stage(0), config.stage(config.training.steps - 1)}
     measured = st.session_state.get("measured", (None, None))
-    pace = (
+    timing = (
         measured[1] if measured[0] == key else comparable(key, tuple(runs.names()), tuple(stages))
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        if pace:
-            seconds = pace.seconds(values, config.stage)
+        if timing:
+            seconds = timing.seconds(values, config.stage)
             st.markdown(
                 f"**About {runs.duration(seconds)}** "
-                f":gray[for {config.training.steps:,} steps, estimated from {pace.source}.]",
+                f":gray[for {config.training.steps:,} steps, estimated from {timing.source}.]",
                 width="content",
             )
         else:
@@ -114,15 +114,15 @@ def estimate(config: RunConfig) -> None:
         ):
             try:
                 with st.spinner("Measuring"):
-                    pace = measure(values, config.shortened(PROBE_STEPS))
-                st.session_state["measured"] = (key, pace)
+                    timing = measure(values, config.shortened(PROBE_STEPS))
+                st.session_state["measured"] = (key, timing)
                 st.rerun()
             except RavelError as error:
                 st.error(str(error), icon=":material/error:")
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner=False)
-def comparable(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Pace | None:
+def comparable(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Timing | None:
     """The speed of an earlier comparable run, if there is one."""
     return from_runs(json.loads(key), [Run(runs.path(name)) for name in names], set(stages))
 

@@ -16,6 +16,13 @@ SYMBOLS = ("circle", "square", "triangle-up", "x")
 DASHES = ("solid", "dot", "dash", "dashdot")
 GREY = "#8A979C"
 MARGIN = 0.07  # of a panel's span, at either end
+# Side by side, panels keep the width that their titles need: a narrow window scrolls sideways.
+SCROLLED = """
+<style>
+[class*="st-key-panels_"] { overflow-x: auto; }
+[class*="st-key-panels_"] > * { min-width: 50rem; }
+</style>
+"""
 
 
 class Mark(NamedTuple):
@@ -88,10 +95,13 @@ class Chart(NamedTuple):
 
 def show(chart: Chart, *, key: str, alt: str) -> str | None:
     """Draw it; the name of the run whose dot was clicked last."""
+    side_by_side = len(chart.rows[0]) > 1
+    if side_by_side:
+        st.html(SCROLLED)
     event = st.plotly_chart(
         figure(chart),
         height=chart.height,
-        key=key,
+        key=f"panels_{key}" if side_by_side else key,
         alt=alt,
         on_select="rerun",
         selection_mode="points",

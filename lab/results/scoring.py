@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.checkpoint import list_checkpoints
 from core.training import evaluation
 from lab.training import runs, scores
 from lab.widgets.page import show_errors
@@ -35,7 +35,7 @@ def button() -> None:
 
 def form() -> None:
     """Choose a checkpoint and a corpus, and start."""
-    known = {one.name: one for one in checkpoints.list_checkpoints()}
+    known = {one.name: one for one in list_checkpoints()}
     stores = runs.stores()
     if not known or not stores:
         st.caption(NO_STORE if known else NO_CHECKPOINT)

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import registry
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.errors import RavelError
 from core.training import evaluation
 from core.training.launcher import check_name
@@ -35,7 +35,7 @@ def form(name: str) -> None:
         st.session_state.pop("promoted", None)
         try:
             check_name(out)
-            folder = checkpoints.SHIPPED / out
+            folder = checkpoint.SHIPPED / out
             if folder.exists():
                 raise RavelError(
                     f"There is a checkpoint called {out!r} already: choose another name."
@@ -52,12 +52,12 @@ def form(name: str) -> None:
 
 def export(name: str, folder: Path, title: str, state: str) -> bool:
     """Write the checkpoint; returns whether scores of the run were copied into it."""
-    from core.checkpoints import card as cards  # torch comes in here, when it is needed
+    from core.checkpoints import card  # torch comes in here, when it is needed
 
-    made = cards.export_run(runs.path(name), folder, title=title, state=state)
+    made = card.export_run(runs.path(name), folder, title=title, state=state)
     if not evaluation.carry_over(scores.folder(name) / "checkpoint", made):
         return False
-    cards.refresh_scores(made)
+    card.refresh_scores(made)
     return True
 
 
@@ -85,7 +85,7 @@ def _made(name: str, out: str, scored: bool) -> None:
 
 def _score(name: str, out: str, store: str) -> None:
     try:
-        evaluation.start(scores.folder(name), checkpoints.SHIPPED / out, store)
+        evaluation.start(scores.folder(name), checkpoint.SHIPPED / out, store)
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         return

@@ -60,13 +60,13 @@ def form(name: str) -> None:
 
 def begin(name: str, state: str, store: str) -> None:
     """Score a run's saved state, written as a checkpoint first. Raises RavelError."""
-    from core.checkpoints import card as cards  # which needs torch
+    from core.checkpoints import card  # which needs torch
 
     made = folder(name) / "checkpoint"
     standing = evaluation.look(folder(name))
     if standing is None or standing.state != "running":
         before = Checkpoint(made).digest
-        now = cards.export_run(runs.path(name), made, title=name, state=state)
+        now = card.export_run(runs.path(name), made, title=name, state=state)
         if now.digest != before:  # its scores belong to other weights
             (made / "metrics.json").unlink(missing_ok=True)
     evaluation.start(folder(name), made, store)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import RavelError
+
+T = TypeVar("T")
 
 
 def plain(text: str) -> str:
@@ -65,6 +67,20 @@ def download(
         help=help,
         disabled=disabled,
         width="content",
+    )
+
+
+def choice(room: str, label: str, options: Sequence[T], help: str | None = None) -> T:
+    """One of a few options, the first by default; the address keeps it as ROOM_LABEL."""
+    return st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        required=True,
+        key=f"{room}_{label.lower()}",
+        bind="query-params",
+        width="content",
+        help=help,
     )
 
 

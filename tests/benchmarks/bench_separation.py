@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core import registry
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.separation import model as networks
 from core.separation import objective
 from core.separation.config import SeparationConfig
@@ -44,15 +44,15 @@ def main() -> None:
     search()
 
 
-def splitter(preset: str) -> SeparationModel:
+def loaded(preset: str) -> SeparationModel:
     config = SeparationConfig.parse(registry.preset("separation", preset))
-    return SeparationModel(Separator(config.model), config, checkpoints.Checkpoint(None))
+    return SeparationModel(Separator(config.model), config, checkpoint.Checkpoint(None))
 
 
 def speed() -> None:
     print("real-time factor: CPU-seconds a second of sound")
     for preset, seconds in (("small", 60), ("paper", 10)):
-        model, mixture = splitter(preset), 0.1 * torch.randn(seconds * RATE)
+        model, mixture = loaded(preset), 0.1 * torch.randn(seconds * RATE)
         model.separate(mixture[: 2 * RATE])
         begin = time.process_time()
         model.separate(mixture)
@@ -60,7 +60,7 @@ def speed() -> None:
 
 
 def memory() -> None:
-    model, mixture = splitter("small"), 0.1 * torch.randn(600 * RATE)
+    model, mixture = loaded("small"), 0.1 * torch.randn(600 * RATE)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kept = sum(part.shape[1] for part in model.parts(mixture))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

@@ -17,14 +17,14 @@ def untrained(tmp_path_factory):
     """A checkpoint folder of a small, untrained model."""
     import torch
 
-    from core.checkpoints import checkpoint as checkpoints
+    from core.checkpoints import checkpoint
     from core.dsae.config import DsaeConfig
     from core.dsae.model import Dsae
 
     config = DsaeConfig.parse({"model": {"hidden": 16, "z_size": 8}})
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("checkpoints") / "untrained"
-    return checkpoints.write(folder, config.model_dump(), Dsae(config.model).state_dict()).path
+    return checkpoint.write(folder, config.model_dump(), Dsae(config.model).state_dict()).path
 
 
 def whistle(rng, seconds=3.0):

@@ -14,7 +14,7 @@ from core.errors import RavelError
 def folder(tmp_path_factory):
     """An encoder of random weights."""
     from core import registry
-    from core.checkpoints import checkpoint as checkpoints
+    from core.checkpoints import checkpoint
     from core.contrastive.model import Contrastive
 
     config = registry.parse(
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     weights = Contrastive(config.model).state_dict()
     out = tmp_path_factory.mktemp("checkpoints") / "random-encoder"
-    return checkpoints.write(out, config.model_dump(), weights).path
+    return checkpoint.write(out, config.model_dump(), weights).path
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_a_job_that_was_ended_has_failed(job_that, how):
         os.kill(pid, signal.SIGKILL)
     else:
         job.stop()
-    wait(lambda: not job.is_running, seconds=5)
+    wait(lambda: not job.is_running)
     assert progress().state == "failed"
     assert progress().text in ("its process was ended", "some output")
     job.stop()  # there is nothing to stop any more

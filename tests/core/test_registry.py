@@ -85,7 +85,7 @@ def core(capsys):
 def test_one_more_system_is_trained_exported_scored_and_watched(
     toy, core, tmp_path, monkeypatch, capsys
 ):
-    from core.checkpoints import checkpoint as checkpoints
+    from core.checkpoints import checkpoint
     from core.training import launcher
     from core.training.run import Run
     from lab.training import runs
@@ -115,8 +115,8 @@ def test_one_more_system_is_trained_exported_scored_and_watched(
     with pytest.raises(RavelError, match="is for toy, not for swapping"):
         registry.get("dsae").load(made)
     assert toy.load(made).in_features == 4
-    monkeypatch.setattr(checkpoints, "SHIPPED", made.parent)
-    assert [one.title for one in checkpoints.list_checkpoints("toy")] == ["Sums"]
+    monkeypatch.setattr(checkpoint, "SHIPPED", made.parent)
+    assert [one.title for one in checkpoint.list_checkpoints("toy")] == ["Sums"]
 
     monkeypatch.setattr(runs, "FOLDER", runs_folder)
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)

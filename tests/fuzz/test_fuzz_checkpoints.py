@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core import registry
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.checkpoints.checkpoint import Checkpoint
 from core.contrastive import embed
 from core.data.folder import listing
@@ -39,7 +39,7 @@ GROWTH = 512  # MiB that a checkpoint of some kilobytes may make the process gro
 def good(request, tmp_path_factory) -> Checkpoint:
     system = request.param
     config = registry.parse(merge({"system": system}, {"model": TINY[system]}))
-    made = checkpoints.write(
+    made = checkpoint.write(
         tmp_path_factory.mktemp("good") / system,
         config.model_dump(),
         registry.network(config).state_dict(),
@@ -165,15 +165,15 @@ def test_weights_that_claim_what_they_like_are_used_or_refused(good, copy):
 @example({"data": 3})
 @example([])
 def test_scores_of_any_shape_are_shown_or_refused(tmp_path_factory, scores):
-    from core.checkpoints import card as cards
+    from core.checkpoints import card
 
     folder = tmp_path_factory.getbasetemp() / "scored"
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text('{"system": "dsae"}')
     (folder / "metrics.json").write_text(json.dumps(scores))
-    (folder / "README.md").write_text(f"# Scored\n{cards.BEGIN}\n{cards.END}\n")
+    (folder / "README.md").write_text(f"# Scored\n{card.BEGIN}\n{card.END}\n")
     try:
-        cards.refresh_scores(Checkpoint(folder))
+        card.refresh_scores(Checkpoint(folder))
     except RavelError as error:
         assert "damaged metrics.json" in str(error)
 
@@ -190,10 +190,10 @@ def test_a_folder_where_a_file_should_be_is_refused(copy, name):
     st.text(max_size=30) | st.sampled_from(["x" * 300, "\0", "a/" * 3_000, "~", "..", "//", "@5"])
 )
 def test_a_checkpoint_of_any_name_is_found_or_refused(name):
-    if checkpoints.hub.parse(name):
+    if checkpoint.hub.parse(name):
         return  # that would ask the Hub
     try:
-        assert checkpoints.find(name).path.is_dir()
+        assert checkpoint.find(name).path.is_dir()
     except RavelError as error:
         assert str(error).endswith(".")
 

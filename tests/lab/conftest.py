@@ -7,7 +7,7 @@ import pytest
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.service import corpora
 from lab import bundled
 from tests.lab import encoders, separators
@@ -26,7 +26,7 @@ def untrained(tmp_path_factory) -> Path:
     for name, store in (("ts-dsae-plus", "instruments"), ("dsae-dmelodies", "dmelodies")):
         config = DsaeConfig.parse({"model": {"hidden": 8}, "data": {"store": f"data/{store}"}})
         weights = Dsae(config.model).state_dict()
-        checkpoints.write(folder / name, config.model_dump(), weights)
+        checkpoint.write(folder / name, config.model_dump(), weights)
     return folder
 
 
@@ -55,7 +55,7 @@ def example_data(tmp_path_factory) -> Path:
 @pytest.fixture
 def page(untrained, monkeypatch) -> AppTest:
     """The lab's first page with the untrained checkpoints; it has not run yet."""
-    monkeypatch.setattr(checkpoints, "SHIPPED", untrained)
+    monkeypatch.setattr(checkpoint, "SHIPPED", untrained)
     return AppTest.from_file(APP, default_timeout=120)
 
 

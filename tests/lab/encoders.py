@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 
 
 def build(folder: Path, name: str = "scenes-encoder") -> Path:
@@ -18,7 +18,7 @@ def build(folder: Path, name: str = "scenes-encoder") -> Path:
     config = ContrastiveConfig.parse({**values, "model": {**model, "head": 16}})
     torch.manual_seed(0)
     network = Contrastive(config.model)
-    checkpoints.write(folder / name, config.model_dump(), network.state_dict())
+    checkpoint.write(folder / name, config.model_dump(), network.state_dict())
     return folder
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 
 CHANNELS = {"separator-scenes": 2, "separator-duets": 4}
 
@@ -20,5 +20,5 @@ def build(folder: Path) -> Path:
         config = SeparationConfig.parse(values)
         torch.manual_seed(channels)
         early, late = (Separator(config.model).state_dict() for _ in range(2))
-        checkpoints.write(folder / name, config.model_dump(), late, {0: early})
+        checkpoint.write(folder / name, config.model_dump(), late, {0: early})
     return folder

@@ -21,7 +21,7 @@ from core.data.store import PCM, FeatureStore
 from core.statistics import interval, spread_evenly
 from core.vocoder.play import PAPER, play
 
-HOP_SECONDS = 0.02
+CREPE_HOP_SECONDS = 0.02
 BATCH = 16  # sounds at once
 
 Embeddings = dict[str, list[np.ndarray]]  # by name, of each clip its frames' [F, D]
@@ -92,7 +92,7 @@ class Analyser:
 
     def _track(self, waves: Tensor) -> pitch.Pitch:
         return pitch.track(
-            waves, capacity=self.capacity, device=self.device, hop_seconds=HOP_SECONDS
+            waves, capacity=self.capacity, device=self.device, hop_seconds=CREPE_HOP_SECONDS
         )
 
 
@@ -129,7 +129,7 @@ class Originals:
 
     @property
     def _times(self) -> np.ndarray:
-        return np.arange(self.reference.f0.shape[1]) * HOP_SECONDS
+        return np.arange(self.reference.f0.shape[1]) * CREPE_HOP_SECONDS
 
     def _notes(self, store: FeatureStore, rows: np.ndarray) -> np.ndarray | None:
         if store.kind != "dmelodies":

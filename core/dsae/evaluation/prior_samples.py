@@ -14,7 +14,7 @@ from core.audio.clip import HOP, SAMPLE_RATE, VOICED
 from core.data.dmelodies import SCALES, TONICS
 from core.data.store import FeatureStore
 from core.dsae.evaluation.classifier import Classifier
-from core.dsae.evaluation.pitch_accuracy import HOP_SECONDS, Analyser
+from core.dsae.evaluation.pitch_accuracy import CREPE_HOP_SECONDS, Analyser
 from core.dsae.evaluation.swap_f1 import LabelledBatch, fit_lda, mean_v, read_split, trimmed
 from core.dsae.model import Dsae
 from core.errors import RavelError
@@ -120,7 +120,7 @@ def pitches(
     """`voiced`, `in_scale` and `notes` of log-mels turned into sound; `notes`: MIDI, or None."""
     seconds = (np.array(clips.frames) - 1) * HOP / SAMPLE_RATE
     sound = analyser.analyse_log_mels(clips.x, seconds, what)
-    inside = np.arange(sound.f0.shape[1]) * HOP_SECONDS < seconds[:, None]
+    inside = np.arange(sound.f0.shape[1]) * CREPE_HOP_SECONDS < seconds[:, None]
     voiced = (sound.confidence >= VOICED) & inside
     midi = 69 + 12 * np.log2(sound.f0 / 440)
     near = in_tune(midi, notes) & voiced
@@ -148,7 +148,7 @@ def in_tune(midi: np.ndarray, notes: np.ndarray | None) -> np.ndarray:
 def count_notes(midi: np.ndarray) -> int:
     """The number of different notes in the pitches of a clip's frames [F]."""
     _, counts = np.unique(np.rint(midi), return_counts=True)
-    return int((counts * HOP_SECONDS >= NOTE_SECONDS - 1e-9).sum())
+    return int((counts * CREPE_HOP_SECONDS >= NOTE_SECONDS - 1e-9).sum())
 
 
 def recognised(clips: LabelledBatch, classifier: Classifier) -> dict[str, Score]:

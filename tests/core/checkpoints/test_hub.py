@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.checkpoints import checkpoint as checkpoints
-from core.checkpoints import hub
+from core.checkpoints import checkpoint, hub
 from core.cli import main
 from core.dsae import latents
 from core.errors import RavelError
@@ -82,36 +81,36 @@ def test_a_model_is_loaded_by_its_hub_id_and_swaps_as_the_folder_does(pushed, un
 
 
 def test_only_the_files_of_a_checkpoint_are_fetched(pushed):
-    folder = checkpoints.find(REPO).path
+    folder = checkpoint.find(REPO).path
     assert sorted(_files(folder)) == ["config.json", "model.safetensors", "step_5.safetensors"]
     assert not any("evil" in asked or ".bin" in asked for asked in pushed.asked)
 
 
 def test_a_snapshot_is_named_by_its_step(pushed):
-    assert checkpoints.find(f"{REPO}@5").snapshots == [5]
+    assert checkpoint.find(f"{REPO}@5").snapshots == [5]
     assert latents.load(f"{REPO}@5").name == "model@5"
     with pytest.raises(RavelError, match="no snapshot of step 7: it keeps 5"):
-        checkpoints.find(f"{REPO}@7")
+        checkpoint.find(f"{REPO}@7")
 
 
 def test_a_revision_stays_what_it_was(pushed, untrained):
     files = _files(untrained)
     pushed.put(REPO, files | {"config.json": files["config.json"].replace(b" ", b"  ")})
-    old, new = checkpoints.find(f"{REPO}@{pushed.commit_id}"), checkpoints.find(REPO)
+    old, new = checkpoint.find(f"{REPO}@{pushed.commit_id}"), checkpoint.find(REPO)
     assert old.snapshots == [5] and new.snapshots == []
     assert old.digest != new.digest and old.config == new.config
     with pytest.raises(RavelError, match=r"has no revision 'v9'"):
-        checkpoints.find(f"{REPO}@v9")
+        checkpoint.find(f"{REPO}@v9")
 
 
 def test_a_copy_serves_while_the_hub_is_away(pushed, monkeypatch):
-    folder = checkpoints.find(REPO).path
+    folder = checkpoint.find(REPO).path
     hub.fetch.cache_clear()
     _unreachable(monkeypatch)
-    assert checkpoints.find(REPO).path == folder
+    assert checkpoint.find(REPO).path == folder
     hub.fetch.cache_clear()
     with pytest.raises(RavelError, match="connection to the Hub failed") as told:
-        checkpoints.find("somebody/else")
+        checkpoint.find("somebody/else")
     assert "\n" not in str(told.value)
 
 
@@ -131,7 +130,7 @@ def test_a_hub_that_refuses_is_told_in_a_sentence(pushed, fault, words, capsys, 
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("python -m core: ")
     with pytest.raises(RavelError, match=words):
-        hub.fetch(hub.HubId(REPO), checkpoints.check)
+        hub.fetch(hub.HubId(REPO), checkpoint.check)
     assert not (tmp_path / "mine").exists()
     assert hub.cached(hub.HubId(REPO)) is None
 
@@ -139,22 +138,22 @@ def test_a_hub_that_refuses_is_told_in_a_sentence(pushed, fault, words, capsys, 
 def test_a_download_that_breaks_off_leaves_nothing_that_looks_whole(pushed, untrained, tmp_path):
     pushed.faults[r"GET .*/resolve/.*/model\.safetensors"] = "cut"
     with pytest.raises(RavelError, match="connection to the Hub failed"):
-        checkpoints.find(REPO)
+        checkpoint.find(REPO)
     assert hub.cached(hub.HubId(REPO)) is None
     assert main(["hub", "pull", REPO, "--out", "mine"]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache"]
     pushed.faults.clear()
-    whole = checkpoints.find(REPO).path / "model.safetensors"
+    whole = checkpoint.find(REPO).path / "model.safetensors"
     assert whole.read_bytes() == (untrained / "model.safetensors").read_bytes()
 
 
 def test_an_update_that_breaks_off_leaves_the_copy_before_it(pushed, untrained, monkeypatch):
-    before = checkpoints.find(REPO)
+    before = checkpoint.find(REPO)
     files = _files(untrained)
     pushed.put(REPO, files | {"model.safetensors": b"\0" + files["model.safetensors"]})
     pushed.faults[r"GET .*/resolve/.*/model\.safetensors"] = "cut"
     hub.fetch.cache_clear()
-    assert checkpoints.find(REPO).path == before.path
+    assert checkpoint.find(REPO).path == before.path
 
 
 @pytest.mark.parametrize(
@@ -175,28 +174,28 @@ def test_what_is_no_checkpoint_of_ours_is_refused(pushed, name, content, words):
     files = {k: v for k, v in pushed.files(REPO).items() if k != name}
     pushed.put(REPO, files | ({name: content} if content is not None else {}))
     with pytest.raises(RavelError, match=f"no checkpoint of Ravel's .*{words}"):
-        checkpoints.find(REPO)
+        checkpoint.find(REPO)
 
 
 def test_local_names_are_never_asked_of_the_hub(pushed, tmp_path, untrained):
     shutil.copytree(untrained, tmp_path / "somebody" / "model")
-    assert checkpoints.find(REPO).path.samefile(tmp_path / "somebody" / "model")
+    assert checkpoint.find(REPO).path.samefile(tmp_path / "somebody" / "model")
     for name in ("somebody/mistyped", tmp_path.joinpath("no/where"), "../a/b", "a/b/c", "nothing"):
         with pytest.raises(RavelError, match="no checkpoint called"):
-            checkpoints.find(name)
+            checkpoint.find(name)
     assert not pushed.asked
 
 
 def test_scores_are_not_written_into_the_cache(pushed):
     with pytest.raises(RavelError, match=rf"hub pull {REPO} --out FOLDER"):
-        checkpoints.find(REPO).write_metrics({"a": {}})
+        checkpoint.find(REPO).write_metrics({"a": {}})
     assert main(["evaluate", REPO, "--data", "nowhere"]) == 2
 
 
 def test_pull_makes_a_folder_of_ones_own(pushed, tmp_path, capsys):
     assert main(["hub", "pull", REPO, "--revision", pushed.commit_id, "--out", "mine"]) == 0
     assert f"{REPO}@{pushed.commit_id}: mine" in capsys.readouterr().out
-    mine = checkpoints.find("mine")
+    mine = checkpoint.find("mine")
     mine.write_metrics({"a": {"b": 1}})
     assert not any(path.is_symlink() for path in mine.path.iterdir())
     assert main(["hub", "pull", REPO, "--out", "mine"]) == 2
@@ -221,7 +220,7 @@ def test_a_checkpoint_goes_up_in_one_commit_and_comes_down_the_same(login, capsy
     assert f"pushed to {login.url}/{REPO}" in told.out
     assert TOKEN not in told.out + told.err
     assert len(login.repos["model", REPO]) == 2  # made, and this commit
-    assert checkpoints.find(REPO).digest == checkpoints.find(SHIPPED).digest
+    assert checkpoint.find(REPO).digest == checkpoint.find(SHIPPED).digest
     card = login.files(REPO)["README.md"].decode()
     assert f'load("{REPO}")' in card and f'load("{SHIPPED}")' not in card
     assert "recordings.csv" in login.files(REPO)
@@ -297,7 +296,7 @@ def test_the_command_asks_where_hf_endpoint_points(pushed, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-m", "core", "hub", "pull", REPO],
         env=environment,
-        cwd=checkpoints.SHIPPED.parent,
+        cwd=checkpoint.SHIPPED.parent,
         capture_output=True,
         text=True,
     )

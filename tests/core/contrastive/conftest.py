@@ -9,7 +9,7 @@ def separator(tmp_path_factory):
     import torch
 
     from core import registry
-    from core.checkpoints import checkpoint as checkpoints
+    from core.checkpoints import checkpoint
     from core.separation.config import SeparationConfig
     from core.separation.model import Separator
 
@@ -17,7 +17,7 @@ def separator(tmp_path_factory):
     torch.manual_seed(0)
     weights, other = (Separator(config.model).state_dict() for _ in range(2))
     folder = tmp_path_factory.mktemp("checkpoints") / "random"
-    return checkpoints.write(folder, config.model_dump(), weights, {7: other}).path
+    return checkpoint.write(folder, config.model_dump(), weights, {7: other}).path
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def trained(tiny, tmp_path_factory):
 @pytest.fixture(scope="session")
 def encoder(trained, tmp_path_factory):
     """The checkpoint of that run."""
-    from core.checkpoints import card as cards
+    from core.checkpoints import card
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny-encoder"
-    return cards.export_run(trained.path, out, title="Tiny", state="last", half=True).path
+    return card.export_run(trained.path, out, title="Tiny", state="last", half=True).path

@@ -233,14 +233,14 @@ def test_what_cannot_be_is_refused():
 def test_log_mels_made_ahead_are_those_of_clips_separated_one_by_one(scenes, separator):
     from core.separation.separate import load
 
-    store, splitter = FeatureStore.open(scenes), load(separator)
-    kept = views.channels(store, splitter, progress=False)
+    store, loaded = FeatureStore.open(scenes), load(separator)
+    kept = views.channels(store, loaded, progress=False)
     mixtures = views.mixtures(store, progress=False)
     assert kept.shape == (32, 2, 297, 64) and mixtures.shape == (32, 1, 297, 64)
     assert kept.dtype == mixtures.dtype == np.float16
     for row in (0, 9, 31):
         clip = store.clip(row)
-        alone = views.features(splitter.separate(clip))
+        alone = views.features(loaded.separate(clip))
         assert np.allclose(alone.numpy(), kept[row], atol=0.01)
         wave = torch.from_numpy(store.audio[row].astype("float32") / PCM)
         assert np.array_equal(views.features(wave).numpy(), mixtures[row, 0])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.dsae.config import DsaeConfig, ModelConfig, preset
 from core.training.config import flat_values, merge
 
@@ -14,7 +14,7 @@ SHIPPED = ["ts-dsae-dmelodies", "dsae-dmelodies", "ts-dsae-instruments"]
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_config_that_lacks_newer_settings_is_the_model_it_was(name):
-    values = json.loads((checkpoints.SHIPPED / name / "config.json").read_text())
+    values = json.loads((checkpoint.SHIPPED / name / "config.json").read_text())
     for setting in NEW:
         values["model"].pop(setting, None)
     model = DsaeConfig.parse(values).model
@@ -37,7 +37,7 @@ def test_ts_dsae_plus_is_ts_dsae_with_our_parts():
 
 def test_the_labs_own_model_is_that_of_its_preset():
     made = DsaeConfig.parse(preset("instruments-plus"))
-    ships = DsaeConfig.parse(checkpoints.find(checkpoints.DEFAULT_CHECKPOINT).config)
+    ships = DsaeConfig.parse(checkpoint.find(checkpoint.DEFAULT_CHECKPOINT).config)
     assert (made.model, made.objective) == (ships.model, ships.objective)
     assert made.training.steps == ships.training.steps
 
@@ -52,7 +52,7 @@ def test_the_grid_of_its_parts_trains_what_the_preset_says():
             k: of[k] for k in ("training.batch_size", "training.learning_rate", "objective.kl_z")
         }
 
-    runs = grid.read(checkpoints.SHIPPED / "results" / "plus.toml").runs([0])
+    runs = grid.read(checkpoint.SHIPPED / "results" / "plus.toml").runs([0])
     configs = [apart_from_length(run.config) for run in runs]
     for name in ("quick", "ts-dsae-plus"):
         given = DsaeConfig.parse(merge(preset(name), {"system": "dsae"}))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.dsae.config import DsaeConfig, ModelConfig
 from core.dsae.latents import load
 from core.dsae.model import ConvolutionalDecoder, Dsae
@@ -174,7 +174,7 @@ def test_z_is_then_uncorrelated_with_v():
 def test_a_checkpoint_keeps_what_v_tells_of_z(tmp_path):
     made, x = free_of_v()
     config = DsaeConfig.parse({"model": made.config.model_dump()})
-    checkpoints.write(tmp_path / "kept", config.model_dump(), made.state_dict())
+    checkpoint.write(tmp_path / "kept", config.model_dump(), made.state_dict())
     again = load(tmp_path / "kept").encode(x[0])
     with torch.no_grad():
         q_v, q_z = made.encode(x[:1])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.errors import RavelError
 from core.experiments import grid as grids
 from core.experiments import results
@@ -32,7 +32,7 @@ SCORES = {"mixture-mixture": [0.5, 0.55, 0.52], "mixture-channel": [0.6, 0.58, 0
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
     (tmp_path / "results" / "published").mkdir(parents=True)
     (tmp_path / "results" / "scenes.toml").write_text(GRID)
     return tmp_path / "results"
@@ -154,7 +154,7 @@ def test_the_published_figures_that_ship_can_be_read_and_name_their_source():
 
 @pytest.mark.parametrize("name", ["scenes", "dsae"])
 def test_published_figures_name_existing_settings(name):
-    path = checkpoints.SHIPPED / "results" / f"{name}.toml"
+    path = checkpoint.SHIPPED / "results" / f"{name}.toml"
     grid = grids.read(path)
     read = results.Results(grid, NO_TABLE)
     known = results.published(grid.system)
@@ -164,7 +164,7 @@ def test_published_figures_name_existing_settings(name):
 
 
 def test_a_weight_without_a_published_figure_matches_none():
-    read = results.Results(grids.read(checkpoints.SHIPPED / "results" / "dsae.toml"), NO_TABLE)
+    read = results.Results(grids.read(checkpoint.SHIPPED / "results" / "dsae.toml"), NO_TABLE)
     (table,) = [table for table in read.grid.tables if table.name == "swap terms"]
     known = results.published("dsae")
     found = {

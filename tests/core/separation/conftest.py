@@ -24,7 +24,7 @@ def trained(scenes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def separator(trained, tmp_path_factory):
     """The checkpoint of that run, with its snapshots, in half precision."""
-    from core.checkpoints import card as cards
+    from core.checkpoints import card
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny-separator"
-    return cards.export_run(trained.path, out, title="Tiny", half=True).path
+    return card.export_run(trained.path, out, title="Tiny", half=True).path

@@ -125,8 +125,8 @@ def test_a_snapshot_is_another_model_of_the_same_run(separator, model, long_scen
     mixture = long_scene.sum(dim=0)[: 3 * RATE]
     truth = long_scene[:, : 3 * RATE]
 
-    def gained(splitter):
-        return np.mean([m.improvement for m in separate.match(splitter.separate(mixture), truth)])
+    def gained(model):
+        return np.mean([m.improvement for m in separate.match(model.separate(mixture), truth)])
 
     assert gained(model) > gained(early) + 2
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.checkpoints.card import About, record_scores
 
 MEANINGS = {"error": "squared error of a sum"}
@@ -18,7 +18,7 @@ def network(model):
 
 
 def load(name, device="cpu"):
-    model, _, _ = checkpoints.load(name, "toy")
+    model, _, _ = checkpoint.load(name, "toy")
     return model.to(device).eval()
 
 
@@ -59,7 +59,7 @@ class ToyTask:
 
 def evaluate(names, options, say):
     for name in names:
-        model, config, found = checkpoints.load(name, "toy")
+        model, config, found = checkpoint.load(name, "toy")
         scores = {"error": float(error(model, numbers(config.model.size)).detach())}
         record_scores(found, options.data, scores)
         say(f"{found.name}: {scores['error']:.3f}")

@@ -21,7 +21,7 @@ from core.errors import RavelError
 from core.files import write_json
 from core.training import devices, launcher
 from core.training.config import merge
-from core.training.estimate import from_runs, measure, pace
+from core.training.estimate import from_runs, measure, timing
 from core.training.queue import waiting
 from core.training.run import Run
 from tests.core.training import fake_nvml
@@ -122,7 +122,7 @@ def test_a_worker_has_a_session_of_its_own_and_holds_its_run_from_the_first_mome
     pid = wait(lambda: run.state().get("pid"))
     assert os.getsid(pid) == pid != os.getsid(0)
     os.kill(pid, signal.SIGKILL)
-    wait(lambda: not run.held, seconds=5)
+    wait(lambda: not run.held)
     assert run.state()["state"] == "failed"
     assert "resume" in run.state()["message"]
 
@@ -240,7 +240,7 @@ def test_a_pace_is_worked_out_from_the_clock_of_the_records():
         if step % 10 == 0:
             clock += 7.0
             records.append({**records[-1], "kind": "validation", "time": clock})
-    found = pace(records, "a test")
+    found = timing(records, "a test")
     assert found.step == {"first": 2.0, "second": 1.0}
     assert found.validation == 7.0
     training = {"training": {"steps": 40, "validate_every": 10}}
@@ -306,16 +306,16 @@ def test_when_one_of_several_processes_is_killed_all_end_and_the_run_says_so(
     first = run.state()["pid"]
     (second,) = set(workers_of(run)) - {above, first}
     os.kill(above if victim == "the one above" else second, signal.SIGKILL)
-    wait(lambda: run.state()["state"] == "failed", seconds=5)
+    wait(lambda: run.state()["state"] == "failed")
     assert "resume" in end_of(run)["message"]
-    wait(lambda: not workers_of(run), seconds=5)
+    wait(lambda: not workers_of(run))
 
 
 def test_two_processes_are_ended_by_force_together(melodies, tmp_path):
     run = launcher.start(tmp_path / "run", together(melodies))
     wait(lambda: step_of(run) >= 1)
     launcher.kill(run)
-    wait(lambda: not run.held and not workers_of(run), seconds=5)
+    wait(lambda: not run.held and not workers_of(run))
     assert run.state()["state"] in ("stopped", "failed")  # asked politely first, it mostly saves
 
 

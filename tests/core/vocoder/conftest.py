@@ -70,7 +70,7 @@ def trained(values, tmp_path_factory):
 @pytest.fixture(scope="session")
 def checkpoint(trained, tmp_path_factory):
     """Its checkpoint, in half precision."""
-    from core.checkpoints import card as cards
+    from core.checkpoints import card
 
     out = tmp_path_factory.mktemp("checkpoints") / "small-vocoder"
-    return cards.export_run(trained.path, out, half=True)
+    return card.export_run(trained.path, out, half=True)

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.cli import main
 from core.errors import RavelError
 from lab.demo import deploy
@@ -77,11 +77,11 @@ def test_debian_packages_are_one_a_line():
     assert lines and all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", line) for line in lines)
 
 
-@pytest.mark.parametrize("name", [one.name for one in checkpoints.list_checkpoints()])
+@pytest.mark.parametrize("name", [one.name for one in checkpoint.list_checkpoints()])
 def test_the_cards_that_ship_have_the_hubs_metadata(name):
     from huggingface_hub import ModelCard
 
-    found = checkpoints.find(name)
+    found = checkpoint.find(name)
     data = ModelCard.load(found.path / "README.md").data
     assert data.license == "mit" and data.to_dict()["library_name"] == "ravel"
     assert data.pipeline_tag == TASKS.get(found.system, "feature-extraction")

@@ -13,7 +13,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core.audio.loudness import loudness
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from lab.explore import listen, tally
 from tests.lab.conftest import APP
 
@@ -159,9 +159,9 @@ def test_two_models_and_two_routes_can_be_compared(listen_page):
 
 
 def test_without_a_second_model_there_is_nothing_to_begin(listen_page, tmp_path, monkeypatch):
-    only = checkpoints.find("ts-dsae-plus").path
+    only = checkpoint.find("ts-dsae-plus").path
     shutil.copytree(only, tmp_path / "checkpoints" / only.name)
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "checkpoints")
     listen_page.run()
     listen_page.segmented_control(key="listen_compare").set_value("Two models").run()
     assert listen_page.button(key="listen_begin").disabled and not listen_page.exception
@@ -251,7 +251,7 @@ def test_a_damaged_model_is_explained_where_the_test_would_begin(
 ):
     folder = shutil.copytree(untrained, tmp_path / "checkpoints")
     (folder / "ts-dsae-plus" / "model.safetensors").write_bytes(b"")
-    monkeypatch.setattr(checkpoints, "SHIPPED", folder)
+    monkeypatch.setattr(checkpoint, "SHIPPED", folder)
     begin(listen_page)
 
     assert not listen_page.exception and "damaged" in texts(listen_page)

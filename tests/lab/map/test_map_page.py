@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.data.store import FeatureStore
 from core.dsae.maps import read as read_latents
 from core.maps import projection
@@ -248,13 +248,13 @@ def test_with_no_corpus_the_page_says_how_to_build_one_and_maps_the_examples(
 
 
 def test_with_no_model_the_page_says_how_to_get_one(map_page, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
     map_page.run()
     assert not map_page.exception and "python -m core train" in map_page.info[0].value
 
 
 def test_models_without_maps_are_not_offered(map_page, scene_models, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SHIPPED", scene_models)
+    monkeypatch.setattr(checkpoint, "SHIPPED", scene_models)
     map_page.run()
     assert not map_page.exception and not map_page.error
     assert map_page.selectbox(key="map_model").options == ["scenes-encoder"]

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.audio.clip import read
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.contrastive import index as embeddings
 from core.contrastive.embed import load
 from core.contrastive.index import Index, unit
@@ -46,7 +46,7 @@ def data(tmp_path_factory, scene_data) -> Path:
 @pytest.fixture
 def map_page(page, models, data, monkeypatch) -> AppTest:
     """The Map page, not run yet."""
-    monkeypatch.setattr(checkpoints, "SHIPPED", models)
+    monkeypatch.setattr(checkpoint, "SHIPPED", models)
     monkeypatch.setattr(corpora, "DATA", data)
     return page.switch_page(PAGE)
 
@@ -58,7 +58,7 @@ def store(data) -> FeatureStore:
 
 @pytest.fixture
 def index(store, models) -> Index:
-    return embeddings.build(store, checkpoints.find(models / "scenes-encoder"))
+    return embeddings.build(store, checkpoint.find(models / "scenes-encoder"))
 
 
 def traces(page: AppTest) -> list[dict]:

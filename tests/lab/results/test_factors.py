@@ -11,7 +11,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core.audio.clip import read
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.dsae.latents import load, swap_clips
 from lab import bundled
 from lab.results import factors
@@ -36,10 +36,10 @@ def page(untrained, tmp_path, monkeypatch):
     shutil.copytree(untrained / "dsae-dmelodies", tmp_path / "one-factor")
     judged = {"judge_global_octave": {"value": 0.4, "low": 0.3, "high": 0.5}}
     metrics = {"octaves": {"clips": 9, **judged, **scored()}}
-    checkpoints.find(tmp_path / "two-factors").write_metrics(metrics)
-    checkpoints.find(tmp_path / "one-factor").write_metrics({"dmelodies": {"clips": 9}})
+    checkpoint.find(tmp_path / "two-factors").write_metrics(metrics)
+    checkpoint.find(tmp_path / "one-factor").write_metrics({"dmelodies": {"clips": 9}})
     (tmp_path / "results").mkdir()
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
     return AppTest.from_file(APP, default_timeout=120).switch_page("lab/pages/results.py")
 
 

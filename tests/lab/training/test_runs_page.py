@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import registry
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.dsae.config import DsaeConfig
 from core.training import evaluation
 from core.training.run import Run
@@ -51,7 +51,7 @@ def wait(until, seconds=90):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "FOLDER", tmp_path / "runs")
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "checkpoints")
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
 
@@ -111,7 +111,7 @@ def test_a_run_is_made_a_checkpoint_once(folder):
     dialog.button(key="promote_yes").click().run()
     assert not dialog.error
     assert "good is made" in dialog.success[0].value
-    (made,) = checkpoints.list_checkpoints("dsae")
+    (made,) = checkpoint.list_checkpoints("dsae")
     assert (made.name, made.title) == ("good", "A good one")
     assert all(torch.equal(made.weights()[k], v) for k, v in model.state_dict().items())
 
@@ -138,7 +138,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     dialog = ask_for_checkpoint("good")
     dialog.button(key="promote_yes").click().run()
     assert "scores of the run were copied" in dialog.success[0].value
-    (made,) = checkpoints.list_checkpoints("dsae")
+    (made,) = checkpoint.list_checkpoints("dsae")
     assert made.metrics["dmelodies"]["clips"] == 6
     assert "| validation clips | 6 |" in (made.path / "README.md").read_text()
 
@@ -161,7 +161,7 @@ def test_a_run_with_nothing_saved_is_not_made_a_checkpoint(folder):
     dialog = ask_for_checkpoint("early")
     dialog.button(key="promote_yes").click().run()
     assert "no saved state 'best'" in dialog.error[0].value
-    assert not checkpoints.list_checkpoints()
+    assert not checkpoint.list_checkpoints()
 
 
 def test_with_no_run_the_page_says_how_to_get_one(page):

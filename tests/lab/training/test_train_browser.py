@@ -15,7 +15,6 @@ from core.training.run import Run
 from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
-ENDED = 5_000  # within which the page tells that a process is gone
 OPENED = 15_000  # within which a dialog is there
 
 pytestmark = needs_chromium
@@ -84,7 +83,7 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
         "document.querySelectorAll('.js-plotly-plot .scatterlayer .js-line').length"
     )
     os.kill(run.state()["pid"], signal.SIGKILL)
-    state(tab, "Failed", timeout=ENDED)
+    state(tab, "Failed")
 
     tab.get_by_role("button", name="Resume").click()
     state(tab, "Running")
@@ -125,7 +124,7 @@ def test_when_lab_and_worker_are_killed_together_the_truth_is_told(tab, lab):
     lab.start()
     tab.goto(f"{lab.address}/train?run=both")
     tab.wait_for_selector("h1")
-    state(tab, "Failed", timeout=ENDED)
+    state(tab, "Failed")
     tab.get_by_text("resume it to continue").wait_for()
 
 

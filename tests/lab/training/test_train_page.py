@@ -138,7 +138,7 @@ def test_a_run_whose_process_was_killed_is_called_failed_at_once(train, folder, 
     assert "stop" in keys(train)
 
     os.kill(run.state()["pid"], signal.SIGKILL)
-    wait(lambda: not run.held, seconds=5)
+    wait(lambda: not run.held)
     train.run()
     assert not train.exception
     assert {"resume", "delete"} <= keys(train) and "stop" not in keys(train)

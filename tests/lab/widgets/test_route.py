@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import service
 from core.audio.clip import read
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.dsae.latents import load, swap_clips
 from core.vocoder.play import ROUTES, default_route, play
 from lab.demo import models as demo_models
@@ -30,14 +30,14 @@ def with_vocoder(untrained, tmp_path_factory):
     config = VocoderConfig.parse({"model": {"width": 16, "hidden": 16, "blocks": 1}})
     torch.manual_seed(0)
     weights = VocoderNetwork(**config.model.model_dump()).state_dict()
-    checkpoints.write(folder / "vocoder", config.model_dump(), weights)
+    checkpoint.write(folder / "vocoder", config.model_dump(), weights)
     return folder
 
 
 @pytest.fixture
 def pages(with_vocoder, monkeypatch):
     """The lab's first page, with a vocoder; not run yet."""
-    monkeypatch.setattr(checkpoints, "SHIPPED", with_vocoder)
+    monkeypatch.setattr(checkpoint, "SHIPPED", with_vocoder)
     return AppTest.from_file(APP, default_timeout=120)
 
 
@@ -89,15 +89,15 @@ def test_a_new_vocoder_is_not_answered_from_the_old_ones_cache(pages, with_vocod
     pages.run()
     before = played(pages, media)[2]
     path = with_vocoder / "vocoder"
-    kept = checkpoints.Checkpoint(path)
+    kept = checkpoint.Checkpoint(path)
     config, weights = kept.config, kept.weights()
     try:
         louder = {k: v + 0.5 if k == "head.bias" else v for k, v in weights.items()}
-        checkpoints.write(path, config, louder)
+        checkpoint.write(path, config, louder)
         pages.run()
         assert np.abs(played(pages, media)[2] - before).max() > 0.01
     finally:
-        checkpoints.write(path, config, weights)
+        checkpoint.write(path, config, weights)
 
 
 # -- the demo -----------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_a_new_vocoder_is_not_answered_from_the_old_ones_cache(pages, with_vocod
 def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_other(
     with_vocoder, monkeypatch, examples
 ):
-    monkeypatch.setattr(checkpoints, "SHIPPED", with_vocoder)
+    monkeypatch.setattr(checkpoint, "SHIPPED", with_vocoder)
     clips = [read(examples / f"{name}.flac", duration=4) for name in ("violin-1", "trumpet-1")]
     model = "ts-dsae-plus"
     keys = {key("swap", model, *clips, route=route) for route in ROUTES}

@@ -135,7 +135,7 @@ def test_originals_with_sound_are_the_reference_as_far_as_each_lasts(tmp_path):
     assert [len(f) for f in originals.recorded.embeddings["crepe_tiny"]] == [50, 25]
     scores = originals.scores("round_trip", originals.round_trip, np.arange(2))
     assert scores["rpa_round_trip_crepe_tiny"]["value"] > 0.9
-    alone = pitch.track(waves[1] / 32767.0, hop_seconds=melody.HOP_SECONDS)
+    alone = pitch.track(waves[1] / 32767.0, hop_seconds=melody.CREPE_HOP_SECONDS)
     assert np.allclose(originals.recorded.f0[1, 2:20], alone.f0[0, 2:20], rtol=0.01)
 
 

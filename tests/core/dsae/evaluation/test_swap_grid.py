@@ -7,7 +7,7 @@ import torch
 
 from core.audio.clip import read
 from core.audio.invert import to_waveform
-from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints import checkpoint
 from core.dsae.evaluation.swap_grid import average, distance, moved, moved_sound
 from core.dsae.latents import Latents, load
 
@@ -62,7 +62,7 @@ def test_an_average_leaves_out_what_is_not_known():
 
 def swapped(name: str, examples: Path) -> tuple[float, float]:
     """Instrument moved by the swap of two rendered examples, and by rebuilding the first."""
-    if not (checkpoints.SHIPPED / name).is_dir():
+    if not (checkpoint.SHIPPED / name).is_dir():
         pytest.skip(f"{name} does not ship")
     model = load(name)
     source, target = (

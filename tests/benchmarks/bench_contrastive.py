@@ -3,7 +3,7 @@
     python -m tests.benchmarks contrastive
 
 CPU-seconds for the ten nearest of 100,000 x 128 by cosine distance, best of several on one thread;
-ratios compare what ran in the same process. It is told where a search finds other clips.
+ratios compare what ran in the same process. It reports where a search finds other clips.
 """
 
 import numpy as np

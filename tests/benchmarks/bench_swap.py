@@ -27,7 +27,7 @@ from tests.lab.browser import CHROMIUM, FLAGS, Server, at_rest
 CHOICES = 40
 WARM_UP = 3
 SHARES = ("log-mel and encode, the new clip", "decode, two log-mels", "to sound, two of them")
-PAUSE_MS = 1_000  # nobody chooses again at once: pictures are drawn meanwhile
+PAUSE_MS = 1_000  # between two choices: pictures are drawn meanwhile
 WAIT_MS = 60_000
 # The clock starts with the press, whenever it comes. Nothing is polled: that would take time, too.
 WATCH = """
@@ -35,14 +35,14 @@ WATCH = """
     const once = { capture: true, once: true };
     let pressed = null;
     document.addEventListener("pointerdown", () => (pressed = performance.now()), once);
-    window.heard = new Promise((heard, never) => {
+    window.sounding = new Promise((sounding, never) => {
         setTimeout(() => never(new Error("no sound came")), most);
         const look = () => {
             const now = [...document.querySelectorAll("audio")];
             if (now.length != 4 || [2, 3].some((i) => now[i].currentSrc == before[i]
                 || !(now[i].duration > 0))) return;
             document.removeEventListener("loadedmetadata", look, true);
-            heard(performance.now() - pressed);
+            sounding(performance.now() - pressed);
         };
         document.addEventListener("loadedmetadata", look, true);
     });
@@ -106,7 +106,7 @@ def _choose(tab, side: str, title: str) -> float:
     tab.wait_for_timeout(PAUSE_MS)
     tab.evaluate(WATCH, [before, WAIT_MS])
     option.click()
-    taken = tab.evaluate("window.heard")
+    taken = tab.evaluate("window.sounding")
     at_rest(tab, 4)
     return taken
 

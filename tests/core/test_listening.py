@@ -58,7 +58,7 @@ def test_x_is_a_half_of_the_time_whatever_came_before():
     coins = np.array(coins)
     assert len(coins) == 4000
     assert abs(coins.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(coins))
-    for lag in range(1, 10):  # the next cannot be told from those before
+    for lag in range(1, 10):  # the next cannot be predicted from those before
         same = (coins[lag:] == coins[:-lag]).mean()
         assert abs(same - 0.5) < 5 * 0.5 / np.sqrt(len(coins))
     sums = coins.reshape(400, 10).sum(1)

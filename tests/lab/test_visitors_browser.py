@@ -1,4 +1,4 @@
-"""Two people in one lab, and one who stays for long: the real server and a real browser."""
+"""Two visitors of one lab, and one long visit: the real server and a real browser."""
 
 import io
 import re
@@ -40,7 +40,7 @@ def lab(tmp_path_factory, untrained) -> Iterator[Server]:
 
 @pytest.fixture
 def visitors(chromium) -> Iterator[list["sync_api.Page"]]:
-    """Two browsers that know nothing of each other."""
+    """Two tabs without shared cookies or storage."""
     both = [chromium.new_page(**DESK) for _ in range(2)]
     for one in both:
         one.set_default_timeout(WAIT_MS)
@@ -70,7 +70,7 @@ def turn_to(tab: "sync_api.Page", page: str) -> None:
     at_rest(tab)
 
 
-def test_nobody_sees_another_s_recordings_or_choices(lab, visitors):
+def test_visitors_do_not_see_each_other_s_recordings_or_choices(lab, visitors):
     one, other = visitors
     for visitor in visitors:
         visitor.goto(lab.address)

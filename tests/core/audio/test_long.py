@@ -1,4 +1,4 @@
-"""Minutes of sound from a log-mel: bounded pieces, and no joint that is heard."""
+"""Minutes of sound from a log-mel: bounded pieces, and no audible joint."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_of_a_way_that_looks_at_each_frame_alone_nothing_is_changed(melody):
     assert torch.equal(long.to_waveform(melody, make, piece=PIECE), make(melody))
 
 
-def test_no_piece_is_longer_than_was_asked_and_none_is_left_out(melody):
+def test_no_piece_exceeds_its_limit_and_none_is_left_out(melody):
     seen = []
 
     def make(x):
@@ -46,10 +46,10 @@ def test_no_piece_is_longer_than_was_asked_and_none_is_left_out(melody):
 def test_pieces_of_griffin_lim_are_joined_without_a_gap_and_keep_mel_and_melody(melody):
     whole, made = invert.to_waveform(melody), long.to_waveform(melody, piece=PIECE)
     assert made.shape == whole.shape
-    heard = log_mel(made)
+    result = log_mel(made)
     apart = [(log_mel(one) - melody).abs()[melody > -12].mean() for one in (whole, made)]
     assert apart[1] < apart[0] * 1.1 + 0.01
-    dip = heard.logsumexp(1) - melody.logsumexp(1)
+    dip = result.logsumexp(1) - melody.logsumexp(1)
     assert dip[melody.logsumexp(1) > -4].abs().max() < 2.0  # nats of power: no hole, no doubling
     before, after = pitch.track(whole), pitch.track(made)
     sure = before.confidence[0] > 0.5

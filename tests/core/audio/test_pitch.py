@@ -96,7 +96,7 @@ def test_pitch_of_a_real_trumpet_is_its_notes(examples):
     assert len(errors) > 3 and np.median(errors) < 20
 
 
-def test_confidence_tells_sound_from_silence():
+def test_confidence_separates_sound_from_silence():
     wave = np.concatenate([tone(440), np.zeros(RATE, np.float32)])
     confidence = pitch.track(wave).confidence[0]
     assert confidence[10:90].min() > 0.5 > confidence[110:].max()

@@ -101,10 +101,10 @@ def server(tmp_path, monkeypatch):
     content = b"weights" * 1000
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        asked = 0
+        requests = 0
 
         def do_GET(self):
-            Handler.asked += 1
+            Handler.requests += 1
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -125,7 +125,7 @@ def server(tmp_path, monkeypatch):
 def test_weights_are_fetched_once_and_kept(server):
     handler, content = server
     assert vggish.fetch().read_bytes() == content
-    assert vggish.fetch() == vggish.cached() and handler.asked == 1
+    assert vggish.fetch() == vggish.cached() and handler.requests == 1
 
 
 def test_what_is_not_the_published_file_is_not_kept(server, monkeypatch):
@@ -136,6 +136,6 @@ def test_what_is_not_the_published_file_is_not_kept(server, monkeypatch):
 
 
 def test_without_a_network_it_is_said_what_to_do(server, monkeypatch):
-    monkeypatch.setattr(vggish, "ADDRESS", "http://127.0.0.1:9/weights")  # nobody listens
+    monkeypatch.setattr(vggish, "ADDRESS", "http://127.0.0.1:9/weights")  # a closed port
     with pytest.raises(RavelError, match="give the file with --vggish FILE, or use CREPE"):
         vggish.load()

@@ -18,7 +18,7 @@ class Hub:
     """
 
     def __init__(self):
-        self.repos, self.faults, self.asked, self.made = {}, {}, [], []
+        self.repos, self.faults, self.requests, self.made = {}, {}, [], []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.hub, self._server.daemon_threads = self, True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -58,8 +58,10 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         path = self.path.partition("?")[0]
-        self.hub.asked.append(f"{self.command} {path}")
-        fault = next((f for p, f in self.hub.faults.items() if re.search(p, self.hub.asked[-1])), 0)
+        self.hub.requests.append(f"{self.command} {path}")
+        fault = next(
+            (f for p, f in self.hub.faults.items() if re.search(p, self.hub.requests[-1])), 0
+        )
         if isinstance(fault, int) and fault:
             return self._say({"error": "no"}, fault)
         if self.command == "POST":
@@ -109,9 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._say({"error": "Invalid username or password."}, 401)
         if path == "/api/repos/create":
-            asked = json.loads(body)
-            self.hub.made.append(asked)
-            key = asked.get("type", "model"), f"{asked['organization']}/{asked['name']}"
+            wanted = json.loads(body)
+            self.hub.made.append(wanted)
+            key = wanted.get("type", "model"), f"{wanted['organization']}/{wanted['name']}"
             kind = "" if key[0] == "model" else f"{key[0]}s/"
             url = f"{self.hub.url}/{kind}{key[1]}"
             if key in self.hub.repos:

@@ -23,7 +23,7 @@ REPO = "somebody/model"
 
 @pytest.fixture
 def there(monkeypatch, tmp_path):
-    """The stand-in, asked by all that is asked of the Hub; an empty cache; nobody logged in."""
+    """The stand-in, which gets every request to the Hub; an empty cache; no user logged in."""
     from huggingface_hub import constants
 
     server = Hub()
@@ -62,7 +62,7 @@ def _files(folder):
 
 @pytest.fixture
 def pushed(there, untrained):
-    """The same, where a checkpoint is that has a snapshot, and things that nobody should fetch."""
+    """The same, where a checkpoint is that has a snapshot, and files that must not be fetched."""
     files = _files(untrained)
     files["step_5.safetensors"] = files["model.safetensors"][:-1] + b"\1"
     files["pytorch_model.bin"] = pickle.dumps(print)
@@ -83,7 +83,7 @@ def test_a_model_is_loaded_by_its_hub_id_and_swaps_as_the_folder_does(pushed, un
 def test_only_the_files_of_a_checkpoint_are_fetched(pushed):
     folder = checkpoint.find(REPO).path
     assert sorted(_files(folder)) == ["config.json", "model.safetensors", "step_5.safetensors"]
-    assert not any("evil" in asked or ".bin" in asked for asked in pushed.asked)
+    assert not any("evil" in request or ".bin" in request for request in pushed.requests)
 
 
 def test_a_snapshot_is_named_by_its_step(pushed):
@@ -109,9 +109,9 @@ def test_a_copy_serves_while_the_hub_is_away(pushed, monkeypatch):
     _unreachable(monkeypatch)
     assert checkpoint.find(REPO).path == folder
     hub.fetch.cache_clear()
-    with pytest.raises(RavelError, match="connection to the Hub failed") as told:
+    with pytest.raises(RavelError, match="connection to the Hub failed") as raised:
         checkpoint.find("somebody/else")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_copy_serves_while_the_hub_is_away(pushed, monkeypatch):
         (429, "trouble of its own"),
     ],
 )
-def test_a_hub_that_refuses_is_told_in_a_sentence(pushed, fault, words, capsys, tmp_path):
+def test_a_refusal_by_the_hub_is_an_error_of_one_sentence(pushed, fault, words, capsys, tmp_path):
     pushed.faults[r"/api/models/"] = fault
     assert main(["hub", "pull", REPO, "--out", "mine"]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
@@ -177,13 +177,13 @@ def test_what_is_no_checkpoint_of_ours_is_refused(pushed, name, content, words):
         checkpoint.find(REPO)
 
 
-def test_local_names_are_never_asked_of_the_hub(pushed, tmp_path, untrained):
+def test_local_names_are_never_looked_up_on_the_hub(pushed, tmp_path, untrained):
     shutil.copytree(untrained, tmp_path / "somebody" / "model")
     assert checkpoint.find(REPO).path.samefile(tmp_path / "somebody" / "model")
     for name in ("somebody/mistyped", tmp_path.joinpath("no/where"), "../a/b", "a/b/c", "nothing"):
         with pytest.raises(RavelError, match="no checkpoint called"):
             checkpoint.find(name)
-    assert not pushed.asked
+    assert not pushed.requests
 
 
 def test_scores_are_not_written_into_the_cache(pushed):
@@ -216,9 +216,9 @@ SHIPPED = "ts-dsae-instruments"
 
 def test_a_checkpoint_goes_up_in_one_commit_and_comes_down_the_same(login, capsys):
     assert main(["hub", "push-checkpoint", SHIPPED, REPO]) == 0
-    told = capsys.readouterr()
-    assert f"pushed to {login.url}/{REPO}" in told.out
-    assert TOKEN not in told.out + told.err
+    printed = capsys.readouterr()
+    assert f"pushed to {login.url}/{REPO}" in printed.out
+    assert TOKEN not in printed.out + printed.err
     assert len(login.repos["model", REPO]) == 2  # made, and this commit
     assert checkpoint.find(REPO).digest == checkpoint.find(SHIPPED).digest
     card = login.files(REPO)["README.md"].decode()
@@ -248,7 +248,7 @@ def test_a_dry_run_lists_files_and_asks_nothing(login, capsys):
     said = capsys.readouterr().out
     assert "1,583,680  model.safetensors" in said
     assert "bytes in 6 files" in said and "a dry run" in said
-    assert not login.asked
+    assert not login.requests
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_a_push_that_fails_changes_nothing(login, where, fault, words, capsys):
     login.put(REPO, before)
     login.faults[f"POST .*{where}"] = fault
     assert main(["hub", "push-checkpoint", SHIPPED, REPO]) == 2
-    told = capsys.readouterr()
-    assert words in told.err.strip().splitlines()[-1]
-    assert TOKEN not in told.out + told.err
+    printed = capsys.readouterr()
+    assert words in printed.err.strip().splitlines()[-1]
+    assert TOKEN not in printed.out + printed.err
     assert login.files(REPO) == before
 
 
@@ -278,17 +278,17 @@ def test_where_nothing_may_be_made_a_sentence_says_so(login, fault, words, capsy
     assert not login.repos
 
 
-def test_who_is_not_logged_in_is_told_how(there, capsys):
+def test_without_a_login_the_error_says_how_to_log_in(there, capsys):
     assert main(["hub", "push-checkpoint", SHIPPED, REPO]) == 2
     assert "hf auth login" in capsys.readouterr().err
     assert not there.repos
 
 
 @pytest.mark.parametrize("name", ["model", "a/b/c", "/a/b", "a--b/c", "../b", "a/b@v1@5", "a b/c"])
-def test_what_is_no_hub_id_is_told_so(there, name, capsys):
+def test_a_name_that_is_no_hub_id_is_refused(there, name, capsys):
     assert main(["hub", "push-checkpoint", SHIPPED, name]) == 2
     assert "OWNER/NAME" in capsys.readouterr().err
-    assert not there.asked
+    assert not there.requests
 
 
 def test_the_command_asks_where_hf_endpoint_points(pushed, tmp_path):

@@ -58,7 +58,7 @@ def rendered(tmp_path_factory):
     if "fluidsynth" not in synth.available() or not any("MuseScore" in font for font in fonts):
         pytest.skip("FluidSynth or the soundfont the models were trained on is not installed")
     folder = tmp_path_factory.mktemp("stores") / "dmelodies"
-    # Another draw than the training's: melodies of the same kind, most of them never heard.
+    # Another draw than the training's: melodies of the same kind, most are not in its data.
     return dmelodies.build(folder, count=120, seed=1, validation=0.5, audio=False, progress=False)
 
 

@@ -44,7 +44,7 @@ def test_columns_are_as_wide_as_their_widest_cell():
     assert aligned([["", "error"], ["a model", "1"]]) == "         error\na model  1"
 
 
-def test_scores_have_the_digits_that_are_asked_for():
+def test_scores_have_the_number_of_digits_of_their_format():
     assert format_score({"value": 1, "low": 0.5, "high": 2}, digits=2) == "1.00 [0.50, 2.00]"
     assert format_score(None) == format_score({}) == ""
     assert (format_score(3), format_score("tiny"), format_score(0.5)) == ("3", "tiny", "0.500")

@@ -56,7 +56,7 @@ def test_encode_writes_the_latents_of_every_file(examples, untrained, tmp_path):
             assert arrays[f"{file}/z"].shape[1] == 8
 
 
-def test_sample_writes_as_many_sounds_as_asked(untrained, tmp_path):
+def test_sample_writes_as_many_sounds_as_count_says(untrained, tmp_path):
     arguments = ["--count", 2, "--seconds", 1, "--out", tmp_path]
     assert run("sample", "--checkpoint", untrained, *arguments) == 0
     waves = [soundfile.read(tmp_path / f"sample-{seed}.wav")[0] for seed in (0, 1)]
@@ -204,7 +204,7 @@ def test_every_command_has_help_with_an_example(name, capsys):
     assert f"example:\n  python -m core {name}" in capsys.readouterr().out
 
 
-def test_mistakes_are_told_before_torch_is_loaded():
+def test_mistakes_are_reported_before_torch_is_loaded():
     code = "import sys; from core.cli import main; main(['swap', 'a', 'b', '--out', 'c.wav'])"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

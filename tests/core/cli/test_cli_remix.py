@@ -37,10 +37,12 @@ def duet(examples, tmp_path_factory) -> Path:
 
 def test_a_duet_is_remixed_by_a_process_of_its_own(duet, examples, tmp_path):
     out = tmp_path / "remixed"
-    asked = f"--channel 1=violin --channel 2=keep --level 2=-3 --melody 1={examples}/violin-1.flac"
-    asked = f"remix {duet} {asked} --route live --out {out}"
+    command = (
+        f"--channel 1=violin --channel 2=keep --level 2=-3 --melody 1={examples}/violin-1.flac"
+    )
+    command = f"remix {duet} {command} --route live --out {out}"
     ran = subprocess.run(
-        [sys.executable, "-m", "core", *asked.split()],
+        [sys.executable, "-m", "core", *command.split()],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -51,8 +53,8 @@ def test_a_duet_is_remixed_by_a_process_of_its_own(duet, examples, tmp_path):
     assert "instrument: violin, melody: violin-1; +0.0 dB" in first
     assert "kept as separated; -3.0 dB" in second
     assert f"wrote {out}" in wrote
-    told = json.loads((out / "remix.json").read_text())
-    assert share.startswith(f"{told['as_separated']:.0%} of the remix")
+    report = json.loads((out / "remix.json").read_text())
+    assert share.startswith(f"{report['as_separated']:.0%} of the remix")
     waves = {path.stem: soundfile.read(path) for path in out.glob("*.wav")}
     assert all(rate == 16_000 and wave.ndim == 1 for wave, rate in waves.values())
     total = waves["stem-1"][0] + waves["stem-2"][0]
@@ -106,14 +108,14 @@ def test_a_mistake_is_one_sentence_status_2_and_nothing_is_written(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_mistakes_in_what_is_asked_are_told_before_torch_is_loaded(duet, tmp_path):
-    asked = ["remix", str(duet), "--channel", "1=kazoo", "--out", str(tmp_path / "out")]
-    code = f"import sys; from core.cli import main; main({asked!r})"
+def test_mistakes_in_the_changes_are_reported_before_torch_is_loaded(duet, tmp_path):
+    command = ["remix", str(duet), "--channel", "1=kazoo", "--out", str(tmp_path / "out")]
+    code = f"import sys; from core.cli import main; main({command!r})"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_a_checkpoint_is_told_of_a_corpus_instruments(untrained, melodies, tmp_path, capsys):
+def test_a_checkpoint_gets_the_instruments_of_a_corpus(untrained, melodies, tmp_path, capsys):
     mine = shutil.copytree(untrained, tmp_path / "mine")
     assert run("instruments", mine, "--data", melodies) == 0
     assert "instruments.json: trumpet, violin" in capsys.readouterr().out

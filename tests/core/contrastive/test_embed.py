@@ -34,7 +34,7 @@ def by_hand(model, wave):
         return model.encoder(torch.stack([log_mel[s : s + 96] for s in starts])).mean(dim=0)
 
 
-def test_it_knows_its_name_its_size_and_what_it_hears(model, encoder):
+def test_an_encoder_has_a_name_a_size_and_its_input(model, encoder):
     assert (model.name, model.size, model.sample_rate) == (encoder.name, 16, 16_000)
     assert (model.front_end.bands, model.front_end.hop, model.patch) == (64, 160, 96)
 
@@ -47,7 +47,7 @@ def test_an_embedding_is_the_mean_over_patches(model, clip):
         assert torch.equal(model.embed(same), found)
 
 
-def test_a_long_sound_is_heard_piece_by_piece_to_the_same_end(model, monkeypatch):
+def test_a_long_sound_is_embedded_piece_by_piece_to_the_same_result(model, monkeypatch):
     wave = np.random.default_rng(0).uniform(-1, 1, 12 * 16_000 + 123).astype(np.float32)
     whole = model.embed(wave)
     assert torch.allclose(whole, by_hand(model, wave), atol=1e-5)
@@ -171,7 +171,7 @@ def test_a_mistake_is_one_sentence(
     assert not (tmp_path / "out.npz").exists()
 
 
-def test_a_clip_is_embedded_as_training_heard_it(model, trained, scenes):
+def test_a_clip_is_embedded_from_the_features_of_training(model, trained, scenes):
     """What reports score, from the store's log-mels in half precision, is what users get."""
     from core.contrastive import views
     from core.data.store import FeatureStore

@@ -103,7 +103,7 @@ def test_a_clips_embedding_is_the_mean_of_its_patches():
     assert np.allclose(embedded.clips[7], embedded.patches[21:24].mean(axis=0), atol=1e-6)
 
 
-def test_what_is_told_apart_scores_high_and_noise_at_chance():
+def test_separable_classes_score_high_and_noise_at_chance():
     good = measure(*corpus(3.0))
     none = measure(*corpus(0.0))
     for name in ("accuracy", "map", "qbe_map", "knn_accuracy", "three_shot"):

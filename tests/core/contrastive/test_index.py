@@ -104,7 +104,7 @@ def test_a_query_of_another_encoder_or_of_no_numbers_is_refused(embeddings, quer
             Index.of(np.full((2, 24), bad))
 
 
-def test_how_near_is_told_by_pairs_of_clips(embeddings):
+def test_distances_are_ranked_among_those_of_pairs_of_clips(embeddings):
     made = Index.of(embeddings)
     pairs = cdist(embeddings, embeddings, "cosine")[np.triu_indices(500, 1)]
     for share in (0.01, 0.1, 0.5):
@@ -117,13 +117,13 @@ def test_how_near_is_told_by_pairs_of_clips(embeddings):
 
 
 def test_a_stores_index_holds_the_embeddings_of_its_clips(store, checkpoint):
-    told = []
-    made = index.build(store, checkpoint, lambda done, of: told.append((done, of)))
+    reported = []
+    made = index.build(store, checkpoint, lambda done, of: reported.append((done, of)))
     model = load(checkpoint.path)
     expected = model.embed_many(index.wave(store, row) for row in range(len(store))).numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert made.h.dtype == np.float32 and np.allclose(made.h, expected, atol=1e-6)
-    assert told == [(0, 32), (32, 32)]
+    assert reported == [(0, 32), (32, 32)]
     assert [file.name for file in index.folder_of(store, checkpoint).iterdir()] == ["index.npy"]
 
 
@@ -168,7 +168,7 @@ def test_a_killed_build_goes_on_where_it_was(store, checkpoint, monkeypatch):
     assert waves == [*range(10, 32)]
 
 
-def test_a_clip_is_heard_without_what_pads_it(store):
+def test_a_clip_is_embedded_without_its_padding(store):
     store.lengths[3] = 101
     assert len(index.wave(store, 3)) == 100 * 256
     assert len(index.wave(store, 4)) == (store.lengths[4] - 1) * 256

@@ -66,7 +66,7 @@ def test_an_empty_split_and_a_store_without_its_sound_are_refused(store, checkpo
         maps.encode_store(silent, checkpoint, tmp_path)
 
 
-def test_both_systems_maps_are_asked_alike():
+def test_both_systems_maps_have_the_same_interface():
     ours, theirs = (registry.get(name).maps for name in ("contrastive", "dsae"))
     for name in (
         "SPACES",

@@ -77,13 +77,13 @@ def test_patches_are_log_mels_of_the_processed_excerpt_and_silence_follows_the_e
 
 @pytest.mark.parametrize(("pool", "least", "most"), [(1, 1, 1), (50, 5, 20)])
 def test_a_pool_of_one_is_one_process_and_a_large_one_is_many(pool, least, most):
-    asked = []
+    numbers = []
 
     def make(number):
-        asked.append(number)
+        numbers.append(number)
         return sources.random_filter(number)
 
     drawn = sources.Drawn(np.full((1, 20_000), 1_000, np.int16), make, pool, "cpu")
     for _ in range(20):
         drawn.patches(torch.tensor([0]), torch.tensor([0]), 32)
-    assert least <= len(set(asked)) and len(asked) <= most
+    assert least <= len(set(numbers)) and len(numbers) <= most

@@ -28,7 +28,7 @@ def test_both_losses_fall_without_labels(trained):
     assert last["uniformity"] < first["uniformity"]
     assert last["criterion"] == last["loss"]
     assert last["loss"] == pytest.approx(last["similarity"] + last["coincidence"], rel=1e-4)
-    assert 0.5 < last["knn_accuracy"] <= 1.0  # whistles and rushes are easily told apart
+    assert 0.5 < last["knn_accuracy"] <= 1.0  # whistles and rushes are easy to distinguish
     assert last["alignment"] > 0
 
 

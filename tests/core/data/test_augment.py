@@ -43,9 +43,9 @@ def test_an_equaliser_only_scales_frequencies(violin):
 def test_a_room_rings_after_the_sound():
     click = np.zeros(32_000)
     click[100] = 1
-    heard = augment.room(click, np.random.default_rng(1))
-    assert np.abs(heard[:100]).max() < 1e-9 and heard[100] == pytest.approx(1, abs=1e-6)
-    assert rms(heard[101:5000]) > rms(heard[20_000:])
+    echoed = augment.room(click, np.random.default_rng(1))
+    assert np.abs(echoed[:100]).max() < 1e-9 and echoed[100] == pytest.approx(1, abs=1e-6)
+    assert rms(echoed[101:5000]) > rms(echoed[20_000:])
 
 
 def test_noise_lies_where_it_was_drawn(violin):

@@ -113,7 +113,7 @@ def test_takes_of_one_source_are_never_split_at_random(esc50):
     assert {split[2] for split in drawn} == {"train", "validation"}
 
 
-def test_esc50_without_its_audio_a_file_or_a_column_is_told(esc50):
+def test_esc50_without_its_audio_a_file_or_a_column_is_refused(esc50):
     (esc50 / "audio" / "2-114280-B-0.wav").unlink()
     with pytest.raises(RavelError, match=r"names 1 of 4 recordings .*'2-114280-B-0'"):
         folder.listing(esc50)
@@ -135,7 +135,7 @@ def test_esc10_has_its_classes_by_folder_and_its_folds_by_name(tmp_path, sounds)
     (tmp_path / "002 - Rain").mkdir()
     with pytest.raises(RavelError, match="no recordings in '002 - Rain'"):
         folder.listing(tmp_path)
-    write(tmp_path / "002 - Rain" / "my own.ogg", sounds[2])  # so it is somebody's own folder
+    write(tmp_path / "002 - Rain" / "my own.ogg", sounds[2])  # so it is a user's own folder
     assert labels(tmp_path)["001 - Dog bark/1-100032-A.ogg"] == {"label": "001 - Dog bark"}
 
 
@@ -149,7 +149,7 @@ def test_fsd50k_has_all_labels_of_a_clip_and_its_three_splits(fsd50k):
     assert splits == ["validation", "train", "eval"]
 
 
-def test_fsd50k_in_parts_is_read_or_told(fsd50k):
+def test_fsd50k_in_parts_is_read_or_refused(fsd50k):
     (fsd50k / "FSD50K.eval_audio").rename(fsd50k / "elsewhere")
     with pytest.raises(RavelError, match=r"eval\.csv is there, but not its recordings"):
         folder.listing(fsd50k)
@@ -213,7 +213,7 @@ def test_fuss_original_sounds_go_before_its_mixtures_and_rooms(fuss, sounds):
     assert labels(fuss) == {f"fsd_data/{name}": {"split": s} for name, s in found.items()}
 
 
-def test_fuss_with_lost_files_an_unknown_split_or_another_folder_is_told(fuss, tmp_path):
+def test_fuss_with_lost_files_an_unknown_split_or_another_folder_is_refused(fuss, tmp_path):
     with pytest.raises(RavelError, match="no mixtures 'test': choose from train, validation"):
         layouts.mixtures(fuss, "test")
     with pytest.raises(RavelError, match="no published mixtures"):
@@ -227,7 +227,7 @@ def test_fuss_with_lost_files_an_unknown_split_or_another_folder_is_told(fuss, t
         layouts.mixtures(fuss / "ssdata", "validation")
 
 
-def test_a_silent_published_file_is_left_out_but_a_damaged_one_is_told(fuss):
+def test_a_silent_published_file_is_left_out_but_a_damaged_one_is_an_error(fuss):
     path = fuss / "ssdata" / "train" / "example00000_sources" / "background0_sound.wav"
     whole = len(list(folder.recordings(fuss / "ssdata")))
     write(path, np.zeros(16_000))

@@ -58,16 +58,16 @@ def test_a_seed_decides_everything(store):
 
 def test_every_other_clip_becomes_a_partner_and_none_meets_itself(store, monkeypatch):
     waves = mixtures.Waves(store, np.arange(len(store)))
-    asked = []
+    requested = []
 
     def excerpts(indices, samples, generator=None):
-        asked.append(indices.clone())
+        requested.append(indices.clone())
         return torch.ones(len(indices), samples)
 
     monkeypatch.setattr(waves, "excerpts", excerpts)
     torch.manual_seed(0)
     mixtures.draw(waves, torch.zeros(500, dtype=torch.long), samples=4, sources=4)
-    chosen = torch.stack(asked)  # [4, 500]
+    chosen = torch.stack(requested)  # [4, 500]
     assert (chosen[0] == 0).all()
     for column in chosen.T:
         assert len(set(column.tolist())) == 4
@@ -80,10 +80,10 @@ def test_excerpts_leave_out_silence_where_there_is_sound(store):
     late = int(np.flatnonzero(store.labels["label"] == "late")[0])
     torch.manual_seed(0)
     cut = waves.excerpts(torch.full((200,), late), RATE)
-    heard = (mixtures.rms(cut) > mixtures.SILENCE).float().mean()
+    audible = (mixtures.rms(cut) > mixtures.SILENCE).float().mean()
     # One draw hears the last second a third of the time; TRIES draws nearly always.
     alone = (4 * RATE - RATE) / (4 * RATE - RATE + 1)
-    assert heard > 1 - (1 - alone / 3) ** mixtures.TRIES - 0.15
+    assert audible > 1 - (1 - alone / 3) ** mixtures.TRIES - 0.15
 
 
 def test_a_clip_shorter_than_the_excerpt_is_followed_by_silence(store):
@@ -104,7 +104,7 @@ def test_held_out_mixtures_are_the_same_everywhere_and_of_different_kinds(store)
         assert len(set(row)) == 3
 
 
-def test_too_few_clips_are_told(store):
+def test_too_few_clips_are_refused(store):
     with pytest.raises(RavelError, match="needs as many"):
         mixtures.held_out(store, 1, sources=9, factor="label")
     waves = mixtures.Waves(store, store.indices("train")[:1])
@@ -112,7 +112,7 @@ def test_too_few_clips_are_told(store):
         mixtures.draw(waves, torch.tensor([0]), samples=100)
 
 
-def test_a_store_without_sound_is_told(melodies):
+def test_a_store_without_sound_is_refused(melodies):
     from core.data.store import FeatureStore
 
     store = FeatureStore.open(melodies)

@@ -75,7 +75,7 @@ def test_a_bend_bends_this_melody_and_not_the_next(engine):
 
 
 @engines
-def test_what_was_played_before_is_not_heard(engine):
+def test_what_was_rendered_before_does_not_change_the_sound(engine):
     player = synth.find(engine)
     first, second = melody(0).notes(), melody(5000).notes()
     alone = player.render(second, 56)

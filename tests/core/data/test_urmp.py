@@ -159,7 +159,7 @@ def test_too_few_pieces_cannot_be_held_out(dataset, tmp_path):
         build(dataset, tmp_path / "store", split="pieces")
 
 
-def test_another_folder_is_told_what_was_expected(examples, tmp_path):
+def test_the_error_for_another_folder_says_what_was_expected(examples, tmp_path):
     with pytest.raises(RavelError, match=r"is not URMP: expected .*01_Jupiter_vn_vc.*AuSep_1_vn"):
         build(examples, tmp_path / "store")
     with pytest.raises(RavelError, match="is not a folder"):
@@ -167,7 +167,7 @@ def test_another_folder_is_told_what_was_expected(examples, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def test_an_instrument_that_nobody_plays_is_told_with_those_there_are(dataset, tmp_path):
+def test_the_error_for_a_missing_instrument_names_those_there_are(dataset, tmp_path):
     with pytest.raises(RavelError, match=r"No part is by 'flute' .* cello, trumpet, violin"):
         build(dataset, tmp_path / "store", instruments=["fl"])
 

@@ -27,8 +27,8 @@ def test_a_fit_is_that_of_ridge_regression(clips):
     made = Regression(V, Z, RIDGE)
     made.fit(v, z)
     oracle = Ridge(alpha=N * RIDGE).fit(v.numpy(), z.numpy())
-    told = oracle.predict(v.numpy()) - z.numpy().mean(0)
-    np.testing.assert_allclose(made(v).numpy(), told, atol=1e-3)
+    expected = oracle.predict(v.numpy()) - z.numpy().mean(0)
+    np.testing.assert_allclose(made(v).numpy(), expected, atol=1e-3)
 
 
 def test_a_linear_probe_finds_no_label_in_what_is_left():
@@ -81,7 +81,7 @@ def test_a_fit_leaves_what_was_learnt_as_it_is(clips):
     assert torch.equal(made.slope, other.slope)
 
 
-def test_before_anything_is_learnt_and_of_a_collapsed_v_nothing_is_told(clips):
+def test_before_training_and_for_a_collapsed_v_nothing_is_predicted(clips):
     v, z = clips
     made = Regression(V, Z, RIDGE)
     assert not made(v).any()
@@ -113,7 +113,7 @@ def test_several_processes_learn_what_one_would(clips, monkeypatch):
         torch.testing.assert_close(shared.state_dict()[name], value, rtol=1e-3, atol=1e-3)
 
 
-def test_what_a_dimension_tells_that_varies_less_than_the_ridge_is_left(clips):
+def test_a_dimension_that_varies_less_than_the_ridge_is_left(clips):
     """The fifth varies by 0.0001: a small ridge takes off what it tells, a large one does not."""
     v, z = clips
     small, large = Regression(V, Z, 1e-6), Regression(V, Z, 0.1)

@@ -51,15 +51,15 @@ def test_a_dimension_counts_as_collapsed_just_where_the_metrics_count_it_as_inac
 
 
 def test_reach_is_zero_for_a_dimension_that_the_decoder_ignores(untrained, violin):
-    deaf = latents.load(untrained)
+    insensitive = latents.load(untrained)
     with torch.no_grad():
-        deaf.model.decoder.frames[0].weight[:, deaf.z_size + 3] = 0
-    moved = edits.reach(deaf, violin)
+        insensitive.model.decoder.frames[0].weight[:, insensitive.z_size + 3] = 0
+    moved = edits.reach(insensitive, violin)
     assert moved[3] == 0 and (np.delete(moved.numpy(), 3) > 0).all()
 
     low, high = violin.v.clone(), violin.v.clone()
     low[0], high[0] = -2, 2
-    change = deaf.decode(high, violin.z) - deaf.decode(low, violin.z)
+    change = insensitive.decode(high, violin.z) - insensitive.decode(low, violin.z)
     assert moved[0].item() == pytest.approx(10 / math.log(10) * change.abs().mean().item())
 
 
@@ -88,7 +88,7 @@ def test_a_morph_ends_exactly_at_both_clips(model, violin, trumpet, what, path):
     assert torch.equal(model.decode(end.v, end.z), model.decode(v, z))
 
 
-def test_a_morph_moves_only_what_it_is_asked_to(violin, trumpet):
+def test_a_morph_moves_only_the_chosen_part(violin, trumpet):
     assert torch.equal(edits.morph(violin, trumpet, 0.3, "global").z, violin.z)
     assert torch.equal(edits.morph(violin, trumpet, 0.3, "local").v, violin.v)
 
@@ -169,7 +169,7 @@ def test_a_splice_fades_evenly_from_one_melody_to_the_other():
 
 @pytest.mark.parametrize("fade", [0, 1, 2, 5, 9])
 @pytest.mark.parametrize(("until", "since"), [(0, 0), (9, 0), (0.016, 0.016), (1, 0.016)])
-def test_a_splice_at_the_edges_has_the_length_that_was_asked_for(fade, until, since):
+def test_a_splice_at_the_edges_has_the_requested_length(fade, until, since):
     z, other = ramp(50), ramp(40) + 100
     joined = edits.splice(z, other, until, since, fade)
     cut = min(round(62.5 * until), 50)
@@ -197,7 +197,7 @@ def test_edits_are_applied_in_their_order(violin, trumpet):
         (Edit("splice", (0.0, 9.0)), ramp(20), "shortest that can be played"),
     ],
 )
-def test_an_edit_that_cannot_be_done_says_why(edit, other, words):
+def test_an_impossible_edit_has_an_error_with_the_reason(edit, other, words):
     with pytest.raises(RavelError, match=words):
         edits.apply(ramp(100), [edit], other)
 

@@ -1,4 +1,4 @@
-"""The instruments that a checkpoint knows: learnt from a store, kept in a file, told of a v."""
+"""The instruments that a checkpoint knows: learnt from a store, kept in a file, ranked by a v."""
 
 import json
 import shutil
@@ -49,9 +49,9 @@ def test_likeness_is_what_linear_discriminant_analysis_says(drawn, three):
     judge = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(3, 1 / 3)).fit(x, labels)
     expected = judge.predict_proba(x[:40])
     for v, shares in zip(x[:40], expected, strict=True):
-        told = three.likeness(v)
-        assert [one.share for one in told] == sorted((o.share for o in told), reverse=True)
-        found = dict(told)
+        likeness = three.likeness(v)
+        assert [one.share for one in likeness] == sorted((o.share for o in likeness), reverse=True)
+        found = dict(likeness)
         ours = [found[name] for name in three.names]
         np.testing.assert_allclose(ours, shares, atol=2e-3)
 
@@ -96,7 +96,7 @@ def test_names_are_found_however_they_are_written(three):
         three.mean("kazoo")
 
 
-def test_a_checkpoint_that_was_told_of_none_knows_none(checkpoint):
+def test_a_checkpoint_without_a_table_has_no_instruments(checkpoint):
     assert read_instruments(checkpoint) is None
 
 
@@ -142,7 +142,7 @@ def test_clips_can_be_chosen_by_a_label(checkpoint, melodies):
 def test_what_ships_knows_its_instruments_if_any(checkpoint):
     found = read_instruments(checkpoint)
     if found is None:
-        pytest.skip(f"{checkpoint.name} was told of none")
+        pytest.skip(f"{checkpoint.name} has no instrument table")
     for name, mean in zip(found.names, found.means, strict=True):
         assert found.likeness(mean)[0].name == name
     assert json.loads((checkpoint.path / FILE).read_text())["store"] == found.store

@@ -93,7 +93,7 @@ def test_one_split_is_encoded_alone_and_an_empty_one_is_refused(store, checkpoin
         maps.encode_store(store, checkpoint, tmp_path, "test")
 
 
-def test_a_diverged_checkpoint_is_told(store, checkpoint, tmp_path):
+def test_a_diverged_checkpoint_is_refused(store, checkpoint, tmp_path):
     weights = {name: tensor * float("nan") for name, tensor in checkpoint.weights().items()}
     broken = checkpoints.write(tmp_path / "broken", checkpoint.config, weights)
     with pytest.raises(RavelError, match="not finite"):

@@ -52,8 +52,8 @@ def test_free_generation_feeds_the_prior_its_own_draws(monkeypatch):
     model = Dsae(ModelConfig())
     with torch.no_grad():
         z = model.prior.sample(2, 9)
-        told = model.prior(z).mean
-    torch.testing.assert_close(z[:, 1:], told[:, 1:])
+        expected = model.prior(z).mean
+    torch.testing.assert_close(z[:, 1:], expected[:, 1:])
 
 
 def task(variant):
@@ -142,17 +142,17 @@ def free_of_v():
     return made, x
 
 
-def test_what_v_tells_is_off_z_the_same_in_all_frames():
+def test_what_v_predicts_is_removed_from_z_equally_in_all_frames():
     made, x = free_of_v()
     raw = Dsae(ModelConfig(decoder="convolutional")).eval()
     raw.load_state_dict(made.state_dict(), strict=False)
     with torch.no_grad():
         (q_v, q_z), (_, before) = made.encode(x), raw.encode(x)
         taken = before.mean - q_z.mean
-        told = made.local_encoder.without_v(q_v.mean)
-    torch.testing.assert_close(taken, told[:, None].expand_as(taken), rtol=1e-4, atol=1e-5)
+        expected = made.local_encoder.without_v(q_v.mean)
+    torch.testing.assert_close(taken, expected[:, None].expand_as(taken), rtol=1e-4, atol=1e-5)
     assert torch.equal(q_z.logvar, before.logvar)
-    assert float(told.std()) > 0.01
+    assert float(expected.std()) > 0.01
     means = made.local_encoder.means(q_z, q_v, None)
     torch.testing.assert_close(means, before.mean.mean(1), rtol=1e-4, atol=1e-5)
 
@@ -171,7 +171,7 @@ def test_z_is_then_uncorrelated_with_v():
     assert slope(q_z.mean.mean(1)) < 0.1 * slope(raw)
 
 
-def test_a_checkpoint_keeps_what_v_tells_of_z(tmp_path):
+def test_a_checkpoint_keeps_the_regression_from_v_to_z(tmp_path):
     made, x = free_of_v()
     config = DsaeConfig.parse({"model": made.config.model_dump()})
     checkpoint.write(tmp_path / "kept", config.model_dump(), made.state_dict())
@@ -183,7 +183,7 @@ def test_a_checkpoint_keeps_what_v_tells_of_z(tmp_path):
 
 
 @pytest.mark.parametrize("posterior", ["factorised", "full"])
-def test_what_is_taken_off_z_is_told_by_the_mean_of_v_and_not_by_a_draw(posterior):
+def test_what_is_removed_from_z_depends_on_the_mean_of_v_and_not_on_a_draw(posterior):
     """Else the noise of v's posterior, times the regression's slope, would be noise in z."""
     torch.manual_seed(0)
     model = Dsae(ModelConfig(hidden=8, posterior=posterior, decorrelate=True)).eval()

@@ -182,28 +182,28 @@ def test_weights_scale_their_terms(x):
     torch.testing.assert_close(terms["loss"], expected)
 
 
-def test_what_v_tells_of_z_is_learnt_in_training_only_and_from_originals_only(x):
+def test_the_regression_from_v_to_z_is_learnt_in_training_only_and_from_originals_only(x):
     made = model(decorrelate=True)
-    told = made.local_encoder.without_v
+    regression = made.local_encoder.without_v
     all_losses(made, x)
-    assert not told.seen
+    assert not regression.seen
     made.train()
-    told.slope.zero_()
+    regression.slope.zero_()
     with torch.no_grad():
         all_losses(made, x)
-        assert float(told.seen) == 1
+        assert float(regression.seen) == 1
         q_v = made.global_encoder(x)
         raw = made.local_encoder.head(made.local_encoder.frames(x)).mean.mean(1)
-    torch.testing.assert_close(told.v, q_v.mean.mean(0))
-    torch.testing.assert_close(told.z, raw.mean(0))
+    torch.testing.assert_close(regression.v, q_v.mean.mean(0))
+    torch.testing.assert_close(regression.z, raw.mean(0))
 
 
 def test_z_is_freed_of_the_mean_of_v_and_not_of_a_draw_of_it(x, monkeypatch):
     """Else the noise in the dimensions of v that are not in use would come into z."""
     made, seen = model(decorrelate=True), []
-    told = made.local_encoder.without_v.forward
+    regression = made.local_encoder.without_v.forward
     monkeypatch.setattr(
-        made.local_encoder.without_v, "forward", lambda v: seen.append(v) or told(v)
+        made.local_encoder.without_v, "forward", lambda v: seen.append(v) or regression(v)
     )
     all_losses(made, x)
     assert torch.equal(seen[0], made.global_encoder(x).mean)

@@ -40,19 +40,21 @@ def run(melodies, tmp_path_factory):
 
 
 @pytest.mark.parametrize("state", ["best", "last"])
-def test_what_v_tells_of_z_is_saved_exact_for_the_training_clips(run, melodies, state, tmp_path):
+def test_the_regression_from_v_to_z_is_saved_exact_for_the_training_clips(
+    run, melodies, state, tmp_path
+):
     export_run(run.path, tmp_path / state, state=state)
     model = load(tmp_path / state).model
-    told = model.local_encoder.without_v
+    fitted = model.local_encoder.without_v
     clips = read_split(FeatureStore.open(melodies), "train", "instrument", model.config.floor)
     with torch.no_grad():
         q_v, q_z = model.encode(clips.x)
-        exact = Regression(*told.slope.shape, 0.01)
+        exact = Regression(*fitted.slope.shape, 0.01)
         exact.fit(q_v.mean, model.local_encoder.means(q_z, q_v, None))
-    torch.testing.assert_close(told.centre, exact.centre)
-    torch.testing.assert_close(told.slope, exact.slope, rtol=1e-3, atol=1e-4)
-    assert float(told.slope.abs().max()) > 0.01
-    assert not torch.allclose(told.v, told.centre, atol=1e-5)  # what training itself follows
+    torch.testing.assert_close(fitted.centre, exact.centre)
+    torch.testing.assert_close(fitted.slope, exact.slope, rtol=1e-3, atol=1e-4)
+    assert float(fitted.slope.abs().max()) > 0.01
+    assert not torch.allclose(fitted.v, fitted.centre, atol=1e-5)  # what training itself follows
 
 
 def test_a_run_resumed_goes_on_learning_where_it_was(melodies, tmp_path):

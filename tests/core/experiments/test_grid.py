@@ -88,12 +88,12 @@ def test_only_settings_that_vary_become_columns_and_names(tmp_path):
         ("[settings]", "[settings", "not a grid in TOML"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_trained(tmp_path, old, new, message):
+def test_a_mistake_is_reported_before_anything_is_trained(tmp_path, old, new, message):
     with pytest.raises(RavelError, match=message):
         grid.read(written(tmp_path, text=TEXT.replace(old, new)))
 
 
-def test_a_missing_grid_and_a_folder_are_told(tmp_path, capsys):
+def test_a_missing_grid_and_a_folder_are_refused(tmp_path, capsys):
     assert main(["grid", str(tmp_path / "none.toml")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
     assert main(["grid", str(tmp_path)]) == 2
@@ -119,7 +119,7 @@ def test_a_grid_that_is_interrupted_goes_on_and_ends_in_one_table(tmp_path, melo
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        # Tests that run in the background are deaf to Ctrl-C, and so would be what they start.
+        # Tests that run in the background ignore Ctrl-C, and so would what they start.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     first = Run(runs / "z_size-4_variant-dsae_seed-0")

@@ -92,10 +92,10 @@ def model():
 
 def test_what_a_model_makes_of_separated_duets_is_judged(duets, model):
     made = evaluate.Duets(duets, Perfect(duets))
-    heard = []
+    counts = []
 
     def violins(log_mels):
-        heard.append(len(log_mels))
+        counts.append(len(log_mels))
         return np.array(["violin"] * len(log_mels))
 
     scores = evaluate.score(model, made, {"judge": violins}, play, progress=False)
@@ -107,7 +107,7 @@ def test_what_a_model_makes_of_separated_duets_is_judged(duets, model):
         assert scores[row]["fad"]["value"] > scores["channel"]["fad"]["value"]
     # Three of six are violins, two trumpets, one a clarinet: F1 2/3, 0 and 0.
     assert scores["exchanged"]["judge"]["value"] == pytest.approx(2 / 9, abs=1e-3)
-    assert sum(heard) == 6 * 6
+    assert sum(counts) == 6 * 6
     assert scores["recognised_stems_3"]["value"] >= scores["recognised_stems_1"]["value"] > 0.3
     assert scores["leak_z_stems"] == {}  # six stems are too few for a probe
 
@@ -122,7 +122,7 @@ def test_a_silent_channel_keeps_no_melody(duets, model):
     assert scores["exchanged"]["melody"]["value"] < 0.2
 
 
-def test_a_model_that_was_told_of_no_instruments_says_how_to_tell_it(duets, untrained):
+def test_for_a_model_without_instruments_the_error_says_how_to_add_them(duets, untrained):
     made = evaluate.Duets(duets, Perfect(duets))
     with pytest.raises(RavelError, match="python -m core instruments"):
         evaluate.score(latents.load(untrained), made, {}, play)

@@ -32,15 +32,15 @@ def test_stems_add_up_to_the_remix_and_have_their_levels(swapped, duet):
 
 def test_a_swapped_channel_keeps_its_melody_and_its_loudness(swapped):
     before, after = swapped.stems[0].channel.numpy(), swapped.stems[0].wave.numpy()
-    heard = [pitch.track(wave / np.abs(wave).max()) for wave in (before, after)]
-    voiced = heard[0].confidence[0] >= VOICED
+    tracks = [pitch.track(wave / np.abs(wave).max()) for wave in (before, after)]
+    voiced = tracks[0].confidence[0] >= VOICED
     assert voiced.mean() > 0.3
-    kept = pitch.raw_pitch_accuracy(heard[0].f0[0], heard[1].f0[0], voiced=voiced)
+    kept = pitch.raw_pitch_accuracy(tracks[0].f0[0], tracks[1].f0[0], voiced=voiced)
     assert kept > 0.7
     assert loudness(after) == pytest.approx(loudness(before), abs=0.1)
 
 
-def test_a_swapped_channel_is_heard_as_the_other_instrument(swapped, models):
+def test_a_swapped_channel_has_the_timbre_of_the_other_instrument(swapped, models):
     instruments = read_instruments(models[1].checkpoint)
     before, after = (
         dict(instruments.likeness(models[1].encode(Clip((w / w.abs().max()).numpy())).v.numpy()))
@@ -49,7 +49,7 @@ def test_a_swapped_channel_is_heard_as_the_other_instrument(swapped, models):
     assert after["violin"] > 2 * before["violin"]
 
 
-def test_the_share_that_is_as_separated_is_told(swapped, make):
+def test_the_share_that_is_as_separated_is_reported(swapped, make):
     energy = [float(stem.wave.square().sum()) for stem in swapped.stems]
     assert swapped.as_separated == pytest.approx(energy[1] / sum(energy))
     both = make(channel_1=Change(melody=2), channel_2=Change(level=None))
@@ -85,7 +85,7 @@ def test_what_turns_log_mels_into_sound_can_be_handed_in(duet, models):
     assert len(seen) == 1 and not made.stems[1].wave.any()
 
 
-def test_a_silent_channel_is_told_and_cannot_be_changed(duet, models, monkeypatch):
+def test_a_silent_channel_is_marked_and_cannot_be_changed(duet, models, monkeypatch):
     separator, model = models
     monkeypatch.setattr(
         separator,
@@ -103,7 +103,7 @@ def test_a_silent_channel_is_told_and_cannot_be_changed(duet, models, monkeypatc
 
 
 def test_a_long_mixture_is_remixed_whole(duet, models, monkeypatch):
-    """Half a minute, in pieces of four seconds: each piece is asked for, and none is too long."""
+    """Half a minute, in pieces of four seconds: each piece is made, and none is too long."""
     long_duet = Clip(np.resize(duet.wave, 30 * 16_000), "long")
     sizes = []
 

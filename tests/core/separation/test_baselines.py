@@ -65,7 +65,7 @@ def test_one_source_passes_the_ideal_ratio_mask_unchanged(duet):
     assert torch.allclose(made["ideal ratio mask"][0], alone[0], atol=1e-5)
 
 
-def test_the_blind_grouping_is_never_told_the_truth(duet):
+def test_the_blind_grouping_does_not_use_the_sources(duet):
     mixture = duet.sum(dim=0)
     blind, _ = baselines.nmf(mixture, duet, 2)
     again, oracle = baselines.nmf(mixture, duet.flip(0), 2)

@@ -52,10 +52,10 @@ def test_the_fourier_transform_and_back_changes_nothing():
     config = ModelConfig(transform="stft", window=1024, hop=256)
     wave = torch.randn(2, 5_000)
     transform = Separator(config).transform
-    spectra, heard = transform(wave)
-    assert spectra.shape == heard.shape == (2, 513, 20)
+    spectra, inputs = transform(wave)
+    assert spectra.shape == inputs.shape == (2, 513, 20)
     assert torch.allclose(transform.back(spectra, 5_000), wave, atol=1e-5)
-    assert heard.mean(dim=(1, 2)).abs().max() < 1e-4
+    assert inputs.mean(dim=(1, 2)).abs().max() < 1e-4
 
 
 def test_without_consistency_channels_need_not_add_up():

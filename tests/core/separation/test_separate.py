@@ -113,7 +113,7 @@ def test_silence_and_excess_stay_finite(model, wave):
         (np.array([0.0, np.nan], np.float32), "not numbers"),
     ],
 )
-def test_what_is_no_mixture_is_told(model, wave, says):
+def test_input_that_is_no_mixture_is_refused(model, wave, says):
     with pytest.raises(RavelError, match=says):
         model.separate(wave)
 
@@ -147,7 +147,7 @@ def test_included_separators_give_what_they_gave_when_they_were_added(examples, 
     assert channels.square().mean(dim=1).sqrt().tolist() == pytest.approx(levels, rel=1e-3)
 
 
-def test_a_missing_snapshot_and_a_foreign_checkpoint_are_told(separator, untrained):
+def test_a_missing_snapshot_and_a_foreign_checkpoint_are_refused(separator, untrained):
     with pytest.raises(RavelError, match="no snapshot of step 7: it keeps 0, 40"):
         separate.load(f"{separator}@7")
     with pytest.raises(RavelError, match="not for separating"):

@@ -34,7 +34,7 @@ def test_snapshots_are_kept_beside_the_best_and_the_last(trained):
     assert not all(torch.equal(untrained[k], v) for k, v in trained.load("last")[0].items())
 
 
-def test_a_mixture_and_its_channels_can_be_heard_along_the_way(trained):
+def test_a_mixture_and_its_channels_are_kept_during_training(trained):
     folder = trained.path / "samples" / "step_000080"
     names = sorted(path.name for path in folder.glob("*.wav"))
     assert [name[0] for name in names] == ["0", "1", "2"]

@@ -28,7 +28,7 @@ def test_two_visitors_who_ask_at_once_wait_for_one_computation():
         return 2 * clip.wave
 
     results = []
-    # Clips of the same samples are the same clip, whoever read them.
+    # Clips of the same samples are the same clip, however they were read.
     threads = [threading.Thread(target=lambda: results.append(slow(clip()))) for _ in range(4)]
     for thread in threads:
         thread.start()

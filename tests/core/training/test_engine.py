@@ -79,7 +79,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["stop file", signal.SIGTERM, signal.SIGINT])
-def test_a_run_asked_to_stop_saves_first_and_resumes_to_the_same_weights(tmp_path, how):
+def test_a_run_that_is_stopped_saves_first_and_resumes_to_the_same_weights(tmp_path, how):
     whole, _ = train_whole(tmp_path)
     run, config = new_run(tmp_path)
     process = worker(run)

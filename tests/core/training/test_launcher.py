@@ -73,7 +73,7 @@ def step_of(run):
 
 @pytest.fixture
 def busy_cpu(tmp_path):
-    """The lock of this machine's CPU among the runs of this test, held by somebody else."""
+    """The lock of this machine's CPU among the runs of this test, held by another process."""
     (tmp_path / ".devices").mkdir()
     with open(tmp_path / ".devices" / f"{socket.gethostname()}-cpu.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -155,13 +155,13 @@ def test_runs_wait_in_the_order_they_came_and_are_stopped_while_they_wait(
         assert not list(run.metrics())
 
 
-def test_a_stop_asked_for_before_the_worker_is_up_is_not_forgotten(melodies, tmp_path):
+def test_a_stop_requested_before_the_worker_is_up_is_not_forgotten(melodies, tmp_path):
     run = launcher.start(tmp_path / "run", config(melodies, **{"training.steps": 100_000}))
     launcher.stop(run)
     assert end_of(run)["state"] == "stopped"
 
 
-def test_of_two_who_resume_a_run_at_once_one_is_told_that_it_is_held(melodies, tmp_path, busy_cpu):
+def test_of_two_that_resume_a_run_at_once_one_gets_an_error(melodies, tmp_path, busy_cpu):
     Run.create(tmp_path / "run", config(melodies))
     with ThreadPoolExecutor(2) as two:
         both = [two.submit(launcher.resume, Run(tmp_path / "run")) for _ in range(2)]
@@ -213,7 +213,7 @@ def test_a_name_that_cannot_be_a_folder_is_refused(tmp_path, name):
         launcher.check_name(name)
 
 
-def test_the_time_is_told_by_an_earlier_run_of_the_same_work(pair, melodies):
+def test_the_time_is_estimated_from_an_earlier_run_of_the_same_work(pair, melodies):
     longer = config(melodies, **{"training.steps": 6000, "objective.stage1_steps": 600})
     found = from_runs(longer, pair, {"constrained", "informed"})
     assert found.source in ("run mine", "run mine-2")
@@ -221,7 +221,7 @@ def test_the_time_is_told_by_an_earlier_run_of_the_same_work(pair, melodies):
     assert from_runs(config(melodies, **{"model.hidden": 9}), pair, {"informed"}) is None
 
 
-def test_the_time_is_told_by_a_few_real_steps(melodies):
+def test_the_time_is_estimated_from_a_few_real_steps(melodies):
     whole = DsaeConfig.parse(config(melodies))
     found = measure(whole.model_dump(), whole.shortened(3))
     assert set(found.step) == {"constrained", "informed"}
@@ -244,8 +244,8 @@ def test_a_pace_is_worked_out_from_the_clock_of_the_records():
     assert found.step == {"first": 2.0, "second": 1.0}
     assert found.validation == 7.0
     training = {"training": {"steps": 40, "validate_every": 10}}
-    told = found.seconds(training, lambda step: "first" if step < 20 else "second")
-    assert told == 20 * 2 + 20 * 1 + 5 * 7
+    total = found.seconds(training, lambda step: "first" if step < 20 else "second")
+    assert total == 20 * 2 + 20 * 1 + 5 * 7
 
 
 def test_gpus_are_numbered_as_torch_numbers_them(tmp_path, monkeypatch):
@@ -316,7 +316,10 @@ def test_two_processes_are_ended_by_force_together(melodies, tmp_path):
     wait(lambda: step_of(run) >= 1)
     launcher.kill(run)
     wait(lambda: not run.held and not workers_of(run))
-    assert run.state()["state"] in ("stopped", "failed")  # asked politely first, it mostly saves
+    assert run.state()["state"] in (
+        "stopped",
+        "failed",
+    )  # SIGTERM comes first, at which it mostly saves
 
 
 def test_a_run_on_two_devices_waits_for_both_and_others_wait_behind_it(

@@ -37,7 +37,7 @@ def test_opening_a_folder_that_is_no_run_says_so(tmp_path):
         Run.open(tmp_path)
 
 
-def test_a_killed_worker_loses_its_lock_and_the_state_tells_the_truth(run):
+def test_a_killed_worker_loses_its_lock_and_the_state_is_failed(run):
     worker = subprocess.Popen([sys.executable, "-c", HOLDER, run.path], stdout=subprocess.PIPE)
     assert worker.stdout.readline() == b"held\n"
     assert run.held

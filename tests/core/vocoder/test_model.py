@@ -105,7 +105,7 @@ def test_most_of_what_has_no_tone_is_played_as_noise_and_the_rest_as_it_is_said(
 
 
 @pytest.mark.parametrize("tonal", [0.0, 0.25, 0.5, 0.9, 1.0])
-def test_parts_of_a_bin_add_up_to_the_mean_power_that_its_median_tells(tonal):
+def test_parts_of_a_bin_add_up_to_the_mean_power_given_by_its_median(tonal):
     draw = np.random.default_rng(0)
     noise = (draw.standard_normal(200_000) + 1j * draw.standard_normal(200_000)) / np.sqrt(2)
     bins = np.sqrt(tonal) + np.sqrt(1 - tonal) * noise  # of power 1
@@ -130,8 +130,8 @@ def test_a_tone_said_to_be_one_has_silence_around_it():
     tone = torch.sin(2 * np.pi * 1_000 * torch.arange(200 * HOP) / 16_000)
     true = spectra_of(tone[None])
     for tonal, floor in ((1.0, -60), (0.4, -60)):
-        told = true._replace(tonal=torch.full_like(true.tonal, tonal))
-        made = vocoder.synthesise(told)[0, 20 * HOP : -20 * HOP].numpy()
+        changed = true._replace(tonal=torch.full_like(true.tonal, tonal))
+        made = vocoder.synthesise(changed)[0, 20 * HOP : -20 * HOP].numpy()
         spectrum = np.abs(np.fft.rfft(made * np.blackman(len(made))))
         far = np.abs(np.fft.rfftfreq(len(made), 1 / 16_000) - 1_000) > 200
         assert 20 * np.log10(spectrum[far].max() / spectrum.max()) < floor
@@ -174,7 +174,7 @@ def test_a_louder_log_mel_gives_the_same_wave_louder(network, waves):
     torch.testing.assert_close(10 * quiet, network.waves(mel), atol=1e-4, rtol=1e-3)
 
 
-def test_tones_of_true_spectra_are_heard_at_their_pitch(waves):
+def test_tones_of_true_spectra_have_their_pitch(waves):
     made = vocoder.synthesise(spectra_of(waves))
     before, after = pitch.track(waves[0]), pitch.track(made[0])
     sure = before.confidence > 0.5

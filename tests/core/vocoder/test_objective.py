@@ -31,7 +31,7 @@ def perfect(truth):
     )
 
 
-def test_whoever_knows_everything_loses_nothing():
+def test_a_perfect_prediction_has_no_loss():
     terms = objective.losses(perfect(stft(noise(0))), stft(noise(0)), WEIGHTS)
     assert all(abs(float(term)) < 1e-3 for term in terms.values())
 

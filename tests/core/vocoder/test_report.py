@@ -71,14 +71,14 @@ def test_figures_are_what_the_parts_say(instruments):
     assert row["log_mel_decibels"]["value"] == pytest.approx(np.mean(apart), abs=1e-3)
     right = pitched = 0
     for one, wave in zip(made, pairs.waves, strict=True):
-        heard, true = (pitch.track(x, hop_seconds=0.02) for x in (one, wave))
+        tracked, true = (pitch.track(x, hop_seconds=0.02) for x in (one, wave))
         voiced = true.confidence[0] >= 0.5
-        cents = 1200 * np.abs(np.log2(heard.f0[0] / true.f0[0]))
+        cents = 1200 * np.abs(np.log2(tracked.f0[0] / true.f0[0]))
         right, pitched = right + (cents <= 50)[voiced].sum(), pitched + voiced.sum()
     assert row["rpa_crepe_tiny"]["value"] == pytest.approx(right / pitched, abs=5e-3)
 
 
-def test_whoever_gives_the_true_sound_back_is_at_no_distance(instruments):
+def test_the_original_sound_has_no_distance(instruments):
     pairs = evaluate.held_out(FeatureStore.open(instruments), 2)
     waves = {id(mel): wave for mel, wave in zip(pairs.log_mels, pairs.waves, strict=True)}
     row = evaluate.compare(pairs, {"truth": lambda mel: waves[id(mel)]})["truth"]

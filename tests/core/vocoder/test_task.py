@@ -118,7 +118,7 @@ def test_the_same_seed_trains_to_the_same_weights_through_a_stop(values, tmp_pat
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_original_and_copy_can_be_heard_along_the_way(trained):
+def test_original_and_copy_are_kept_during_training(trained):
     files = sorted((trained.path / "samples" / "step_000060").glob("*.wav"))
     assert [file.stem for file in files] == ["1 original", "2 by the vocoder"]
     waves = [soundfile.read(file)[0] for file in files]

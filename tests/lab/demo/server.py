@@ -20,7 +20,7 @@ CHECKPOINTS_SHIP = {found.name for found in list_checkpoints()} >= SHIPS
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

@@ -213,7 +213,7 @@ def test_a_dry_run_lists_what_it_would_push(there, small, capsys):  # noqa: F811
     out = capsys.readouterr().out
     assert f"bytes in {len(NEEDED)} files" in out
     assert all(re.search(rf"^ +[\d,]+  {name}$", out, re.M) for name in NEEDED)
-    assert not there.asked
+    assert not there.requests
 
 
 # As Python runs a file: its folder comes first on the path, where its neighbours would hide others.

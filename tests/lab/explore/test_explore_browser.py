@@ -46,7 +46,7 @@ def sources(tab: "sync_api.Page") -> list[str]:
     return tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
 
 
-def heard(tab: "sync_api.Page", index: int) -> bytes:
+def file_of(tab: "sync_api.Page", index: int) -> bytes:
     """The file that a player plays."""
     return base64.b64decode(tab.evaluate(FETCH, index))
 
@@ -73,20 +73,20 @@ def difference(one: bytes, other: bytes) -> float:
 
 def test_a_dial_changes_the_timbre_of_the_sound_and_keeps_its_melody(tab, address):
     open_page(tab, address, 2)
-    clip, rebuilt, own = heard(tab, 0), heard(tab, 1), sources(tab)[1]
+    clip, rebuilt, own = file_of(tab, 0), file_of(tab, 1), sources(tab)[1]
     first = tab.locator("[class*=st-key-dial_]").first.get_attribute("class")
     assert "st-key-dial_15" in first  # the largest KL
 
     press(tab, "dial_15", "Home", 1)
     tab.wait_for_url("**v=15*")
-    turned = heard(tab, 1)
-    assert heard(tab, 0) == clip
+    turned = file_of(tab, 1)
+    assert file_of(tab, 0) == clip
     assert difference(rebuilt, turned) > 3
     assert service.melody_kept(rebuilt, turned) > 0.9
 
     tab.reload()
     at_rest(tab, 2)
-    assert heard(tab, 1) == turned
+    assert file_of(tab, 1) == turned
 
     tab.get_by_role("button", name="Reset to the clip").click()
     tab.get_by_text("Rebuilt from its own latents").wait_for()
@@ -94,7 +94,7 @@ def test_a_dial_changes_the_timbre_of_the_sound_and_keeps_its_melody(tab, addres
     assert "v=" not in tab.url
 
 
-def test_a_moved_dial_plays_at_once_when_asked_to(tab, address):
+def test_a_moved_dial_plays_at_once_with_autoplay(tab, address):
     open_page(tab, address, 2)
     tab.locator(".st-key-autoplay").get_by_text("Play when a dial moves").click()
     press(tab, "dial_12", "Home", 1)
@@ -104,12 +104,12 @@ def test_a_moved_dial_plays_at_once_when_asked_to(tab, address):
 
 def test_collapsed_dials_change_nothing_one_could_hear(tab, address):
     open_page(tab, f"{address}?model=ts-dsae-dmelodies&source=Violin%2C+dMelodies", 2)
-    rebuilt = heard(tab, 1)
+    rebuilt = file_of(tab, 1)
     tab.get_by_text("Collapsed: 14 of 16").click()
     press(tab, "dial_1", "End", 1)
-    assert difference(rebuilt, heard(tab, 1)) < 1
+    assert difference(rebuilt, file_of(tab, 1)) < 1
     press(tab, "dial_5", "End", 1)
-    assert difference(rebuilt, heard(tab, 1)) > 5
+    assert difference(rebuilt, file_of(tab, 1)) > 5
 
 
 def test_a_morph_goes_from_one_clip_to_the_other(tab, address):
@@ -140,7 +140,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
         }"""
     )
 
-    before, after = (service.pitch(heard(tab, index)) for index in (0, 1))
+    before, after = (service.pitch(file_of(tab, index)) for index in (0, 1))
     assert len(after.times) == pytest.approx(2 * len(before.times), abs=4)
     medians = [np.median(p.f0[0][p.confidence[0] > VOICED]) for p in (before, after)]
     assert 12 * abs(np.log2(medians[1] / medians[0])) < 0.5

@@ -1,4 +1,4 @@
-"""The grid of swaps on the Explore page, driven in process; it is heard in a browser elsewhere."""
+"""The grid of swaps on the Explore page, driven in process; its sound is tested in a browser."""
 
 import base64
 import csv
@@ -63,7 +63,7 @@ def spots() -> list[grid.Spot]:
     ]
 
 
-def test_five_instruments_meet_each_other_unasked(page, monkeypatch):
+def test_five_instruments_are_in_the_grid_by_default(page, monkeypatch):
     monkeypatch.setattr(grid, "_figures", lambda *_: grid.Figures(0.5, 0.5))  # they take their time
     page.query_params["section"] = "Grid"
     page.switch_page(PAGE).run()
@@ -79,22 +79,22 @@ def test_a_cell_is_its_rows_melody_by_its_columns_instrument(grid_page, examples
 
     violin, trumpet = (read(examples / f"{name}-1.flac") for name in ("violin", "trumpet"))
     checkpoint = checkpoints.find("ts-dsae-plus")
-    pair, heard = service.Pair(checkpoint, violin, trumpet), sounds(grid_page)
+    pair, output = service.Pair(checkpoint, violin, trumpet), sounds(grid_page)
     expected = [["source_reconstruction", "swapped"], ["counterpart", "target_reconstruction"]]
     for row, parts in zip(table(grid_page)["cells"], expected, strict=True):
         for cell, part in zip(row, parts, strict=True):
             wave = soundfile.read(io.BytesIO(service.sound(pair, part)))[0]
-            assert np.abs(heard[cell["id"]] - wave).max() < 2e-3
-    recorded = heard[table(grid_page)["rows"][0]["id"]]
+            assert np.abs(output[cell["id"]] - wave).max() < 2e-3
+    recorded = output[table(grid_page)["rows"][0]["id"]]
     assert np.abs(recorded - service.HEADROOM * violin.wave).max() < 2 / 32_768
 
 
 def test_the_diagonal_is_drawn_apart_and_claims_no_swap(grid_page):
     grid_page.run()
 
-    cells, told = table(grid_page)["cells"], figures(grid_page)
+    cells, texts = table(grid_page)["cells"], figures(grid_page)
     assert [[cell["own"] for cell in row] for row in cells] == [[True, False], [False, True]]
-    assert told[cells[0][0]["id"]]["lines"][1] == "rebuilt"
+    assert texts[cells[0][0]["id"]]["lines"][1] == "rebuilt"
     assert cells[0][1]["label"] == "melody of violin-1, instrument of trumpet-1"
 
 
@@ -174,9 +174,9 @@ def test_the_table_and_the_sounds_can_be_saved(grid_page):
     assert 0 <= float(rows[1]["pitch_kept"]) <= 1 and rows[0]["instrument_moved"] == ""
     with zipfile.ZipFile(io.BytesIO(grid.to_zip(spots()))) as archive:
         assert [name[3:] for name in archive.namelist()] == [row["file"] for row in rows]
-        heard = soundfile.read(io.BytesIO(archive.read(archive.namelist()[1])))[0]
+        output = soundfile.read(io.BytesIO(archive.read(archive.namelist()[1])))[0]
     swap = table(grid_page)["cells"][0][1]["id"]
-    assert np.array_equal(heard, sounds(grid_page)[swap])
+    assert np.array_equal(output, sounds(grid_page)[swap])
 
 
 def test_a_damaged_model_is_explained(grid_page, untrained, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Blind listening on the Explore page, driven in process; it is heard in a browser elsewhere."""
+"""Blind listening on the Explore page, driven in process; its sound is tested in a browser."""
 
 import base64
 import csv
@@ -46,13 +46,13 @@ def given(page: AppTest) -> dict[str, bytes]:
     return {letter: base64.b64decode(wav) for letter, wav in tracks}
 
 
-def heard(page: AppTest) -> dict[str, np.ndarray]:
+def sounds_of(page: AppTest) -> dict[str, np.ndarray]:
     return {k: soundfile.read(io.BytesIO(wav))[0] for k, wav in given(page).items()}
 
 
 def by_ear(page: AppTest) -> str:
     """The letter that X sounds like."""
-    sounds = heard(page)
+    sounds = sounds_of(page)
     return min("AB", key=lambda letter: np.square(sounds[letter] - sounds["X"]).sum())
 
 
@@ -60,18 +60,18 @@ def texts(page: AppTest) -> str:
     return "\n".join(one.value for one in (*page.markdown, *page.caption, *page.error))
 
 
-def test_three_sounds_of_one_length_and_loudness_are_to_be_heard(listen_page):
+def test_three_sounds_have_one_length_and_one_loudness(listen_page):
     begin(listen_page)
 
     assert not listen_page.exception and not listen_page.error
-    sounds = heard(listen_page)
+    sounds = sounds_of(listen_page)
     assert list(sounds) == ["A", "B", "X"] and len({len(wave) for wave in sounds.values()}) == 1
     levels = [loudness(wave) for wave in sounds.values()]
     assert max(levels) - min(levels) < 0.02
     assert max(np.abs(wave).max() for wave in sounds.values()) < 0.9
 
 
-def test_a_listener_with_perfect_ears_gets_all_right_and_is_told_what_it_means(listen_page):
+def test_a_perfect_listener_gets_all_right_and_sees_what_it_means(listen_page):
     begin(listen_page)
     for _ in range(5):
         answer(listen_page, by_ear(listen_page))
@@ -93,7 +93,7 @@ def test_wrong_answers_show_no_difference_and_claim_no_sameness(listen_page):
     assert "It does not show that there is none" in texts(listen_page)
 
 
-def test_nothing_sent_to_the_browser_tells_what_x_is(listen_page):
+def test_nothing_sent_to_the_browser_reveals_what_x_is(listen_page):
     begin(listen_page)
     pages = []
     for _ in range(5):
@@ -226,7 +226,7 @@ def test_the_same_test_can_be_taken_again_without_choosing_anew(listen_page):
     begin(listen_page, compare="Two routes")
     for _ in range(5):
         answer(listen_page, "A")
-    before = heard(listen_page.button(key="listen_again").click().run())
+    before = sounds_of(listen_page.button(key="listen_again").click().run())
 
     assert "A: live route. B: paper's route." in texts(listen_page)
     for _ in range(5):

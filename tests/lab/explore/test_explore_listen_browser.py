@@ -129,7 +129,7 @@ def test_the_table_and_all_sounds_of_the_grid_are_saved_by_their_buttons(tab, ad
         assert [name[3:] for name in archive.namelist()] == [row["file"] for row in rows]
 
 
-def test_a_blind_test_is_heard_answered_and_tallied_from_the_keyboard(tab, address):
+def test_a_blind_test_is_played_answered_and_tallied_from_the_keyboard(tab, address):
     tab.goto(f"{address}/{LISTEN}")
     tab.get_by_role("button", name="Begin").click()
     before = []

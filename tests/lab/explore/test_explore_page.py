@@ -83,7 +83,9 @@ def test_dials_are_ordered_by_their_kl_and_collapsed_ones_come_last(explore_page
     assert sorted(inside) == sorted(f"dial_{i + 1}" for i in range(16) if kl[i] <= 0.02)
 
 
-def test_a_moved_dial_is_heard_and_stands_in_the_address(explore_page, media, checkpoint, examples):
+def test_a_moved_dial_changes_the_sound_and_is_kept_in_the_address(
+    explore_page, media, checkpoint, examples
+):
     open_section(explore_page, "Dials")
     before = played(explore_page, media)
     explore_page.slider(key="dial_3").set_value(-2.0).run()
@@ -155,7 +157,7 @@ def test_dials_survive_a_look_at_another_section(explore_page, media):
     assert np.array_equal(played(explore_page, media)[1], turned)
 
 
-def test_a_moved_dial_plays_only_when_that_was_asked_for(explore_page):
+def test_a_moved_dial_plays_only_with_autoplay(explore_page):
     open_section(explore_page, "Dials")
     explore_page.slider(key="dial_3").set_value(-2.0).run()
     assert not any(audio.proto.autoplay for audio in explore_page.get("audio"))
@@ -199,7 +201,7 @@ def test_a_morph_is_a_strip_of_steps_whose_ends_are_the_clips(
 
 
 @pytest.mark.parametrize(("choice", "what"), [("Global v", "global"), ("Local z", "local")])
-def test_only_one_part_moves_when_asked(explore_page, media, checkpoint, examples, choice, what):
+def test_a_morph_can_be_of_one_part_alone(explore_page, media, checkpoint, examples, choice, what):
     open_section(explore_page, "Morph", morph=choice, position="0.3")
 
     ends = (latents_of(checkpoint, examples, name) for name in ("violin-1", "trumpet-1"))
@@ -232,7 +234,9 @@ def test_clips_of_different_length_meet_at_both_ends(explore_page, media):
 # Melody
 
 
-def test_an_edit_is_heard_at_once_and_kept_in_the_list(explore_page, media, checkpoint, examples):
+def test_an_edit_changes_the_sound_at_once_and_is_kept_in_the_list(
+    explore_page, media, checkpoint, examples
+):
     open_section(explore_page, "Melody")
     before, after = played(explore_page, media)
     assert np.array_equal(before, after)
@@ -251,7 +255,7 @@ def test_an_edit_is_heard_at_once_and_kept_in_the_list(explore_page, media, chec
 
 
 @pytest.mark.parametrize("kind", list(track.TOOLS))
-def test_every_edit_can_be_heard(explore_page, media, kind):
+def test_every_edit_can_be_played(explore_page, media, kind):
     open_section(explore_page, "Melody")
     explore_page.segmented_control(key="tool").set_value(kind).run()
 

@@ -58,8 +58,8 @@ def wait_for_another(tab: "sync_api.Page", name: str, before: dict[str, str]) ->
 def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, address):
     tab.goto(f"{address}?instrument_1=Its+own&separator=separator-scenes")
     mixed(tab, 6, FIRST_MS)
-    heard = sounds(tab)
-    assert np.abs(heard["remix"] - heard["mixture"]).max() < 3 * ROUNDING
+    output = sounds(tab)
+    assert np.abs(output["remix"] - output["mixture"]).max() < 3 * ROUNDING
     assert tab.get_by_text("Sounds like").count() == 2
 
     before = sources(tab)
@@ -74,16 +74,16 @@ def test_a_part_of_a_duet_is_given_to_another_instrument_mixed_and_saved(tab, ad
     tab.get_by_label("Mute 1 clarinet").click()
     tab.wait_for_url("**levels=m0%2C0**")
     wait_for_another(tab, "remix", after)
-    heard = sounds(tab)
-    assert np.abs(heard["remix"] - heard["stem 2"]).max() < 2 * ROUNDING
+    output = sounds(tab)
+    assert np.abs(output["remix"] - output["stem 2"]).max() < 2 * ROUNDING
     with tab.expect_download() as started:
         tab.get_by_role("button", name="Stems", exact=True).click()
     with zipfile.ZipFile(started.value.path()) as archive:
-        told = json.loads(archive.read("remix.json"))
+        report = json.loads(archive.read("remix.json"))
         stem = soundfile.read(archive.open("stem-2.wav"))[0]
-    assert [channel["level"] for channel in told["channels"]] == [None, 0.0]
-    assert told["channels"][1]["instrument"] == "bassoon"
-    assert np.corrcoef(stem, heard["stem 2"])[0, 1] > 0.9999
+    assert [channel["level"] for channel in report["channels"]] == [None, 0.0]
+    assert report["channels"][1]["instrument"] == "bassoon"
+    assert np.corrcoef(stem, output["stem 2"])[0, 1] > 0.9999
 
     tab.reload()
     mixed(tab, 6, FIRST_MS)

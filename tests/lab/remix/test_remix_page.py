@@ -51,31 +51,31 @@ def test_a_duet_opens_with_one_part_played_by_another_instrument(remix_page, med
     assert shown[:3] == ["Mixture", "Channel 1", "Channel 2"]
     assert shown[-3:] == ["Stem 1", "Stem 2", "Remix"]
     assert page.selectbox(key="instrument_1").value == DEFAULT_INSTRUMENT
-    heard = sounds(page, media)
-    assert np.abs(heard["Mixture"]).max() == pytest.approx(HEADROOM, abs=ROUNDING)
-    both_channels = heard["Channel 1"] + heard["Channel 2"]
-    assert np.abs(both_channels - heard["Mixture"]).max() < 3 * ROUNDING
-    both_stems = heard["Stem 1"] + heard["Stem 2"]
-    assert np.abs(both_stems - heard["Remix"]).max() < 3 * ROUNDING
-    assert np.array_equal(heard["Stem 2"], heard["Channel 2"])
-    assert np.abs(heard["Stem 1"] - heard["Channel 1"]).max() > 100 * ROUNDING
+    output = sounds(page, media)
+    assert np.abs(output["Mixture"]).max() == pytest.approx(HEADROOM, abs=ROUNDING)
+    both_channels = output["Channel 1"] + output["Channel 2"]
+    assert np.abs(both_channels - output["Mixture"]).max() < 3 * ROUNDING
+    both_stems = output["Stem 1"] + output["Stem 2"]
+    assert np.abs(both_stems - output["Remix"]).max() < 3 * ROUNDING
+    assert np.array_equal(output["Stem 2"], output["Channel 2"])
+    assert np.abs(output["Stem 1"] - output["Channel 1"]).max() > 100 * ROUNDING
     assert len(page.get("plotly_chart")) == 3 + 3 + 3  # sounds in, the map and melodies, sounds out
 
 
 def test_with_nothing_changed_the_remix_is_the_mixture(kept, media):
     page = kept.run()
 
-    heard = sounds(page, media)
-    assert np.abs(heard["Remix"] - heard["Mixture"]).max() < 3 * ROUNDING
+    output = sounds(page, media)
+    assert np.abs(output["Remix"] - output["Mixture"]).max() < 3 * ROUNDING
     assert says(page, "100% as separated")
 
 
-def test_each_channel_is_told_to_sound_like_the_instruments_that_are_known(kept):
+def test_each_channel_has_a_caption_with_the_instruments_it_is_most_like(kept):
     page = kept.run()
 
-    told = [c.value for c in page.caption if c.value.startswith("Sounds like")]
-    assert len(told) == 2
-    for line in told:
+    found = [c.value for c in page.caption if c.value.startswith("Sounds like")]
+    assert len(found) == 2
+    for line in found:
         parts = line.removeprefix("Sounds like ").split(", ")
         shares = [int(part.rsplit(" ", 1)[1].rstrip("%")) for part in parts]
         assert {part.rsplit(" ", 1)[0] for part in parts} <= set(INSTRUMENTS)
@@ -124,14 +124,14 @@ def test_a_recording_gives_its_melody(kept, media):
     assert not np.array_equal(*(sounds(page, media)[name] for name in ("Channel 2", "Stem 2")))
 
 
-def test_levels_are_heard_in_the_remix_and_told(kept, media):
+def test_levels_change_the_remix_and_are_shown(kept, media):
     kept.query_params["levels"] = "m0,-6"
     page = kept.run()
 
     assert desk(page)["strips"][0]["mute"] and desk(page)["strips"][1]["level"] == -6
-    heard = sounds(page, media)
-    expected = 10 ** (-6 / 20) * heard["Channel 2"]
-    assert np.abs(heard["Remix"] - expected).max() < 2 * ROUNDING
+    output = sounds(page, media)
+    expected = 10 ** (-6 / 20) * output["Channel 2"]
+    assert np.abs(output["Remix"] - expected).max() < 2 * ROUNDING
     assert [track["name"] for track in desk(page)["tracks"]] == ["1 clarinet", "2 violin"]
 
 
@@ -151,15 +151,15 @@ def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples)
     setup = mixtures.Setup(taken, separator, model)
     changes = [Change("flute", level=-3.0), Change(level=None), Change(), Change()]
     stems = [mixtures.stem(setup, i, change).wave for i, change in enumerate(changes, 1)]
-    heard = mixtures.at_levels(stems, [change.level for change in changes])
-    packed = mixtures.remix_zip(setup, changes, heard, "Thanks.")
+    output = mixtures.at_levels(stems, [change.level for change in changes])
+    packed = mixtures.remix_zip(setup, changes, output, "Thanks.")
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         waves = {n: soundfile.read(archive.open(n))[0] for n in archive.namelist() if "wav" in n}
-        told = json.loads(archive.read("remix.json"))
+        found = json.loads(archive.read("remix.json"))
     total = sum(waves[f"stem-{i}.wav"] for i in range(1, 5))
     assert np.abs(total - waves["remix.wav"]).max() < 1e-6
-    assert [c["instrument"] for c in told["channels"]] == ["flute", "kept", "kept", "kept"]
-    assert [c["level"] for c in told["channels"]] == [-3.0, None, 0.0, 0.0]
+    assert [c["instrument"] for c in found["channels"]] == ["flute", "kept", "kept", "kept"]
+    assert [c["level"] for c in found["channels"]] == [-3.0, None, 0.0, 0.0]
 
 
 def test_clips_are_mixed_on_the_spot_and_only_instruments_are_offered(kept, media):
@@ -182,7 +182,7 @@ def test_four_channels_are_changed_and_mixed_alike(remix_page, media):
     assert len(desk(page)["tracks"]) == 4
 
 
-def test_a_silent_channel_is_told_and_offers_no_change(kept, media, monkeypatch):
+def test_a_silent_channel_is_marked_and_offers_no_change(kept, media, monkeypatch):
     def silent(checkpoint, taken):
         wave = mixtures.mixture(taken).clip.wave
         return Channels(np.stack([wave, 0 * wave]), None)
@@ -198,7 +198,7 @@ def test_a_silent_channel_is_told_and_offers_no_change(kept, media, monkeypatch)
     service.forget()
 
 
-def test_a_model_that_knows_nobody_offers_recordings_and_channels_alone(kept):
+def test_a_model_without_instruments_offers_recordings_and_channels_alone(kept):
     kept.query_params["model"] = "dsae-dmelodies"
     page = kept.run()
     assert not page.exception and not page.error

@@ -30,9 +30,9 @@ AudioNode.prototype.connect = function (to, ...rest) {
   return connect.call(this, to, ...rest);
 };
 window.loudness = () => {
-  const heard = new Float32Array(8192);
-  window.tap.getFloatTimeDomainData(heard);
-  return Math.max(...heard.map(Math.abs));
+  const samples = new Float32Array(8192);
+  window.tap.getFloatTimeDomainData(samples);
+  return Math.max(...samples.map(Math.abs));
 };
 """
 
@@ -147,7 +147,7 @@ def test_a_mute_and_a_level_change_the_remix_that_is_saved_and_are_in_the_addres
     page.wait_for_function("!location.search.includes('levels')")
 
 
-def test_the_mixer_is_heard_and_follows_its_controls_at_once(page):
+def test_the_mixer_plays_and_follows_its_controls_at_once(page):
     page.get_by_label("Repeat until stopped").check()
     page.get_by_label("Play the remix").click()
     page.wait_for_function("window.tap && window.loudness() > 0.05")

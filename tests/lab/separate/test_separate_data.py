@@ -125,7 +125,7 @@ def test_a_mixture_of_one_s_own_keeps_its_level():
     assert np.array_equal(mixture.clip.wave, noise.astype(np.float32))
 
 
-def test_a_recording_whose_peaks_were_cut_off_is_told_from_one_that_is_loud(examples):
+def test_a_clipped_recording_is_distinguished_from_a_loud_one(examples):
     loud = read(examples / "trumpet-1.flac")
     assert not data.is_clipped(loud)
     assert data.is_clipped(from_array(np.clip(3 * loud.wave, -1, 1), 16_000))

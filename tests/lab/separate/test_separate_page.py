@@ -81,9 +81,9 @@ def test_each_channel_says_what_it_holds_and_how_much_was_gained(separate_page, 
     references = [read(sources()[name]["path"]).wave.astype(float) for name in ("dog", "rain")]
 
     assert [title.split("[")[1] for title in titles(page)[1:3]] == ["dog]", "rain]"]
-    for channel, reference, told in zip(channels, references, figures(page), strict=True):
+    for channel, reference, text in zip(channels, references, figures(page), strict=True):
         gained = si_snr(channel, reference) - si_snr(mixture, reference)
-        shown = float(told.removeprefix("SI-SNRi ").removesuffix(" dB").replace("−", "-"))
+        shown = float(text.removeprefix("SI-SNRi ").removesuffix(" dB").replace("−", "-"))
         assert shown == pytest.approx(gained, abs=0.06)
 
 
@@ -107,8 +107,8 @@ def test_clips_are_mixed_at_the_levels_of_the_sliders(separate_page, media):
     assert not page.exception and not page.error
     rain, sea = (read(sources()[name]["path"]).wave for name in ("rain", "sea"))
     expected = rain / np.std(rain) + 10 ** (-9 / 20) * sea / np.std(sea)
-    heard = played(page, media)[0]
-    assert np.corrcoef(heard, expected)[0, 1] > 0.9999
+    output = played(page, media)[0]
+    assert np.corrcoef(output, expected)[0, 1] > 0.9999
 
 
 def test_three_clips_of_different_lengths_are_mixed_and_grouped(separate_page, media):
@@ -129,7 +129,7 @@ def test_a_clip_that_is_picked_twice_is_pointed_out(separate_page):
     assert not page.get("audio")
 
 
-def test_the_clips_that_were_mixed_can_be_heard_beside_the_channels(separate_page, media):
+def test_the_clips_that_were_mixed_can_be_played_beside_the_channels(separate_page, media):
     separate_page.query_params["clips"] = "true"
     page = separate_page.run()
 

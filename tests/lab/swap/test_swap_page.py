@@ -68,7 +68,7 @@ def test_without_a_swap_both_recordings_are_rebuilt(page, media):
     assert len(played(page, media)) == 4
 
 
-def test_another_example_is_heard(page, media, examples):
+def test_another_example_is_played(page, media, examples):
     page.run()
     page.selectbox(key="source").select("Clarinet, low register").run()
 
@@ -138,7 +138,7 @@ def test_an_upload_of_up_to_a_minute_can_be_swapped_whole(page, media):
     assert not [toggle for toggle in page.toggle if toggle.key == "source_whole"]
 
 
-def test_an_upload_is_heard_from_the_chosen_start(page, media):
+def test_an_upload_is_played_from_the_chosen_start(page, media):
     wave = np.concatenate([tone(6), 0 * tone(1), tone(3)])
     page.run()
     upload(page, wav(np.hstack([wave, wave])), "two channels.wav")
@@ -148,8 +148,8 @@ def test_an_upload_is_heard_from_the_chosen_start(page, media):
     assert len(played(page, media)[0]) == 64_000
 
     page.slider(key="source_start").set_value(5.0).run()
-    heard = played(page, media)[0]
-    assert np.abs(heard[17_000:31_000]).max() < 0.01 < np.abs(heard[:15_000]).max()
+    output = played(page, media)[0]
+    assert np.abs(output[17_000:31_000]).max() < 0.01 < np.abs(output[:15_000]).max()
     assert len(played(page, media)) == 4
 
 
@@ -189,7 +189,7 @@ def test_a_bad_upload_is_explained_where_it_was_dropped(page, data, says):
 
     assert not page.exception
     assert len(page.error) == 1 and says in page.error[0].value
-    assert len(page.get("audio")) == 1  # the other recording can still be heard
+    assert len(page.get("audio")) == 1  # the other recording can still be played
 
     page.segmented_control(key="source_from").set_value("Example").run()
     assert not page.error and len(page.get("audio")) == 4

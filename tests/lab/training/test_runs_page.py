@@ -130,9 +130,10 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     wait(lambda: evaluation.look(scores.folder("good")).state != "running", seconds=300)
     page.run()
     assert not page.exception and not page.error
-    told = page.table[-1].value["good on dmelodies"]
+    column = page.table[-1].value["good on dmelodies"]
     assert (
-        told["validation clips"] == "6" and "[" in told[registry.get("dsae").meanings["f1_global"]]
+        column["validation clips"] == "6"
+        and "[" in column[registry.get("dsae").meanings["f1_global"]]
     )
 
     dialog = ask_for_checkpoint("good")
@@ -240,5 +241,5 @@ def test_the_log_s_end_shows_a_progress_bar_once(folder):
     ("seconds", "words"),
     [(3.4, "3 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (200_000, "2 days 7 h")],
 )
-def test_a_length_of_time_is_told_in_two_units(seconds, words):
+def test_a_duration_has_at_most_two_units(seconds, words):
     assert runs.duration(seconds) == words

@@ -1,4 +1,4 @@
-"""Training as people meet it: the real server, a real browser, a real worker on a small corpus."""
+"""The Train and Runs pages: the real server, a real browser, a real worker on a small corpus."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def start(lab: Lab, name: str) -> Run:
     return run
 
 
-def test_when_lab_and_worker_are_killed_together_the_truth_is_told(tab, lab):
+def test_a_run_whose_worker_was_killed_with_the_lab_is_shown_as_failed(tab, lab):
     run = start(lab, "both")
     tab.goto(f"{lab.address}/train?run=both")
     state(tab, "Running")
@@ -141,7 +141,7 @@ def open_dialog(tab: "sync_api.Page", button: str) -> "sync_api.Locator":
     raise AssertionError(f"{button} opened no dialog")
 
 
-def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
+def test_a_worker_that_does_not_stop_is_ended_after_a_confirmation(tab, lab):
     run = start(lab, "stuck")
     worker = run.state()["pid"]
     os.kill(worker, signal.SIGSTOP)  # as a worker that hangs
@@ -159,7 +159,7 @@ def test_a_worker_that_does_not_stop_is_ended_when_asked_twice(tab, lab):
     tab.get_by_role("button", name="Resume").wait_for()
 
 
-def test_a_run_is_made_a_checkpoint_and_heard_on_the_swap_page(tab, lab):
+def test_a_run_is_made_a_checkpoint_and_played_on_the_swap_page(tab, lab):
     import torch
 
     from core.dsae.model import Dsae

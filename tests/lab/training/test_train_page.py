@@ -75,13 +75,13 @@ def test_the_form_has_a_field_for_every_setting_and_offers_what_there_is(train, 
 @pytest.mark.parametrize(
     ("name", "value"), [("training.steps", "many"), ("training.seed", "-1"), ("model.z_size", "")]
 )
-def test_a_wrong_value_is_told_in_the_command_line_s_words(train, name, value):
+def test_a_wrong_value_has_the_error_of_the_command_line(train, name, value):
     train.run()
     type_in(train, name, value)
     section, setting = name.split(".")
-    with pytest.raises(RavelError) as told:
+    with pytest.raises(RavelError) as raised:
         DsaeConfig.parse({section: {setting: value}})
-    assert [error.value for error in train.error] == [str(told.value)]
+    assert [error.value for error in train.error] == [str(raised.value)]
     assert train.button[-1].disabled
     assert not runs.names()
 
@@ -145,7 +145,7 @@ def test_a_run_whose_process_was_killed_is_called_failed_at_once(train, folder, 
     assert any("Its process died; resume it to continue" in c.value for c in train.caption)
 
 
-def test_a_run_is_deleted_only_when_asked_twice(train, folder):
+def test_a_run_is_deleted_only_after_a_confirmation(train, folder):
     run = Run.create(folder / "old", tiny("data/nothing"))
     run.write_state(state="stopped")
     train.query_params["run"] = "old"
@@ -158,14 +158,14 @@ def test_a_run_is_deleted_only_when_asked_twice(train, folder):
     assert train.selectbox(key="run").value is None
 
 
-def test_a_run_that_is_not_there_is_told(train):
+def test_a_missing_run_has_a_warning(train):
     train.query_params["run"] = "gone"
     train.run()
     assert not train.exception
     assert "no run called 'gone'" in train.warning[0].value
 
 
-def test_a_damaged_run_is_told_in_a_sentence(train, folder):
+def test_a_damaged_run_has_an_error_of_one_sentence(train, folder):
     run = Run.create(folder / "broken", tiny("data/nothing"))
     (run.path / "config.json").write_text('{"system": ')
     train.query_params["run"] = "broken"
@@ -182,9 +182,7 @@ def test_an_old_run_without_figures_or_log_is_shown(train, folder):
     assert len(train.get("plotly_chart")) == 6
 
 
-def test_sounds_are_heard_step_by_step_and_the_latest_is_followed_until_one_is_chosen(
-    train, folder
-):
+def test_sounds_have_a_slider_of_steps_which_follows_the_latest_until_one_is_chosen(train, folder):
     run = Run.create(folder / "heard", tiny("data/nothing"))
     run.write_state(state="stopped")
 
@@ -287,21 +285,23 @@ def test_an_encoder_is_trained_from_the_page_like_any_other(train, folder, tmp_p
     wait(lambda: not run.held)
 
 
-def test_a_run_goes_on_where_it_is_told_to(train, folder, monkeypatch):
+def test_a_run_is_resumed_on_the_chosen_device(train, folder, monkeypatch):
     from lab.training import run_view as watch
 
     run = Run.create(folder / "old", tiny("data/nothing"))
     run.write_state(state="stopped")
     there = {("cpu", 1): "cpu: 2 cores", ("cpu", 2): "cpu: 2 processes"}
     monkeypatch.setattr(watch, "places", lambda: there)
-    asked = []
-    monkeypatch.setattr(launcher, "resume", lambda run, place: asked.append((run.path.name, place)))
+    resumed = []
+    monkeypatch.setattr(
+        launcher, "resume", lambda run, place: resumed.append((run.path.name, place))
+    )
     train.query_params["run"] = "old"
     train.run()
     assert train.selectbox(key="place/old").value == ("cpu", 1)
     train.selectbox(key="place/old").set_value(("cpu", 2)).run()
     train.button(key="resume").click().run()
-    assert asked == [("old", ("cpu", 2))]
+    assert resumed == [("old", ("cpu", 2))]
 
 
 def test_the_gpu_s_load_and_memory_are_drawn_where_they_were_measured(train, folder):

@@ -44,39 +44,39 @@ def identity():
 
 
 @pytest.fixture(scope="module")
-def heard(melodies):
-    """Three melodies of a store that holds no sound, and what is heard of an identity's swaps."""
+def analysed(melodies):
+    """Three melodies of a store that holds no sound, and the scores of an identity's swaps."""
     store = FeatureStore.open(melodies)
     originals = melody.Originals(store, 3, melody.Analyser())
     clips = swaps.read_split(store, "validation", "instrument", -40.0)
     return originals, evaluate.sound_scores(identity(), clips, originals, seed=0)
 
 
-def test_a_swap_that_changes_nothing_keeps_every_melody(heard):
-    originals, scores = heard
+def test_a_swap_that_changes_nothing_keeps_every_melody(analysed):
+    originals, scores = analysed
     for kind in ("pre", "global", "local", "round_trip"):
         assert scores[f"rpa_{kind}_crepe_tiny"] == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert scores["heard_clips"] == 3 and scores["pitch_reference"] == "round trip"
     assert len(originals.positions) == len(set(originals.positions)) == 3
-    assert "rpa_original_notes_crepe_tiny" not in scores  # nobody heard the originals
+    assert "rpa_original_notes_crepe_tiny" not in scores  # the originals have no sound
     assert set(scores) <= set(MEANINGS)
 
 
-def test_what_is_heard_of_a_melody_is_its_notes(heard):
-    _, scores = heard
+def test_the_pitch_of_a_melody_is_that_of_its_notes(analysed):
+    _, scores = analysed
     for kind in ("pre", "global", "local"):
         assert scores[f"rpa_{kind}_notes_crepe_tiny"]["value"] > 0.6
 
 
-def test_sounds_that_were_not_changed_are_at_no_distance(heard):
-    _, scores = heard
+def test_sounds_that_were_not_changed_are_at_no_distance(analysed):
+    _, scores = analysed
     assert scores["fad_resynthesised_crepe_tiny"]["value"] == 0.0
     assert "fad_crepe_tiny" not in scores  # there are no originals to compare with
     assert scores["fad_frames_crepe_tiny"] == 3 * 200
 
 
-def test_another_melody_is_not_taken_for_the_right_one(heard):
-    originals, _ = heard
+def test_another_melody_is_not_taken_for_the_right_one(analysed):
+    originals, _ = analysed
     wrong = np.roll(np.arange(3), 1)
     scores = originals.scores("pre", originals.round_trip, wrong)
     assert scores["rpa_pre_crepe_tiny"]["value"] < 0.6

@@ -87,7 +87,7 @@ def test_a_model_that_draws_real_clips_scores_as_real_clips_do(store):
     assert found["chance_in_scale"] == pytest.approx(9 / 15)
 
 
-def heard(sounds):
+def validity(sounds):
     """What `pitches` makes of log-mels, by C major."""
     batch = LabelledBatch(torch.stack(sounds), None, np.zeros(len(sounds)))
     found = prior.pitches(batch, np.array(C_MAJOR), ANALYSER)
@@ -95,20 +95,22 @@ def heard(sounds):
 
 
 def test_a_note_beside_the_scale_is_out_of_it():
-    found = heard([tone(61), tone(63)])
+    found = validity([tone(61), tone(63)])
     assert found["in_scale"] == found["notes"] == 0.0
     assert found["voiced"] > 0.9
 
 
 def test_a_held_note_of_the_scale_is_in_it_but_is_one_note():
-    found = heard([tone(64.3), tone(65)])  # one is 30 cents sharp
+    found = validity([tone(64.3), tone(65)])  # one is 30 cents sharp
     assert found["in_scale"] > 0.95
     assert found["notes"] == 1.0
 
 
 def test_noise_has_no_pitch():
     rng = torch.Generator().manual_seed(0)
-    assert heard([log_mel(torch.randn(32_000, generator=rng) / 10) for _ in "ab"])["voiced"] < 0.05
+    assert (
+        validity([log_mel(torch.randn(32_000, generator=rng) / 10) for _ in "ab"])["voiced"] < 0.05
+    )
 
 
 def test_the_judge_agrees_with_the_labels_that_are_right(store):

@@ -36,10 +36,10 @@ def test_notes_that_v_holds_are_found_and_others_are_not():
     notes = rng().integers(60, 72, (400, 12)).astype(float)
     holds = notes @ rng().standard_normal((12, 16)) + 0.01 * rng().standard_normal((400, 16))
     empty = rng().standard_normal((400, 16))
-    told, guessed = (
+    probed, guessed = (
         leak.notes_in_v(v[:300], notes[:300], v[300:], notes[300:])["value"] for v in (holds, empty)
     )
-    assert told > 0.99
+    assert probed > 0.99
     assert abs(guessed) < 0.1
 
 
@@ -91,7 +91,7 @@ def test_a_probe_across_one_set_never_trains_on_the_clips_it_predicts():
     assert leak.label_across(shown, labels)["value"] > 0.9
 
 
-def test_a_probe_never_learns_from_the_group_it_is_asked_about():
+def test_a_probe_is_never_fitted_on_the_group_it_predicts():
     """Features that name the piece tell the instrument only as far as pieces were seen before."""
     rng = np.random.default_rng(1)
     pieces = np.repeat(np.arange(10), 8)

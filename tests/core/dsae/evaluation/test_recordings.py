@@ -37,10 +37,10 @@ def test_a_recording_keeps_its_own_melody_and_no_other(originals):
 
 def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
     """The judges hear log-mels of rebuilt sound; an untrained model keeps no melody."""
-    heard = []
+    shapes = []
 
     def judge(log_mels):
-        heard.append(log_mels.shape)
+        shapes.append(log_mels.shape)
         return np.array(["violin"] * len(log_mels))
 
     model = latents.load(untrained)
@@ -52,7 +52,7 @@ def test_a_model_is_judged_by_the_sound_it_makes(originals, untrained):
     assert scores["swap"]["melody"]["value"] < 0.5
     # All predicted to be violins, right for 2 of 4 swaps: F1 is 2/3 for violins and 0 for trumpets.
     assert scores["swap"]["judge"]["value"] == pytest.approx(1 / 3, abs=1e-3)
-    assert heard[0] == (3, 94, 80)
+    assert shapes[0] == (3, 94, 80)
     assert scores["original"]["fad"]["value"] == 0.0
     assert 0 < scores["round trip"]["fad"]["value"] < scores["swap"]["fad"]["value"]
 
@@ -75,7 +75,7 @@ def test_intervals_resample_recordings_not_pairs():
     assert scores["judge"]["value"] == pytest.approx(by_sklearn, abs=1e-4)
 
 
-def test_a_judge_learns_two_instruments_and_tells_new_melodies_of_them(melodies):
+def test_a_classifier_of_two_instruments_recognises_new_melodies(melodies):
     store = FeatureStore.open(melodies)
 
     def clips(split):

@@ -30,7 +30,7 @@ def checkpoint(untrained, tmp_path):
     return shutil.copytree(untrained, tmp_path / "one")
 
 
-def test_several_checkpoints_are_scored_and_the_originals_heard_once(
+def test_several_checkpoints_are_scored_and_the_originals_analysed_once(
     checkpoint, melodies, tmp_path, capsys, monkeypatch
 ):
     other, made = shutil.copytree(checkpoint, tmp_path / "other"), []
@@ -54,7 +54,7 @@ def test_several_checkpoints_are_scored_and_the_originals_heard_once(
     assert "round trips: 100%" in said.err and "global: 100%" in said.err
 
 
-def test_nothing_is_heard_where_nothing_is_asked_for(checkpoint, melodies, capsys):
+def test_no_sound_is_analysed_with_zero_melodies(checkpoint, melodies, capsys):
     assert main(["evaluate", str(checkpoint), "--data", str(melodies), "--melodies", "0"]) == 0
     scores = json.loads((checkpoint / "metrics.json").read_text())[melodies.name]
     assert {"f1_global", "judge_local", "leak_z", "leak_v_notes", "kl_z"} <= set(scores)

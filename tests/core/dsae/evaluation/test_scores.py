@@ -133,7 +133,7 @@ def test_a_collapsed_model_scores_zero_after_swaps_not_a_half(store):
     assert scores["active_v"] == 0
 
 
-def test_scores_do_not_depend_on_how_often_they_are_asked_for(store):
+def test_scores_do_not_change_when_they_are_computed_again(store):
     assert evaluate.score(perfect(), store, "instrument") == evaluate.score(
         perfect(), store, "instrument"
     )
@@ -151,7 +151,7 @@ def judges(store):
     return evaluate.make_classifiers(store, "instrument")
 
 
-def test_a_judge_hears_what_the_own_encoder_says(store, judges):
+def test_an_independent_classifier_scores_a_perfect_and_a_collapsed_model(store, judges):
     split, fallen = (
         evaluate.score(model, store, "instrument", judges=judges)
         for model in (perfect(), collapsed())
@@ -212,7 +212,7 @@ def test_a_store_that_cannot_be_scored_is_named_with_what_it_lacks(store, tmp_pa
         evaluate.score(perfect(), writer.finish(), "instrument")
 
 
-def test_a_judge_tells_octaves_whose_labels_are_digits(store):
+def test_a_classifier_recognises_octaves_whose_labels_are_digits(store):
     """scikit-learn's balanced forest takes no such labels as they are."""
     rows = store.indices("train")
     clips = [store.log_mel[row].astype(np.float32) for row in rows]

@@ -28,18 +28,18 @@ def test_the_source_itself_is_at_0_and_the_target_itself_at_1():
 
 
 def test_the_place_is_that_of_the_closest_point_of_the_line():
-    heard = torch.tensor([0.3, 0.2, -2.0])
+    encoded = torch.tensor([0.3, 0.2, -2.0])
     spread = np.sqrt([0.02, 0.04, 1.0])
-    start, end, here = (np.array(v) / spread for v in (SOURCE.v, TARGET.v, heard))
+    start, end, here = (np.array(v) / spread for v in (SOURCE.v, TARGET.v, encoded))
     places = np.linspace(-1, 2, 30_001)
     line = start + places[:, None] * (end - start)
     closest = places[np.square(line - here).sum(1).argmin()]
-    assert moved(heard, SOURCE, TARGET) == pytest.approx(closest, abs=2e-4)
+    assert moved(encoded, SOURCE, TARGET) == pytest.approx(closest, abs=2e-4)
 
 
 def test_the_way_back_is_what_remains():
-    heard = torch.tensor([0.3, 0.2, 0.0])
-    there, back = moved(heard, SOURCE, TARGET), moved(heard, TARGET, SOURCE)
+    encoded = torch.tensor([0.3, 0.2, 0.0])
+    there, back = moved(encoded, SOURCE, TARGET), moved(encoded, TARGET, SOURCE)
     assert there + back == pytest.approx(1)
 
 

@@ -174,7 +174,7 @@ def test_a_weight_without_a_published_figure_matches_none():
 
 
 @pytest.mark.parametrize(
-    "path", sorted((checkpoints.SHIPPED / "results").glob("*.toml")), ids=lambda path: path.stem
+    "path", sorted((checkpoint.SHIPPED / "results").glob("*.toml")), ids=lambda path: path.stem
 )
 def test_shipped_grids_can_be_run(path):
     runs = grids.read(path).runs()

@@ -15,39 +15,39 @@ from core.training.run import Run
 from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
+ENDED = 5_000  # within which the page tells that a process is gone
 OPENED = 15_000  # within which a dialog is there
 
 pytestmark = needs_chromium
 
 
-class Lab(Server):
-    """The lab with runs and checkpoints of its own, and one small store."""
-
-    def __init__(self, folder: Path, melodies: Path) -> None:
-        self.runs, self.data = folder / "runs", melodies.parent
-        self.runs.mkdir()
-        log, checkpoints = folder / "log.txt", folder / "checkpoints"
-        super().__init__(log, checkpoints, RAVEL_RUNS=str(self.runs), RAVEL_DATA=str(self.data))
-
-
 @pytest.fixture(scope="module")
-def server(melodies, tmp_path_factory) -> Iterator[Lab]:
-    """One lab for all tests, as each start takes seconds."""
-    lab = Lab(tmp_path_factory.mktemp("lab"), melodies)
-    yield lab
-    lab.kill()
+def data(tmp_path_factory) -> Path:
+    """A folder with one small dMelodies store."""
+    from core.data import dmelodies
+
+    folder = tmp_path_factory.mktemp("data")
+    dmelodies.build(folder / "melodies", count=30, audio=False, workers=1, progress=False)
+    return folder
+
+
+class Lab(Server):
+    """The lab with runs and data of its own."""
+
+    def __init__(self, runs: Path, data: Path) -> None:
+        self.runs, self.data = runs, data
+        log, checkpoints = runs.parent / "log.txt", runs.parent / "checkpoints"
+        super().__init__(log, checkpoints, RAVEL_RUNS=str(runs), RAVEL_DATA=str(data))
 
 
 @pytest.fixture
-def lab(server) -> Iterator[Lab]:
-    """The lab without any run, started again if a test killed it."""
-    for run in server.runs.iterdir():
-        if run.name[0] != ".":
-            launcher.delete(Run(run))
-    if server.process.poll() is not None:
-        server.start()
-    yield server
-    for config in server.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
+def lab(tmp_path, data) -> Iterator[Lab]:
+    (tmp_path / "runs").mkdir()
+    lab = Lab(tmp_path / "runs", data)
+    yield lab
+    lab.kill()
+    for config in lab.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
+        Run(config.parent).ask_to_stop()
         launcher.kill(Run(config.parent))
 
 
@@ -77,13 +77,13 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
     state(tab, "Running")
     run = Run(lab.runs / "by-hand")
     assert run.config["training"]["steps"] == 1200
-    assert Path(run.config["data"]["store"]) == lab.data / "dmelodies"
+    assert Path(run.config["data"]["store"]) == lab.data / "melodies"
 
     tab.wait_for_function(
         "document.querySelectorAll('.js-plotly-plot .scatterlayer .js-line').length"
     )
     os.kill(run.state()["pid"], signal.SIGKILL)
-    state(tab, "Failed")
+    state(tab, "Failed", timeout=ENDED)
 
     tab.get_by_role("button", name="Resume").click()
     state(tab, "Running")
@@ -105,7 +105,7 @@ def test_a_run_is_started_killed_resumed_watched_to_its_end_and_found_among_the_
 def start(lab: Lab, name: str) -> Run:
     """A run that goes on for long, in its third step or later."""
     small = {"steps": 100_000, "batch_size": 4, "validate_every": 10_000, "device": "cpu"}
-    given = {"model": {"hidden": 8}, "data": {"store": str(lab.data / "dmelodies")}}
+    given = {"model": {"hidden": 8}, "data": {"store": str(lab.data / "melodies")}}
     config = DsaeConfig.parse(given | {"training": small | {"log_every": 1}})
     run = launcher.start(lab.runs / name, config.model_dump())
     deadline = time.monotonic() + 90
@@ -124,7 +124,7 @@ def test_a_run_whose_worker_was_killed_with_the_lab_is_shown_as_failed(tab, lab)
     lab.start()
     tab.goto(f"{lab.address}/train?run=both")
     tab.wait_for_selector("h1")
-    state(tab, "Failed")
+    state(tab, "Failed", timeout=ENDED)
     tab.get_by_text("resume it to continue").wait_for()
 
 

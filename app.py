@@ -1,8 +1,27 @@
 """The lab: streamlit run app.py, or streamlit run app.py -- --public without training and runs."""
 
+import os
+from contextlib import suppress
+
 import streamlit as st
 
+from core.errors import RavelError
+from core.service import included, maps
+from lab.bundled import INCLUDED
 from lab.public import is_public
+
+WARM = "RAVEL_WARM"  # "0" starts no process before it is needed
+
+
+@st.cache_resource(show_spinner=False)
+def prepare() -> None:
+    """Once for a server: unpack the corpus that ships, and keep UMAP ready."""
+    if os.environ.get(WARM) == "0":
+        return
+    maps.warm_up()
+    with suppress(RavelError):  # the Map page shows it
+        included.start(INCLUDED)
+
 
 st.set_page_config(page_title="Ravel", page_icon=":material/graphic_eq:", layout="wide")
 
@@ -21,4 +40,5 @@ if not is_public():
     ]
 pages.append(st.Page("lab/pages/results.py", title="Results", icon=":material/scoreboard:"))
 
+prepare()
 st.navigation(pages, position="top").run()

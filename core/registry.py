@@ -130,6 +130,10 @@ class System:
     headline: tuple[Figure, ...] = ()
     page: Page | None = None
     default_scores: tuple[str, ...] = ()  # which scores of a grid are shown first
+    needs_audio: bool = True  # whether it is trained on sound, rather than on log-mels alone
+    fine_tuning: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # settings for that, by dotted name
     # What other systems may be handed of this one, by name; and, for its task and its evaluation,
     # the names of what it is handed in turn, as keyword arguments.
     provides: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from core.service import corpora
 
 EXAMPLES = Path(__file__).parent / "examples"
 SCENES = EXAMPLES / "scenes"
+INCLUDED = EXAMPLES / "included"  # the corpus that ships, packed by `python -m lab.map.included`
 STORE, SCENES_STORE = "examples", "examples-scenes"  # the names of their feature stores
 READY = {  # the names of clips that no shipped model was trained on
     "Dog in the rain": ("dog", "rain"),

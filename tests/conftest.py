@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,11 @@ import pytest
 # Before torch is imported: on two cores shared by workers, more threads only wait for each other.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# No lab prepares for visitors: compiling UMAP and unpacking sounds would slow down all tests.
+os.environ.setdefault("RAVEL_WARM", "0")
+if "RAVEL_UPLOADS" not in os.environ:  # else what tests upload would stay beside the corpora
+    os.environ["RAVEL_UPLOADS"] = tempfile.mkdtemp(prefix="ravel-uploads-")
 
 ROOT = Path(__file__).parent.parent
 

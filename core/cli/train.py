@@ -134,6 +134,7 @@ def run_train(arguments: argparse.Namespace) -> None:
 def _train(run: Any) -> None:
     from core.training import processes
 
+    _fetch_initial(run)
     if (count := processes.process_count(run.config)) > 1:
         return processes.train_together(run, count)
     from core.training.engine import train
@@ -141,6 +142,16 @@ def _train(run: Any) -> None:
     final = train(registry.task(registry.parse(run.config)), run)
     if _is_main():
         say(f"{final['reason']} at step {final['step']}: {run.path}")
+
+
+def _fetch_initial(run: Any) -> None:
+    """Put the weights that training starts from into a new run. Raises RavelError."""
+    from core.checkpoints import checkpoint as checkpoints
+    from core.training.run import INITIAL
+
+    name = registry.parse(run.config).training.start_from
+    if name and _is_main() and not run.has("last") and not run.has(INITIAL):
+        run.save_initial(checkpoints.find(name).weights())
 
 
 def _new_run(arguments: argparse.Namespace) -> Any:

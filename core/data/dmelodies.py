@@ -118,7 +118,7 @@ def build(
     audio: bool = True,
     seed: int = 888,
     workers: int | None = None,
-    progress: bool = True,
+    progress: pool.Progress = True,
 ) -> FeatureStore:
     """Builds the paper's set, or another of the kind, as a feature store; continues a killed build.
 
@@ -151,7 +151,7 @@ def build(
         chunks=len(chunks),
         synthesiser=player.description,
     )
-    if progress and not writer.finished:
+    if progress is True and not writer.finished:
         print(f"Playing {len(jobs)} clips by {player.description}.")
     work = partial(_render, player, audio)
     return pool.build(writer, work, chunks, workers=workers, progress=progress)

@@ -89,7 +89,7 @@ def build(
     audio: bool = True,
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = True,
+    progress: pool.Progress = True,
 ) -> FeatureStore:
     """Builds a store of audio folders, in segments of `seconds`; continues a killed build.
 

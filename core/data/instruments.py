@@ -79,7 +79,7 @@ def build(
     audio: bool = False,
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = True,
+    progress: pool.Progress = True,
 ) -> FeatureStore:
     """Builds the corpus as a feature store; continues a killed build.
 
@@ -110,7 +110,7 @@ def build(
     writer = StoreWriter(
         out, kind="instruments", settings=settings, chunks=len(chunks), synthesiser=played_by
     )
-    if progress and not writer.finished:
+    if progress is True and not writer.finished:
         print(f"Playing {len(rendered)} clips by {played_by}, {len(copies)} of recordings.")
     fonts = tuple(player.soundfont for player in players)
     setting = Setting(seed, players[0].engine, fonts, str(noise) if noise else None, audio)

@@ -23,6 +23,9 @@ IDLE_SECONDS = 15  # after which processes without work end; until then another 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Work = Callable[[Sequence[Any]], Any]  # jobs to what `Writer.write` takes
+Progress = (
+    bool | Callable[[int, int], Any]
+)  # a bar or none; or takes jobs done, and how many in all
 
 
 class Writer(Protocol):
@@ -48,7 +51,7 @@ def build(
     chunks: Sequence[Sequence[Any]],
     *,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Any:
     """Runs `work` on each chunk of jobs that is missing, in `workers` processes (default: cores),
     and returns what the writer makes of them: the store.
@@ -61,11 +64,19 @@ def build(
     if missing:
         total = sum(map(len, chunks))
         done = total - sum(len(chunks[number]) for number in missing)
+        tell = progress if callable(progress) else None
         with tqdm(
-            total=total, initial=done, desc=writer.path.name, unit="clip", disable=not progress
+            total=total,
+            initial=done,
+            desc=writer.path.name,
+            unit="clip",
+            disable=not progress or tell is not None,
         ) as bar:
             for number in _finished(writer, work, chunks, missing, workers or os.cpu_count() or 1):
                 bar.update(len(chunks[number]))
+                done += len(chunks[number])
+                if tell:
+                    tell(done, total)
     return writer.finish()
 
 

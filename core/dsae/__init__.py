@@ -24,6 +24,8 @@ SYSTEM = register(
         headline=HEADLINE,
         page=Page("swap", "Play it on Swap", ":material/swap_horiz:"),
         default_scores=("f1_pre", "f1_global", "f1_local"),
+        needs_audio=False,
+        fine_tuning={"objective.stage1_steps": 0},
         provides={
             "rebuild": "core.dsae.samples:rebuild_by_name",
             "swapped_clips": "core.dsae.samples:swap_by_name",

@@ -189,15 +189,35 @@ def read(folder: Path, space: str, settings: Settings) -> Projection | None:
 # -- the process beside the page ---------------------------------------------------------------
 
 
+_worker = jobs.Worker("core.maps.projection")
+
+
+def warm_up() -> None:
+    """Start a process that has UMAP compiled: from then on it makes this process's projections.
+
+    Compiling takes longer than laying out thousands of points, and every process has to do it.
+    """
+    _worker.start()
+
+
+def cool_down() -> None:
+    """End that process."""
+    _worker.stop()
+
+
 def start(folder: Path, space: str, x: np.ndarray, settings: Settings) -> None:
     """Project the points x [P, D] in a process of its own, which outlives the caller, unless one
-    is at work on them. Raises RavelError where nothing can be written."""
+    is at work on them; after `warm_up` in the process that is ready. Raises RavelError where
+    nothing can be written."""
     if read(folder, space, settings):
         return
     points = _path(folder, space, settings).with_suffix(".npy")
+    if _worker.pid is not None:
+        _worker.start()  # again, where it has ended
     _job(folder, space, settings).start(
         "Compiling UMAP, which takes a while the first time",
         prepare=lambda: replace(points, lambda temporary: _save(temporary, x)),
+        worker=_worker if _worker.pid is not None else None,
     )
 
 
@@ -222,8 +242,17 @@ def _project(arguments: list[str], report: jobs.Report) -> None:
     def on_progress(part: float) -> None:
         report(part, "Laying out the points")
 
+    on_progress(0.0)
     project(folder, space, _load(points), settings, on_progress)
     points.unlink(missing_ok=True)
+
+
+def _compile() -> None:
+    """Let numba compile UMAP, for two and for three dimensions."""
+    x = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    for dimensions in (2, 3):
+        umap(x, Settings("UMAP", dimensions, epochs=5))
+    trust(x, x[:, :2], 5)
 
 
 class _Meter:
@@ -272,4 +301,4 @@ def _versions(method: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(jobs.main(_project))
+    sys.exit(jobs.main(_project, ready=_compile))

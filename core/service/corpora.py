@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DATA = Path(os.environ.get("RAVEL_DATA", Path(__file__).parents[2] / "data"))
 MULTI_LABEL = "labels"  # the column that holds several labels of a clip, joined by commas
 LABEL_COLUMNS = ("instrument", "label", MULTI_LABEL)  # the most informative ones
+ABOUT = ("name", "split", "title", "credit")  # columns that say what a clip is, not of which kind
 MAX_VALUES = 500  # of a label to choose from
 EVERYTHING = "all"  # the splits of a store together
 
@@ -152,7 +153,7 @@ def label_values(columns: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
     """The label columns with more than one value, and their values; LABEL_COLUMNS come first."""
     found = {}
     for column, values in columns.items():
-        if column not in ("name", "split"):
+        if column not in ABOUT:
             labels = (labels_in(column, value) for value in np.unique(values))
             different = sorted(set[str]().union(*labels))
             if 1 < len(different) <= MAX_VALUES:

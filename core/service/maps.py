@@ -57,6 +57,11 @@ class MapSpec(NamedTuple):
         return store, self.checkpoint, corpora.DATA / "maps", self.subset.split
 
 
+def warm_up() -> None:
+    """Start the process that makes projections, so that the first UMAP need not wait for it."""
+    projections.warm_up()
+
+
 def mappable() -> dict[str, Checkpoint]:
     """The checkpoints that have maps, by name."""
     with_maps = [name for name, system in registry.systems().items() if system.has_maps]

@@ -172,6 +172,9 @@ class TrainingConfig(Settings):
     checkpoint_every: PositiveInt = Field(500, description="steps between saved states")
     log_every: PositiveInt = Field(10, description="steps between training records")
     snapshots: Steps = Field((), description="steps whose weights are kept for good, or none")
+    start_from: str | None = Field(
+        None, description="checkpoint whose weights training starts from, or none for random ones"
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and noise")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     processes: PositiveInt = Field(

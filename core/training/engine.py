@@ -27,7 +27,7 @@ from core.errors import RavelError
 from core.training import distributed, sinks
 from core.training.config import TrainingConfig
 from core.training.meter import Meter
-from core.training.run import Run, restore_optimizer, this_process
+from core.training.run import INITIAL, Run, restore_initial, restore_optimizer, this_process
 from core.training.schedule import learning_rate
 
 SAMPLES = 40
@@ -151,6 +151,8 @@ class _Loop:
     def _go(self) -> dict[str, Any]:
         if self.run.has("last"):
             self._resume()
+        elif self.run.has(INITIAL):
+            restore_initial(self.model, self.run)
         self.bar.update(self.step)
         self._say(f"training on {self.world.device}, from step {self.step:,}")
         reason = "finished"

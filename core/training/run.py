@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 2.0
 ALIVE = ("queued", "running")
+INITIAL = "initial"  # the saved state that training starts from, if not from random weights
 START_SECONDS = 120  # a command that made a run holds it by then: torch is slow to import
 LOCK_TRIES, LOCK_PAUSE = 20, 0.05  # a check whether a run is held takes the lock for an instant
 LOCK_FD = "RAVEL_RUN_LOCK"  # the variable by which a launcher hands its lock on
@@ -237,6 +238,16 @@ class Run:
         metadata = {"progress": json.dumps(progress)}
         replace(folder / f"{name}.safetensors", lambda path: save_file(tensors, path, metadata))
 
+    def save_initial(self, weights: Mapping[str, Tensor]) -> None:
+        """Save the weights that training starts from, by name, as the state INITIAL."""
+        from safetensors.torch import save_file
+
+        tensors = {f"model.{k}": v.detach().cpu().contiguous() for k, v in weights.items()}
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        metadata = {"progress": json.dumps({"step": 0})}
+        replace(folder / f"{INITIAL}.safetensors", lambda path: save_file(tensors, path, metadata))
+
     def has(self, name: str) -> bool:
         """Whether a state of that name was saved."""
         return (self.path / "checkpoints" / f"{name}.safetensors").exists()
@@ -283,6 +294,18 @@ class Run:
 def this_process() -> dict[str, Any]:
     """Which process works on a run, for its state."""
     return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+def restore_initial(model: nn.Module, run: Run) -> None:
+    """Put the weights that training starts from into a model. Raises RavelError if they do not fit
+    it."""
+    try:
+        model.load_state_dict(run.load(INITIAL)[0])
+    except RuntimeError:
+        raise RavelError(
+            f"The weights of {run.config['training']['start_from']} do not fit the model: keep the "
+            "settings in its section `model`, or start from random weights."
+        ) from None
 
 
 def restore_optimizer(

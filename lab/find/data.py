@@ -13,7 +13,7 @@ from core.audio.clip import SAMPLE_RATE, Clip, from_array
 from core.checkpoints.checkpoint import Checkpoint
 from core.errors import RavelError
 from core.service import corpora as stores
-from core.service import mixtures
+from core.service import included, mixtures
 from core.service.mixtures import MixtureSource
 from lab.bundled import SCENES_STORE, build_stores, sources
 from lab.widgets import mixture_slot
@@ -49,6 +49,14 @@ def corpora() -> dict[str, Corpus]:
         if (path / "audio.npy").exists()
     }
     return found | {BUNDLED: Corpus(BUNDLED)}
+
+
+def offered() -> dict[str, Corpus]:
+    """The corpora to choose from: the bundled examples only until all that ships is unpacked."""
+    found = corpora()
+    if included.NAME in found:
+        del found[BUNDLED]
+    return found
 
 
 def labels(corpus: Corpus) -> dict[str, np.ndarray]:

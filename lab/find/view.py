@@ -11,7 +11,7 @@ import streamlit as st
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.errors import RavelError
 from core.service import corpora as stores
-from core.service import log_mel, wav
+from core.service import included, log_mel, wav
 from core.service.mixtures import MixtureSource
 from lab.find import data, hits, query_on_map
 from lab.find.data import BUNDLED, Corpus, Query
@@ -23,10 +23,11 @@ from lab.widgets.slot import Taking
 if TYPE_CHECKING:
     from core.contrastive.index import Found, Index
 
-ENCODER, STORE, SEPARATOR = "scenes-encoder", "scenes", "separator-scenes"  # shown first
+ENCODER, SEPARATOR = "scenes-encoder", "separator-scenes"  # shown first
+STORES = ("scenes", included.NAME)  # shown first: a large corpus of scenes, else all that ships
 WHOLE = "The whole sound"
 COUNTS = [5, 10, 20, 50]
-CORPUS = "The clips to search: a feature store with audio, or the lab's own examples."
+CORPUS = "The clips to search: a corpus with audio. **included** holds all sounds that ship."
 CHECKPOINT = "A checkpoint: a trained model in the folder `checkpoints`."
 PART = (
     "The whole sound, or one of the channels into which the separator splits it. Search for a "
@@ -42,7 +43,8 @@ ANY = Taking(
 
 def choose_corpus(corpora: dict[str, Corpus]) -> tuple[Corpus, str | None]:
     """The corpus to search, and the split of it, or None for all."""
-    corpus = corpora[choose("Corpus", list(corpora), "find_corpus", STORE, CORPUS)]
+    first = next((name for name in STORES if name in corpora), "")
+    corpus = corpora[choose("Corpus", list(corpora), "find_corpus", first, CORPUS)]
     counts = stores.splits(corpus.path) if corpus.path else {}
     everything = len(data.labels(corpus)["name"])
     split = st.selectbox(
@@ -147,7 +149,7 @@ def own_rows(taken: MixtureSource, corpus: Corpus, channel: int) -> list[int]:
         of, row = data.find(reference)
         return data.same_recording(corpus, row).tolist() if of == corpus else []
     example = st.session_state.get("query_from") == "Example" and len(taken.clips) == 1
-    if corpus.name != BUNDLED or channel or not example:
+    if corpus.name not in (BUNDLED, included.NAME) or channel or not example:
         return []
     names = data.labels(corpus)["name"].tolist()
     return [names.index(taken.name)] if taken.name in names else []
@@ -212,6 +214,8 @@ def list_hits(corpus: Corpus, found: Found, index: Index, column: str | None) ->
     for rank, (row, distance) in enumerate(zip(*map(list, found), strict=True), 1):
         name = str(labels["name"][row])
         label = str(labels[column][row]) if column else ""
+        if "title" in labels and corpus.path:
+            label = str(labels["title"][row])
         split = str(labels["split"][row]) if "split" in labels else ""
         hit = hits.Hit(
             label or name,

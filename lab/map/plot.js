@@ -76,9 +76,16 @@ function listen(graph, state) {
     if (query !== undefined) return state.send({ query, at: Date.now() });
     const id = points.map((point) => point.customdata).find((id) => id !== undefined);
     if (id === undefined) return;
-    state.data = { ...state.data, focus: id, near: [] };
-    mark(state);
-    state.send({ focus: id, at: Date.now() });
+    focusOn(id, state);
+  });
+  // A click on a legend entry plays an example of the class; a double click isolates the class.
+  graph.place.on("plotly_legendclick", ({ curveNumber }) => {
+    const twice = Date.now() - (graph.pressed ?? 0) < 350;
+    graph.pressed = Date.now();
+    if (twice) return true;
+    const id = example(graph, curveNumber);
+    if (id !== undefined) focusOn(id, state);
+    return false;
   });
   graph.place.on("plotly_clickannotation", ({ index }) => state.send({ query: index, at: Date.now() }));
   graph.place.on("plotly_selected", (event) => {
@@ -98,6 +105,23 @@ function listen(graph, state) {
     mark(state);
     state.send({ chosen: [], at: Date.now() });
   });
+}
+
+function focusOn(id, state) {
+  state.data = { ...state.data, focus: id, near: [] };
+  mark(state);
+  state.send({ focus: id, at: Date.now() });
+}
+
+// The next point of a class, from the middle of the class outwards.
+function example(graph, number) {
+  const { customdata, x, y, z } = graph.place.data[number];
+  const middle = [x, y, z].map((values) => values && [...values].sort((a, b) => a - b)[values.length >> 1]);
+  const far = (i) => [x, y, z].reduce((sum, values, k) => sum + (values ? (values[i] - middle[k]) ** 2 : 0), 0);
+  const order = [...customdata.keys()].sort((a, b) => far(a) - far(b));
+  graph.played ??= {};
+  const turn = graph.played[number] = (graph.played[number] ?? -1) + 1;
+  return customdata[order[turn % order.length]];
 }
 
 // Mark the selected points, the one in focus and its neighbours without redrawing the figure.

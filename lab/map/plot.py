@@ -93,6 +93,7 @@ def figure(
 
     traces = (_scale if colour.is_number else _classes)(points, colour, names)
     title = {"text": f"{axes} 1"}, {"text": f"{axes} 2"}, {"text": f"{axes} 3"}
+    ticks = {"showticklabels": axes != "UMAP"}  # whose numbers mean nothing
     legend = {"orientation": "h", "x": 0, "itemsizing": "constant", **_legend_position(len(traces))}
     layout: dict[str, Any] = {
         "template": "none",
@@ -103,12 +104,15 @@ def figure(
     # No fixed range: Plotly would widen it at every change of the page's width.
     span = {"autorangeoptions": {"include": [-reach, reach]}} if reach else {}
     if points.shape[1] == 3:
-        scene = {f"{k}axis": {"title": t, **span} for k, t in zip("xyz", title, strict=True)}
+        scene = {
+            f"{k}axis": {"title": t, **ticks, **span} for k, t in zip("xyz", title, strict=True)
+        }
         layout |= {"scene": scene | {"aspectmode": "data"}}
         layout["margin"] = {"l": 0, "r": 0, "t": 36, "b": 0}
     else:
-        layout |= {"xaxis": {"title": title[0], **span}}
-        layout |= {"yaxis": {"title": title[1], "scaleanchor": "x", "scaleratio": 1, **span}}
+        layout |= {"xaxis": {"title": title[0], **ticks, **span}}
+        layout |= {"yaxis": {"title": title[1], "scaleanchor": "x", "scaleratio": 1}}
+        layout["yaxis"] |= ticks | span
     return go.Figure(traces, layout)
 
 
@@ -120,9 +124,10 @@ def _legend_position(entries: int) -> dict[str, Any]:
 
 
 def _classes(points: np.ndarray, colour: Colour, names: np.ndarray) -> list[dict[str, Any]]:
-    """One trace per class; OTHER comes last in the legend and is drawn beneath the others."""
+    """One trace per class; OTHER and clips without a label come last in the legend, and OTHER is
+    drawn beneath the others."""
     values = colour.values.astype(str)
-    found = sorted(np.unique(values).tolist(), key=lambda value: value == OTHER)
+    found = sorted(np.unique(values).tolist(), key=lambda value: (value == "", value == OTHER))
     traces = []
     for number, value in enumerate(found):
         some = np.flatnonzero(values == value)

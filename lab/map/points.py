@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.maps.projection import place
 from core.service import corpora, maps, wav
-from core.service.corpora import LABEL_COLUMNS, MULTI_LABEL, labels_in
+from core.service.corpora import ABOUT, LABEL_COLUMNS, MULTI_LABEL, labels_in
 from core.service.maps import MapSpec, Subset
 from lab.map import plot
 from lab.map.plot import CATEGORIES, OTHER, Colour
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from lab.find.query_on_map import MapQuery
 
 EXCERPT = 0.6  # seconds played around a frame
+FIRST = (*LABEL_COLUMNS, "source", "recording")  # what points are coloured by, if there is one
+READ = {  # how a map is to be read
+    "UMAP": "Near points are alike to the model. The axes, the distances between groups and their "
+    "sizes have no meaning.",
+    "PCA": "Distances are true along these axes, the directions of largest variance; what differs "
+    "in other directions only does not show.",
+}
 
 
 class MapPoints(NamedTuple):
@@ -57,8 +64,10 @@ class MapPoints(NamedTuple):
         return name if seconds is None else f"{name} at {seconds[point]:.2f} s"
 
     def title(self, point: int) -> str:
-        """A point's most informative label and its name."""
+        """A point's most informative label and its name; of a clip with a title, the title."""
         clip = self.clips[point]
+        if "title" in self.labels and self.seconds is None:
+            return str(self.labels["title"][clip])
         label = next((str(self.labels[k][clip]) for k in LABEL_COLUMNS if k in self.labels), "")
         return " · ".join(part for part in (label, self.name(point)) if part)
 
@@ -81,9 +90,16 @@ def colour_names(spec: MapSpec) -> list[str]:
     """Names of the possible colours: labels that differ, then figures that the model gives."""
     columns, subset = corpora.columns(spec.subset.store), spec.subset
     some = columns["split"] == (subset.split or columns["split"])
-    names = [k for k, v in columns.items() if k != "name" and len(np.unique(v[some])) > 1]
+    names = [
+        name
+        for name, values in columns.items()
+        if (name == "split" or name not in ABOUT) and len(np.unique(values[some])) > 1
+    ]
     names.sort(
-        key=lambda name: (name not in LABEL_COLUMNS, len(np.unique(columns[name])) > CATEGORIES)
+        key=lambda name: (
+            FIRST.index(name) if name in FIRST else len(FIRST),
+            len(np.unique(columns[name])) > CATEGORIES,
+        )
     )
     return [*names, *maps.figures(spec)]
 
@@ -181,7 +197,7 @@ def common_reach(every: Sequence[MapPoints], projections: Sequence[Projection]) 
 
 
 def quality(projection: Projection, points: MapPoints) -> str:
-    """How a projection was made and how far to trust it, in one line."""
+    """How to read a projection, how far to trust it and how it was made, in two lines."""
     about, settings = projection.about, projection.about["settings"]
     sample = projection.judged
     measured = "" if sample == about["points"] else f" (measured on {sample:,} points)"
@@ -196,7 +212,7 @@ def quality(projection: Projection, points: MapPoints) -> str:
     used = ""
     if points.spec.space == "v":
         used = f"; {points.encoded.in_use} of {points.vectors.shape[1]} dimensions of v in use"
-    return f"{facts}, {trust}{used}."
+    return f"{READ[settings['method']]}  \n{facts}, {trust}{used}."
 
 
 def place_query(query: MapQuery, points: MapPoints, projection: Projection) -> list[plot.Query]:

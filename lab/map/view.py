@@ -10,20 +10,20 @@ import streamlit as st
 
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
 from core.maps.projection import Settings
-from core.service import corpora, maps
+from core.service import corpora, included, maps
 from core.service.corpora import EVERYTHING
 from core.service.maps import MapSpec, Subset
-from lab.bundled import build_stores
+from lab.bundled import INCLUDED, build_stores
 from lab.map import points
 from lab.map.plot import CATEGORIES
-from lab.widgets.page import choice, no_model
+from lab.widgets.page import choice, no_model, show_errors
 
 if TYPE_CHECKING:
     from core.jobs import Progress
     from core.maps.projection import Metric, Projection
 
 NONE = "None"
-STORE, MODELS = "dmelodies", ("ts-dsae-dmelodies", DEFAULT_CHECKPOINT)  # shown first
+STORES, MODELS = (included.NAME, "dmelodies"), (DEFAULT_CHECKPOINT,)  # shown first
 ENCODER = "scenes-encoder"  # shown first of a corpus without instruments
 SMALL = 40  # a corpus with a smaller validation split is shown whole
 LATENTS = (
@@ -31,11 +31,11 @@ LATENTS = (
     "single 16 ms frames. An encoder embeds whole clips, so frames are not offered beside one."
 )
 PROJECTION = (
+    "**UMAP** keeps neighbours together but not distances; it is computed once, in the background. "
     "**PCA** rotates the latent space so that the directions of largest variance are visible, and "
     "keeps distances: all axes have one scale. PCA of v is in standard deviations of the prior, so "
     "two models side by side share a scale and a collapsed v is a dot. z and h have no such unit; "
-    "each of their maps fills its frame. **UMAP** keeps neighbours together but not distances; it "
-    "is computed once, in the background."
+    "each of their maps fills its frame."
 )
 METRIC = (
     "How distances are measured in the original space. Neighbours are never read off the map, "
@@ -46,7 +46,7 @@ METRIC = (
 def choose_subset(stores: Mapping[str, Path]) -> Subset:
     """The clips to map."""
     names = list(stores)
-    first = names.index(STORE) if STORE in names else 0
+    first = next((names.index(name) for name in STORES if name in names), 0)
     store = stores[
         st.selectbox("Corpus", names, first, key="map_corpus", bind="query-params", width=170)
     ]
@@ -97,7 +97,7 @@ def choose_spaces(models: list[Checkpoint]) -> list[str]:
 
 def choose_settings() -> Settings:
     """The method of projection and its dimensions."""
-    method = choice("map", "Projection", ["PCA", "UMAP"], PROJECTION)
+    method = choice("map", "Projection", ["UMAP", "PCA"], PROJECTION)
     dimensions = choice("map", "Dimensions", ["2-D", "3-D"])
     return Settings("UMAP" if method == "UMAP" else "PCA", int(dimensions[0]))
 
@@ -179,7 +179,7 @@ def project(specs: list[MapSpec], settings: Settings) -> list[Projection]:
     return [one for one in projections if one is not None]
 
 
-@st.fragment(run_every=1.0)
+@st.fragment(run_every=0.5)
 def wait_for_projections(specs: list[MapSpec], settings: Settings) -> None:
     """Watch the processes that compute projections; the page stays usable."""
     progress = [maps.projection_progress(spec, settings) for spec in specs]
@@ -205,16 +205,27 @@ def _rerun_when_done(progress: list[Progress]) -> None:
 
 
 def show_missing(stores: Mapping[str, Path], models: Mapping[str, Checkpoint]) -> None:
-    """Explain what is missing for a map, and how to get it."""
+    """Explain what is missing for a map; without any corpus, unpack the one that ships."""
     if not models:
         no_model("model")
-    if not stores:
-        st.info(
-            "Build one with `python -m core data dmelodies --out data/dmelodies`, or from your own "
-            "recordings with `python -m core data folder recordings/ --out data/mine`.",
-            title="There is no corpus yet",
-            icon=":material/library_music:",
-        )
+    elif not stores:
+        with show_errors():
+            included.start(INCLUDED)
+            wait_for_included()
+
+
+@st.fragment(run_every=0.5)
+def wait_for_included() -> None:
+    """Watch the process that unpacks the corpus that ships."""
+    progress = included.progress(INCLUDED)
+    if progress.state == "done":
+        st.rerun()
+    if progress.state == "running":
+        st.progress(progress.part, f"{progress.text}. This happens once.")
+        return
+    st.error(f"The included sounds could not be unpacked: {progress.text}", icon=":material/error:")
+    with st.container(horizontal=True):
+        st.button("Try again", key="map_unpack", on_click=included.start, args=(INCLUDED,))
         st.button(
             "Map the bundled examples",
             key="map_examples",

@@ -7,8 +7,8 @@ from core.errors import RavelError
 from core.service import mixtures
 from lab import bundled
 from lab.find import data, query_on_map, view
-from lab.find.data import BUNDLED
-from lab.widgets import channels, player, spectrogram
+from lab.widgets import channels, page, player, spectrogram
+from lab.widgets import corpus as new_corpus
 from lab.widgets.cell import Cell
 
 ABOUT = (
@@ -21,15 +21,17 @@ DISTANCE = (
     "opposite ones. The words compare it with random pairs of clips from the corpus: **very "
     "close** is nearer than 99 % of them, **close** than 90 %, **somewhat alike** than half."
 )
-OWN = "To search your own sounds: `python -m core data folder recordings/ --out data/mine`."
 NO_HITS = "No other clip has this label in this part of the corpus. Choose another label."
 
-corpora = data.corpora()
+corpora = data.offered()
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     st.title("Find", anchor=False, width="content", help=ABOUT)
-    with st.container(horizontal=True, gap="medium", width="content"):
+    with page.controls("bottom"):
+        new_corpus.choose_new("find_corpus")
         corpus, split = view.choose_corpus(corpora)
         encoder = view.choose_encoder()
+        new_corpus.add_button("find")
+new_corpus.show_builds()
 left, right = st.columns(2)
 with left:
     taken = view.choose_sound()
@@ -39,7 +41,7 @@ with right:
     cell = Cell("query_cell", f"Channel {channel}" if channel else "Query", detail)
 results = st.container()
 credits = f"Examples: {bundled.credits()}."
-st.caption(f"{OWN} {credits}" if list(corpora) == [BUNDLED] else credits)
+st.caption(credits)
 player.one_at_a_time()
 
 if encoder is None:

@@ -10,19 +10,24 @@ from core.service.maps import MapSpec
 from lab.find import query_on_map
 from lab.map import inspector, plot, points, view
 from lab.map.plot import Marks, Panel
-from lab.widgets import player
+from lab.widgets import corpus, page, player
 
 NEAR = 6
 HEIGHT = 520
 ABOUT = (
     "Every point is a clip, or one frame of a clip, placed by a model: by the latents of a "
     "**disentangling model**, or by the embedding of an **encoder** of scenes. **Click** a point "
-    "to play it. Draw a **lasso** or a **box** around points to list and download them; "
-    "double-click to clear the selection."
+    "to play it, or a name in the **legend** to play an example; double-click a name to show only "
+    "its points. Draw a **lasso** or a **box** around points to list and download them; "
+    "double-click the map to clear the selection."
 )
 state = st.session_state
 
-st.title("Map", anchor=False, width="content", help=ABOUT)
+with page.row("bottom"):
+    st.title("Map", anchor=False, width="content", help=ABOUT)
+    corpus.add_button("map")
+corpus.show_builds()
+corpus.choose_new("map_corpus")
 stores, models = corpora.stores(), maps.mappable()
 if not stores or not models:
     view.show_missing(stores, models)

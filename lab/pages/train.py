@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
 from core import registry
 from core.checkpoints.card import train_command
+from core.checkpoints.checkpoint import list_checkpoints
 from core.errors import RavelError
+from core.service import fitting
 from core.training import launcher
 from core.training.config import RunConfig, merge
 from core.training.devices import places, resolve
@@ -17,6 +20,7 @@ from core.training.run import Run
 from lab.training import runs
 from lab.training.form import changed, form
 from lab.training.run_view import badge, watch
+from lab.widgets import corpus
 
 ABOUT = (
     "A **run** is a folder under runs/, trained in a separate process: you can close this page or "
@@ -39,9 +43,12 @@ def pick_system() -> str:
 
 
 def starting_points(system: str) -> dict[str, dict[str, Any]]:
-    """The configs a new run can start from: the presets, and every run of the system."""
+    """The configs a new run can start from: presets, checkpoints to fine-tune, earlier runs."""
     presets = registry.get(system).presets
     points = {f"preset {name}": {**presets[name], "system": system} for name in preferred(presets)}
+    for checkpoint in list_checkpoints(system):
+        with suppress(RavelError):  # a damaged one is not offered
+            points[f"fine-tune {checkpoint.name}"] = fitting.fine_tuning(checkpoint)
     for about in runs.summaries():
         if about.system == system:
             points[f"run {about.name}"] = about.config
@@ -55,6 +62,7 @@ def preferred(presets: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def pick_corpus(base: RunConfig) -> str:
     """Choose a feature store: one under data/, or any path."""
+    corpus.choose_new(f"corpus_{base.system}", runs.store_path)
     found = runs.stores()
     options = list(dict.fromkeys([*found, base.data.store]))
     return st.selectbox(
@@ -129,20 +137,30 @@ def comparable(key: str, names: tuple[str, ...], stages: tuple[str, ...]) -> Tim
 
 def start(config: RunConfig, name: str) -> str:
     """Create the run, start its process, and return its name. Raises RavelError."""
-    check_store(config.data.store)
     if name:
         return launcher.start(runs.FOLDER / name, config.model_dump()).path.name
     folder = runs.FOLDER / suggested(config)
     return launcher.start_numbered(folder, config.model_dump()).path.name
 
 
-def check_store(store: str) -> None:
-    """Raises RavelError unless there is a finished feature store at `store`."""
-    if store in runs.stores():
-        return
-    from core.data.store import FeatureStore
+def fitted(base: RunConfig, store: str) -> tuple[RunConfig, str]:
+    """The settings with the label column that the corpus has, and its name; "" for none."""
+    try:
+        factor = fitting.factor_for(base, fitting.facts(store))
+    except RavelError:  # `check_corpus` shows it
+        return base, ""
+    if factor is None:
+        return base, ""
+    return registry.parse(merge(base.model_dump(), {"data.factor": factor})), factor
 
-    FeatureStore.open(store)
+
+def check_corpus(config: RunConfig) -> None:
+    """Say what is worth knowing of the corpus; raises RavelError where it cannot be trained on."""
+    findings = fitting.check(config, fitting.facts(config.data.store))
+    if findings.problems:
+        raise RavelError(" ".join(findings.problems))
+    for note in findings.notes:
+        st.caption(f":material/info: {note}")
 
 
 def suggested(config: RunConfig) -> str:
@@ -164,19 +182,28 @@ def new_run() -> None:
             list(points),
             key="from",
             bind="query-params",
-            help="A preset, or the settings of an earlier run. **paper** trains as in the paper; "
-            "**quick**, **small** and **tiny** suit a CPU.",
+            help="A preset, a trained model to **fine-tune** on another corpus, or the settings of "
+            "an earlier run. **paper** trains as in the paper; **quick**, **small** and **tiny** "
+            "suit a CPU.",
         )
     try:
         base = registry.parse(points[origin])
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         return
-    with first:
+    with first, st.container(horizontal=True, vertical_alignment="bottom", wrap=False):
         store = pick_corpus(base)
+        corpus.add_button("train")
     with second:
         device, processes = pick_place(base)
-    given = form(type(base), base.model_dump(), key=f"{system} {origin}", without=CHOSEN_APART)
+    base, factor = fitted(base, store)
+    given = form(
+        type(base),
+        base.model_dump(),
+        key=f"{system} {origin}",
+        without=CHOSEN_APART,
+        renewed={"data.factor": factor},
+    )
     different = changed(base.model_dump(), given)
     st.caption(f"Changed: {different}." if different else f"Same settings as {origin}.")
     name = st.text_input(
@@ -193,6 +220,7 @@ def new_run() -> None:
         config = registry.parse(values)
         if name:
             launcher.check_name(name)
+        check_corpus(config)
     except RavelError as error:
         st.error(str(error), icon=":material/error:")
         st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=True)
@@ -246,4 +274,5 @@ else:
             icon=":material/search_off:",
         )
     active_runs()
+    corpus.show_builds()
     new_run()

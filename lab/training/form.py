@@ -14,12 +14,17 @@ COLUMNS = 4
 
 
 def form(
-    schema: type[BaseModel], values: Mapping[str, Any], *, key: str, without: Collection[str] = ()
+    schema: type[BaseModel],
+    values: Mapping[str, Any],
+    *,
+    key: str,
+    without: Collection[str] = (),
+    renewed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Draw a tab for each section and return what the fields hold, by dotted name.
 
     Numbers are text, as on the command line, and `none` is none, so that both have the same
-    validation. A new `key` gives new fields.
+    validation. A new `key` gives new fields, and a new word in `renewed` a new field of that name.
     """
     sections: dict[str, list[str]] = {}
     fields = {n: f for n, f in flat_fields(schema).items() if "." in n and n not in without}
@@ -33,7 +38,8 @@ def form(
             row = names[start : start + COLUMNS]
             for column, name in zip(tab.columns(COLUMNS), row, strict=False):
                 with column:
-                    held[name] = _field(name, fields[name], _value(values, name), key)
+                    of = f"{key} {(renewed or {}).get(name, '')}".rstrip()
+                    held[name] = _field(name, fields[name], _value(values, name), of)
     return held
 
 

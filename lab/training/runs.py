@@ -207,6 +207,11 @@ def stores() -> dict[str, str]:
     return found
 
 
+def store_path(name: str) -> str:
+    """The path of a store under data/, as `stores` gives it."""
+    return _shown(DATA / name)
+
+
 def _shown(folder: Path) -> str:
     return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
 

@@ -10,7 +10,7 @@ from core.audio.clip import Clip, read
 from core.errors import RavelError
 from core.service.mixtures import MixtureSource
 from lab.bundled import READY, is_scene, sources
-from lab.widgets import page
+from lab.widgets import kept, page
 from lab.widgets import slot as recording
 
 FROM = ["Example", "Mix", "Upload", "Microphone"]
@@ -48,6 +48,7 @@ def slot(
     """
     with st.container(border=True, key=f"{key}_slot"), page.show_errors():
         origin = _origin(key, title)
+        kept.show(key, origin in recording.OWN)
         if origin == "Example":
             return _ready(key, title, ready)
         if origin == "Mix":
@@ -63,7 +64,7 @@ def _origin(key: str, title: str) -> str:
         return st.segmented_control(
             f"{title} from",
             FROM,
-            default=FROM[0],
+            default="Upload" if kept.is_held(key) else FROM[0],
             required=True,
             key=f"{key}_from",
             bind="query-params",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import soundfile
 import streamlit as st
@@ -15,10 +15,11 @@ from core.checkpoints.checkpoint import Checkpoint
 from core.service import corpora
 from lab.bundled import EXAMPLES
 from lab.bundled import instruments as examples
-from lab.widgets import page
+from lab.widgets import kept, page
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
+OWN = FROM[1:]
 MAP = "Map"  # offered once the Map page has sent a clip
 
 
@@ -54,6 +55,7 @@ def slot(key: str, title: str, *, default: str, taking: Taking = RECORDING) -> C
     """
     with st.container(border=True, key=f"{key}_slot"), page.show_errors():
         origin = _origin(key, title)
+        kept.show(key, origin in OWN)
         if origin == "Example":
             return _example(key, title, default)
         if origin == MAP:
@@ -83,7 +85,7 @@ def _origin(key: str, title: str) -> str:
         return st.segmented_control(
             f"{title} from",
             [*FROM, MAP] if sent else FROM,
-            default=MAP if sent else FROM[0],
+            default=MAP if sent else FROM[1] if kept.is_held(key) else FROM[0],
             required=True,
             key=f"{key}_from",
             label_visibility="collapsed",
@@ -106,34 +108,62 @@ def _example(key: str, title: str, default: str) -> Clip:
 
 
 def own(key: str, title: str, origin: str, taking: Taking = RECORDING) -> Clip | None:
-    """The visitor's own clip, by "Upload" or "Microphone"; None without one. RavelError."""
+    """The visitor's own clip, by "Upload" or "Microphone"; None without one. RavelError.
+
+    The file is kept on the server under an id in the address: it is there again after a reload.
+    """
+    widget, name = f"{key}_{origin.lower()}", "Your recording"
     if origin == "Upload":
         file = st.file_uploader(
-            f"{title} file", FORMATS, key=f"{key}_upload", label_visibility="collapsed"
+            f"{title} file",
+            FORMATS,
+            key=widget,
+            label_visibility="collapsed",
+            on_change=_forget_removed,
+            args=(key, widget),
         )
+        name = file.name if file else ""
     else:
         file = st.audio_input(
             f"{title} recording",
             sample_rate=None,
-            key=f"{key}_microphone",
+            key=widget,
             label_visibility="collapsed",
+            on_change=_forget_removed,
+            args=(key, widget),
         )
-    if file is None:
+    upload = kept.put(key, file, name) if file else kept.held(key)
+    if upload is None:
         st.caption(taking.hint)
         return None
-    name = "Your recording" if origin == "Microphone" else Path(file.name).stem
-    start, seconds = _part(key, file, taking)
-    return _read(file.file_id, start, file, name, "", seconds, taking.normalise)
+    if file is None:
+        with page.row():
+            st.caption(f"**{page.plain(upload.name)}**, as uploaded before.", width="content")
+            st.button(
+                "Remove",
+                key=f"{key}_remove",
+                type="tertiary",
+                icon=":material/close:",
+                on_click=kept.forget,
+                args=(key,),
+            )
+    start, seconds = _part(key, upload.path, taking)
+    stem = upload.name if upload.name == "Your recording" else Path(upload.name).stem
+    return _read(upload.id, start, upload.path, stem, "", seconds, taking.normalise)
 
 
-def _part(key: str, file: BinaryIO, taking: Taking) -> tuple[float, float]:
+def _forget_removed(key: str, widget: str) -> None:
+    """The visitor has removed the file; a page that is left and opened again does not call this."""
+    if st.session_state.get(widget) is None:
+        kept.forget(key)
+
+
+def _part(key: str, file: Path, taking: Taking) -> tuple[float, float]:
     """Let the visitor choose which part of a file is used: its start and its length, in s."""
     try:
         about = soundfile.info(file)
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         return 0.0, taking.seconds  # `read` reports the error
-    finally:
-        file.seek(0)
     start, seconds = 0.0, taking.seconds
     if seconds < about.duration <= taking.whole and st.toggle(
         "Whole recording",
@@ -168,7 +198,7 @@ def _facts(seconds: float, channels: int, rate: int, taken: float) -> str:
 def _read(
     file_id: str,
     start: float,
-    _file: Path | BinaryIO,
+    _file: Path,
     name: str,
     instrument: str,
     seconds: float = CLIP_SECONDS,

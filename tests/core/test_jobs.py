@@ -106,3 +106,78 @@ def test_a_command_is_run_to_its_end_or_for_so_long(tmp_path):
     assert done.returncode == 2 and "no such thing" in done.stdout
     with pytest.raises(TimeoutError):
         jobs.run("tests.core.job_child", [str(tmp_path / "result"), "wait"], seconds=0.2)
+
+
+@pytest.fixture
+def worker():
+    """A worker that does the jobs of `job_child`."""
+    worker = jobs.Worker("tests.core.job_child")
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+def of_worker(folder, then: str) -> tuple[Job, Callable[[], Progress]]:
+    job = Job(folder, "tests.core.job_child", [str(folder / "result"), then])
+    return job, lambda: job.progress((folder / "result").exists)
+
+
+def test_a_worker_does_one_job_after_another_in_one_process(worker, tmp_path):
+    first, second = (of_worker(tmp_path / name, then) for name, then in (("a", "wait"), ("b", "")))
+    for job, progress in (first, second):
+        assert job.start("Starting", worker=worker) == worker.pid
+        assert job.start(worker=worker) is None and job.is_running
+        assert progress().state == "running"
+    wait(lambda: first[1]().part == 0.5)
+    assert second[1]() == Progress("running", 0.0, "Starting")  # its turn has not come
+    (tmp_path / "a" / "go").touch()
+    for job, progress in (first, second):
+        wait(lambda job=job: not job.is_running)
+        assert progress() == Progress("done", 1.0) and job.log == "some output\n"
+    assert not list(tmp_path.glob("*/process.json")) and worker.is_running
+
+
+@pytest.mark.parametrize(
+    ("how", "why"), [("fail", "There is no such thing."), ("crash", "ValueError: a bug")]
+)
+def test_a_job_that_fails_leaves_its_reason_and_the_worker(worker, tmp_path, how, why):
+    job, progress = of_worker(tmp_path / "bad", how)
+    job.start(worker=worker)
+    wait(lambda: not job.is_running)
+    assert progress() == Progress("failed", 0.0, why)
+    good, progress = of_worker(tmp_path / "good", "")
+    good.start(worker=worker)
+    wait(lambda: progress().state == "done")
+
+
+def test_jobs_of_a_worker_that_is_killed_have_failed_and_it_can_be_started_again(worker, tmp_path):
+    job, progress = of_worker(tmp_path / "a", "wait")
+    job.start(worker=worker)
+    wait(lambda: progress().part == 0.5)
+    worker.stop()
+    wait(lambda: progress().state == "failed")
+    with open(tmp_path / "file", "w") as lock:
+        assert worker.take(job, lock) is False
+    before = worker.pid
+    worker.start()
+    (tmp_path / "a" / "go").touch()
+    assert job.start(worker=worker) == worker.pid != before
+    wait(lambda: progress().state == "done")
+
+
+def test_a_worker_ends_with_the_process_that_started_it():
+    code = (
+        "import sys, time; from core import jobs; worker = jobs.Worker('tests.core.job_child');"
+        "worker.start(); print(worker.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=jobs.ROOT, stdout=subprocess.PIPE)
+    pid = int(parent.stdout.readline())
+    os.kill(pid, 0)
+    parent.kill()
+    parent.wait()
+    wait(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in state_of(pid))
+
+
+def state_of(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2]

@@ -81,7 +81,7 @@ def test_visitors_do_not_see_each_other_s_recordings_or_choices(lab, visitors):
     assert "mine-alone" not in other.content()
 
     for visitor in visitors:
-        visitor.goto(f"{lab.address}/map")
+        visitor.goto(f"{lab.address}/map?map_projection=PCA")
         visitor.wait_for_selector(".map .nsewdrag", state="attached")
     lasso(one)
     one.get_by_text("16 clips selected").wait_for()

@@ -7,6 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
+from core import jobs
 from core.errors import RavelError
 from core.maps import projection
 from core.maps.projection import Projection, Settings
@@ -107,3 +108,26 @@ def test_a_process_that_fails_says_why(x, tmp_path, monkeypatch):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert progress.state == "failed" and "holds no points" in progress.text
+
+
+def test_a_process_that_is_warm_makes_one_projection_after_another(x, tmp_path):
+    projection.warm_up()
+    try:
+        pid = projection._worker.pid
+        for seed in (1, 2):
+            settings = Settings("UMAP", neighbours=5, epochs=20, seed=seed)
+            projection.start(tmp_path, "v", x, settings)
+            deadline = time.monotonic() + 240
+            while (progress := projection.progress(tmp_path, "v", settings)).state == "running":
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            assert progress.state == "done"
+        assert projection._worker.pid == pid and projection._worker.is_running
+        points = [
+            projection.read(tmp_path, "v", Settings("UMAP", neighbours=5, epochs=20, seed=s)).points
+            for s in (1, 2)
+        ]
+        assert not np.allclose(*points)
+    finally:
+        projection.cool_down()
+        projection._worker = jobs.Worker("core.maps.projection")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from core.data.store import FeatureStore
 from tests.lab import tones
 from tests.lab.browser import DESK, WAIT_MS, Server, needs_chromium
 
@@ -51,22 +49,12 @@ def address(data, untrained) -> Iterator[str]:
     server.kill()
 
 
-@pytest.fixture
-def no_corpus(data) -> Iterator[None]:
-    """The data folder has no stores before the test; its maps stay."""
-    shutil.move(data / "tones", data.parent / "tones")
-    yield
-    for name in ("examples", "examples-scenes"):
-        shutil.rmtree(data / name, ignore_errors=True)
-    shutil.move(data.parent / "tones", data / "tones")
-
-
 @pytest.fixture(scope="module")
 def umap_tab(chromium, address) -> Iterator["sync_api.Page"]:
     """A tab that waits for UMAP and shows PCA; other tests run while UMAP is computed."""
     tab = chromium.new_page(**DESK)
     tab.set_default_timeout(WAIT_MS)
-    tab.goto(f"{address}/map?map_projection=UMAP")
+    tab.goto(f"{address}/map")
     tab.get_by_text("PCA is shown meanwhile").wait_for()
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     yield tab
@@ -124,7 +112,7 @@ def test_pca_is_shown_while_umap_is_computed(umap_tab):
 
 
 def test_clicked_points_play_and_the_address_keeps_the_last(tab, address):
-    tab.goto(f"{address}/map")
+    tab.goto(f"{address}/map?map_projection=PCA")
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     for point, name in ((3, "bright-294"), (12, "dark-330"), (6, "bright-415")):
         click(tab, point)
@@ -139,7 +127,7 @@ def test_clicked_points_play_and_the_address_keeps_the_last(tab, address):
 
 
 def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, address):
-    tab.goto(f"{address}/map?map_compare=dsae-dmelodies")
+    tab.goto(f"{address}/map?map_projection=PCA&map_compare=dsae-dmelodies")
     tab.wait_for_function("document.querySelectorAll('.map .nsewdrag').length == 2")
     lasso(tab, panel=1)
     tab.get_by_text("16 clips selected").wait_for()
@@ -160,7 +148,7 @@ def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, addr
 
 
 def test_a_box_selects_the_points_inside_it_and_autoplay_plays_them_in_turn(tab, address):
-    tab.goto(f"{address}/map")
+    tab.goto(f"{address}/map?map_projection=PCA")
     tab.wait_for_selector(".map .nsewdrag", state="attached")
     xs = tab.evaluate("() => document.querySelector('.map .plot').data.flatMap(t => [...t.x])")
     box(tab, 0.0, 0.5)
@@ -195,11 +183,32 @@ def test_umap_computed_in_the_background_takes_the_place_of_pca(umap_tab):
     assert umap_tab.locator("[data-testid=stException]").count() == 0
 
 
-def test_without_a_corpus_the_bundled_examples_can_be_mapped(tab, address, no_corpus, data):
-    tab.goto(f"{address}/map")
-    tab.get_by_role("button", name="Map the bundled examples").click()
-    tab.wait_for_selector(".map .nsewdrag", state="attached", timeout=2 * WAIT_MS)  # two builds
-    store = FeatureStore.open(data / "examples")
-    tab.get_by_text(f"All {len(store)} clips").wait_for()
-    click(tab, 0)
-    tab.locator(PANEL).get_by_text(str(store.labels["name"][0])).wait_for()
+def test_a_fresh_lab_opens_on_a_umap_of_what_ships_and_a_legend_entry_plays(tab, tmp_path):
+    """With the models that ship, and nothing in the data folder."""
+    server = Server(tmp_path / "log.txt", RAVEL_DATA=str(tmp_path / "data"), RAVEL_WARM="1")
+    try:
+        tab.goto(f"{server.address}/map")
+        tab.wait_for_selector(".map .nsewdrag", state="attached", timeout=3 * WAIT_MS)
+        graph = "document.querySelector('.map .plot')"
+        tab.wait_for_function(f"{graph}._fullLayout.xaxis.title.text == 'UMAP 1'", timeout=WAIT_MS)
+        traces = f"{graph}.data.filter(trace => trace.customdata)"
+        assert tab.evaluate(f"{traces}.reduce((n, trace) => n + trace.customdata.length, 0)") > 300
+        assert "Violin" in tab.evaluate(f"{traces}.map(trace => trace.name)")
+        tab.get_by_text("Near points are alike to the model").wait_for()
+
+        heard = []
+        for _ in range(2):  # each click plays another example
+            before = playing(tab)
+            tab.locator(".map .legendtoggle").first.click()
+            tab.wait_for_function(
+                """before => {
+                    const player = document.querySelector(".st-key-map_focus_panel audio");
+                    return player && player.currentSrc != before && player.currentTime > 0;
+                }""",
+                arg=before,
+            )
+            heard.append(tab.locator(PANEL).inner_text())
+            tab.wait_for_timeout(500)  # else the next click makes a double click of it
+        assert "Bassoon" in heard[0] and "Bassoon" in heard[1] and heard[0] != heard[1]
+    finally:
+        server.kill()

@@ -17,7 +17,8 @@ from core.data.store import FeatureStore
 from core.dsae.maps import read as read_latents
 from core.maps import projection
 from core.maps.points import neighbours
-from core.service import HEADROOM, corpora, maps
+from core.service import HEADROOM, corpora, included, maps
+from lab.bundled import INCLUDED
 from lab.map import export, plot
 from tests.lab import tones
 from tests.lab.map.drawn import figures, sent
@@ -45,6 +46,7 @@ def map_page(page, data, monkeypatch) -> AppTest:
     """The Map page on the tones, not run yet."""
     monkeypatch.setattr(corpora, "DATA", data)
     page.query_params["map_corpus"] = "tones"
+    page.query_params["map_projection"] = "PCA"  # at once; UMAP, the first view, takes a process
     return page.switch_page(PAGE)
 
 
@@ -229,17 +231,25 @@ def test_a_clip_that_is_gone_is_explained_on_the_swap_page(map_page, reference):
     assert not page.exception and "on the map again" in page.error[0].value
 
 
-def test_with_no_corpus_the_page_says_how_to_build_one_and_maps_the_examples(
+def test_with_no_corpus_the_one_that_ships_is_unpacked_or_the_examples_are_mapped(
     map_page, tmp_path, example_data, monkeypatch
 ):
-    def build(folder, name, *, seconds):  # it takes seconds; in a browser the real one is pressed
+    started, state = [], {"now": projection.Progress("running", 0.3, "Unpacking")}
+
+    def build(folder, name, *, seconds):
         shutil.copytree(example_data / name, tmp_path / name)
 
     monkeypatch.setattr(corpora, "DATA", tmp_path)
-    map_page.run()
-    assert "python -m core data dmelodies" in map_page.info[0].value
-
     monkeypatch.setattr(corpora, "build", build)
+    monkeypatch.setattr(included, "start", started.append)  # in a browser it really starts
+    monkeypatch.setattr(included, "progress", lambda pack: state["now"])
+    map_page.run()
+    assert started == [INCLUDED] and not map_page.error
+    assert "Unpacking" in map_page.get("progress")[0].proto.text
+
+    state["now"] = projection.Progress("failed", text="the disk is full")
+    map_page.run()
+    assert "the disk is full" in map_page.error[0].value
     map_page.button(key="map_examples").click().run()
     assert not map_page.exception and not map_page.error
     assert map_page.selectbox(key="map_corpus").options == ["examples", "examples-scenes"]

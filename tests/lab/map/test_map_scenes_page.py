@@ -48,6 +48,7 @@ def map_page(page, models, data, monkeypatch) -> AppTest:
     """The Map page, not run yet."""
     monkeypatch.setattr(checkpoint, "SHIPPED", models)
     monkeypatch.setattr(corpora, "DATA", data)
+    page.query_params["map_projection"] = "PCA"
     return page.switch_page(PAGE)
 
 

@@ -214,7 +214,7 @@ def list_hits(corpus: Corpus, found: Found, index: Index, column: str | None) ->
     for rank, (row, distance) in enumerate(zip(*map(list, found), strict=True), 1):
         name = str(labels["name"][row])
         label = str(labels[column][row]) if column else ""
-        if "title" in labels and corpus.path:
+        if corpus.name == included.NAME:  # whose clips all have a title of their own
             label = str(labels["title"][row])
         split = str(labels["split"][row]) if "split" in labels else ""
         hit = hits.Hit(

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from core.maps.projection import place
-from core.service import corpora, maps, wav
+from core.service import corpora, included, maps, wav
 from core.service.corpora import ABOUT, LABEL_COLUMNS, MULTI_LABEL, labels_in
 from core.service.maps import MapSpec, Subset
 from lab.map import plot
@@ -64,9 +64,9 @@ class MapPoints(NamedTuple):
         return name if seconds is None else f"{name} at {seconds[point]:.2f} s"
 
     def title(self, point: int) -> str:
-        """A point's most informative label and its name; of a clip with a title, the title."""
+        """A point's most informative label and its name; of the corpus that ships, its title."""
         clip = self.clips[point]
-        if "title" in self.labels and self.seconds is None:
+        if self.spec.subset.store.name == included.NAME and self.seconds is None:
             return str(self.labels["title"][clip])
         label = next((str(self.labels[k][clip]) for k in LABEL_COLUMNS if k in self.labels), "")
         return " · ".join(part for part in (label, self.name(point)) if part)

@@ -247,7 +247,7 @@ def test_without_a_corpus_the_examples_are_searched_and_the_page_says_how_to_get
     page = find_page.run()
 
     assert not page.exception and not page.error and len(hits(page)) == 10
-    assert says(page, "python -m core data folder")
+    assert page.button(key="find_add").label == "Add a corpus"
 
 
 def test_stores_without_their_sound_are_not_offered(find_page):

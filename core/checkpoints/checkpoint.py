@@ -23,7 +23,7 @@ Tensors = Mapping[str, Any]  # by name
 Module = TypeVar("Module", bound="torch.nn.Module")
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
-DEFAULT_CHECKPOINT = "ts-dsae-plus"  # the disentangling model that is used where none is named
+DEFAULT_CHECKPOINT = "ts-dsae-players"  # the disentangling model that is used where none is named
 _SNAPSHOT = re.compile(r"@\d+$")
 
 

@@ -8,8 +8,8 @@ NAMES = {
     "dsae-f": "DSAE-f: two stages, the global encoder frozen in the second",
     "ts-dsae-no-swaps": "TS-DSAE without the four swap terms",
     "ts-dsae": "TS-DSAE, with constrained training, informed prior and swap terms",
-    "ts-dsae-players": "TS-DSAE for players: v is taken from another excerpt of the same player, "
-    "with similarity maximisation, swap terms and back-translation",
+    "ts-dsae-players": "TS-DSAE for players, with v from another excerpt of the same player,\n"
+    "similarity maximisation, swap terms and back-translation",
 }
 FACTORS = ("instrument", "octave", "scale", "tonic")
 CLIPS = {

@@ -1,6 +1,6 @@
 """The public interface of TS-DSAE: clips to latents, latents to log-mels, and swaps.
 
-model = load("ts-dsae-plus")
+model = load("ts-dsae-players")
 violin, trumpet = read("violin.flac"), read("trumpet.flac")
 melody_by_trumpet = model.swap(model.encode(violin), model.encode(trumpet))
 

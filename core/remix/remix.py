@@ -4,7 +4,7 @@ A separator splits the mixture into channels; a disentangling model encodes each
 instrument (v) and its melody (z) and decodes new combinations; the resulting stems are mixed at
 chosen levels.
 
-separator, model = separate.load("separator-duets"), latents.load("ts-dsae-plus")
+separator, model = separate.load("separator-duets"), latents.load("ts-dsae-players")
 changes = {1: Change(instrument="trumpet"), 2: Change(level=-3.0)}
 made = remix(read("duet.wav", normalise=False), separator, model, changes)
 """

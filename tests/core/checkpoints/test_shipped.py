@@ -16,6 +16,7 @@ NAMES = [
     "ts-dsae-dmelodies",
     "ts-dsae-instruments",
     "ts-dsae-octaves",
+    "ts-dsae-players",
     "ts-dsae-plus",
     "ts-dsae-plus-dmelodies",
 ]

@@ -35,9 +35,13 @@ def test_ts_dsae_plus_is_ts_dsae_with_our_parts():
     assert {plus.stage(0), plus.stage(plus.training.steps - 1)} == {"constrained", "informed"}
 
 
-def test_the_labs_own_model_is_that_of_its_preset():
-    made = DsaeConfig.parse(preset("instruments-plus"))
-    ships = DsaeConfig.parse(checkpoint.find(checkpoint.DEFAULT_CHECKPOINT).config)
+@pytest.mark.parametrize(
+    ("name", "made_by_it"),
+    [("players", checkpoint.DEFAULT_CHECKPOINT), ("instruments-plus", "ts-dsae-plus")],
+)
+def test_a_checkpoint_is_that_of_its_preset(name, made_by_it):
+    made = DsaeConfig.parse(preset(name))
+    ships = DsaeConfig.parse(checkpoint.find(made_by_it).config)
     assert (made.model, made.objective) == (ships.model, ships.objective)
     assert made.training.steps == ships.training.steps
 

@@ -93,7 +93,7 @@ def test_random_arguments_are_answered_in_a_sentence(demo, clip):
     @example(("separate", [{"path": "x" * 5_000, "meta": {"_type": "gradio.FileData"}}, None, 0]))
     @example(("separate", [[clip], "separator-scenes", 0]))
     @example(("swap", [clip, clip, "instrument", None, 0, 0]))
-    @example(("swap", [clip, clip, None, "ts-dsae-plus", 0, 0]))
+    @example(("swap", [clip, clip, None, "ts-dsae-players", 0, 0]))
     def check(call: tuple) -> None:
         endpoint, arguments = call
         answered, text = demo.call(endpoint, {"data": arguments})

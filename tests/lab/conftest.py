@@ -23,7 +23,7 @@ def untrained(tmp_path_factory) -> Path:
     from core.dsae.model import Dsae
 
     folder = tmp_path_factory.mktemp("checkpoints")
-    for name, store in (("ts-dsae-plus", "instruments"), ("dsae-dmelodies", "dmelodies")):
+    for name, store in (("ts-dsae-players", "instruments"), ("dsae-dmelodies", "dmelodies")):
         config = DsaeConfig.parse({"model": {"hidden": 8}, "data": {"store": f"data/{store}"}})
         weights = Dsae(config.model).state_dict()
         checkpoint.write(folder / name, config.model_dump(), weights)

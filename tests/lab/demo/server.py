@@ -15,7 +15,7 @@ import httpx
 from core.checkpoints.checkpoint import list_checkpoints
 from tests.lab.browser import ROOT
 
-SHIPS = {"ts-dsae-plus", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
+SHIPS = {"ts-dsae-players", "dsae-dmelodies", "separator-scenes", "scenes-encoder"}
 CHECKPOINTS_SHIP = {found.name for found in list_checkpoints()} >= SHIPS
 
 

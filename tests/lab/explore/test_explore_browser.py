@@ -16,7 +16,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [
     needs_chromium,
     pytest.mark.skipif(
-        "ts-dsae-plus" not in [found.name for found in list_checkpoints("dsae")],
+        "ts-dsae-players" not in [found.name for found in list_checkpoints("dsae")],
         reason="the checkpoint does not ship",
     ),
 ]

@@ -57,7 +57,7 @@ def says(page: AppTest, text: str) -> bool:
 
 def spots() -> list[grid.Spot]:
     """The cells of the grid of two."""
-    checkpoint, clips = checkpoints.find("ts-dsae-plus"), [*map(grid.open_clip, TWO)]
+    checkpoint, clips = checkpoints.find("ts-dsae-players"), [*map(grid.open_clip, TWO)]
     return [
         grid.Spot(checkpoint, row, column, default_route()) for row in clips for column in clips
     ]
@@ -78,7 +78,7 @@ def test_a_cell_is_its_rows_melody_by_its_columns_instrument(grid_page, examples
     grid_page.run()
 
     violin, trumpet = (read(examples / f"{name}-1.flac") for name in ("violin", "trumpet"))
-    checkpoint = checkpoints.find("ts-dsae-plus")
+    checkpoint = checkpoints.find("ts-dsae-players")
     pair, output = service.Pair(checkpoint, violin, trumpet), sounds(grid_page)
     expected = [["source_reconstruction", "swapped"], ["counterpart", "target_reconstruction"]]
     for row, parts in zip(table(grid_page)["cells"], expected, strict=True):
@@ -181,7 +181,7 @@ def test_the_table_and_the_sounds_can_be_saved(grid_page):
 
 def test_a_damaged_model_is_explained(grid_page, untrained, tmp_path, monkeypatch):
     folder = shutil.copytree(untrained, tmp_path / "checkpoints")
-    (folder / "ts-dsae-plus" / "model.safetensors").write_bytes(b"")
+    (folder / "ts-dsae-players" / "model.safetensors").write_bytes(b"")
     monkeypatch.setattr(checkpoints, "SHIPPED", folder)
     grid_page.run()
 

@@ -151,7 +151,7 @@ def test_a_preference_goes_to_the_rendering_and_not_to_the_letter(listen_page):
 
 def test_two_models_and_two_routes_can_be_compared(listen_page):
     begin(listen_page, compare="Two models")
-    assert "A: ts-dsae-plus. B: dsae-dmelodies." in texts(listen_page)
+    assert "A: ts-dsae-players. B: dsae-dmelodies." in texts(listen_page)
     listen_page.button(key="listen_stop").click().run()
 
     begin(listen_page, compare="Two routes")
@@ -159,7 +159,7 @@ def test_two_models_and_two_routes_can_be_compared(listen_page):
 
 
 def test_without_a_second_model_there_is_nothing_to_begin(listen_page, tmp_path, monkeypatch):
-    only = checkpoint.find("ts-dsae-plus").path
+    only = checkpoint.find("ts-dsae-players").path
     shutil.copytree(only, tmp_path / "checkpoints" / only.name)
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "checkpoints")
     listen_page.run()
@@ -208,7 +208,7 @@ def test_every_trial_can_be_saved_but_not_those_of_a_round_in_progress(listen_pa
     assert len(rows) == 5 and {row["test"] for row in rows} == {"ABX"}
     assert [row["trial"] for row in rows] == list("12345")
     assert all(int(row["right"]) == (row["X"] == row["answer"] == "A") for row in rows)
-    assert rows[0]["model"] == "ts-dsae-plus" and rows[0]["recording"] == "violin-1"
+    assert rows[0]["model"] == "ts-dsae-players" and rows[0]["recording"] == "violin-1"
 
 
 def test_visitors_have_tallies_of_their_own(listen_page, untrained):
@@ -250,7 +250,7 @@ def test_a_damaged_model_is_explained_where_the_test_would_begin(
     listen_page, untrained, tmp_path, monkeypatch
 ):
     folder = shutil.copytree(untrained, tmp_path / "checkpoints")
-    (folder / "ts-dsae-plus" / "model.safetensors").write_bytes(b"")
+    (folder / "ts-dsae-players" / "model.safetensors").write_bytes(b"")
     monkeypatch.setattr(checkpoint, "SHIPPED", folder)
     begin(listen_page)
 

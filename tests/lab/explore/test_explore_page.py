@@ -18,7 +18,7 @@ from lab.explore.data import dimensions
 from tests.lab.pages import played, wav
 from tests.lab.tones import tone
 
-MODEL = "ts-dsae-plus"
+MODEL = "ts-dsae-players"
 ADVICE = "may do poorly on real recordings"
 
 

@@ -151,7 +151,7 @@ def test_two_models_share_one_selection_in_three_dimensions(map_page):
     map_page.run()
 
     data = sent(map_page)
-    assert {panel["title"] for panel in data["panels"]} == {"ts-dsae-plus", "dsae-dmelodies"}
+    assert {panel["title"] for panel in data["panels"]} == {"ts-dsae-players", "dsae-dmelodies"}
     assert len({panel["digest"] for panel in data["panels"]}) == 2 and data["chosen"] == [1, 2]
     both = figures(map_page)
     assert all(trace["type"] == "scatter3d" for figure in both for trace in figure)
@@ -176,7 +176,7 @@ def test_umap_is_computed_in_a_process_while_pca_is_shown(map_page, monkeypatch)
     state["now"] = projection.Progress("failed", text="it ran out of memory")
     map_page.run()
     assert "it ran out of memory" in map_page.error[0].value
-    map_page.button(key="again_ts-dsae-plus").click().run()
+    map_page.button(key="again_ts-dsae-players").click().run()
     assert len(started) == 2
 
 

@@ -21,5 +21,5 @@ def both(untrained, tmp_path_factory) -> Path:
         shutil.copytree(checkpoint, folder / checkpoint.name)
     means = np.random.default_rng(0).normal(size=(3, 16))
     table = InstrumentTable(INSTRUMENTS, means, np.eye(16), (9, 9, 9), "instruments")
-    write_instruments(checkpoints.Checkpoint(folder / "ts-dsae-plus"), table)
+    write_instruments(checkpoints.Checkpoint(folder / "ts-dsae-players"), table)
     return folder

@@ -147,7 +147,7 @@ def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples)
 
     monkeypatch.setattr(checkpoints, "SHIPPED", both)
     taken = bundled(("violin-2", "trumpet-1"))
-    separator, model = (checkpoints.find(n) for n in ("separator-duets", "ts-dsae-plus"))
+    separator, model = (checkpoints.find(n) for n in ("separator-duets", "ts-dsae-players"))
     setup = mixtures.Setup(taken, separator, model)
     changes = [Change("flute", level=-3.0), Change(level=None), Change(), Change()]
     stems = [mixtures.stem(setup, i, change).wave for i, change in enumerate(changes, 1)]

@@ -32,7 +32,7 @@ def scored() -> dict[str, dict[str, float]]:
 @pytest.fixture
 def page(untrained, tmp_path, monkeypatch):
     """The page with a checkpoint that has the scores, and one that has not."""
-    shutil.copytree(untrained / "ts-dsae-plus", tmp_path / "two-factors")
+    shutil.copytree(untrained / "ts-dsae-players", tmp_path / "two-factors")
     shutil.copytree(untrained / "dsae-dmelodies", tmp_path / "one-factor")
     judged = {"judge_global_octave": {"value": 0.4, "low": 0.3, "high": 0.5}}
     metrics = {"octaves": {"clips": 9, **judged, **scored()}}

@@ -84,7 +84,7 @@ def test_a_second_model_adds_its_own_row(page, media):
     assert not page.exception
     assert len(played(page, media)) == len(page.get("plotly_chart")) == 6
     assert [heading.value for heading in page.subheader][2:] == [
-        "ts-dsae-plus",
+        "ts-dsae-players",
         "dsae-dmelodies",
     ]
     assert any("synthesised violins and trumpets" in caption.value for caption in page.caption)
@@ -209,7 +209,7 @@ def test_a_damaged_model_is_explained_and_the_recordings_still_play(
     page, untrained, tmp_path, monkeypatch
 ):
     shutil.copytree(untrained, tmp_path / "checkpoints")
-    weights = tmp_path / "checkpoints" / "ts-dsae-plus" / "model.safetensors"
+    weights = tmp_path / "checkpoints" / "ts-dsae-players" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "checkpoints")
     page.run()
@@ -230,7 +230,7 @@ def test_with_no_model_at_all_the_page_says_how_to_get_one(page, tmp_path, monke
 
 def test_a_swap_is_downloaded_as_it_is_played(page, media):
     page.run()
-    button = page.download_button(key="ts-dsae-plus_source_wav")
+    button = page.download_button(key="ts-dsae-players_source_wav")
 
     assert np.array_equal(decoded(media, button.proto.url), played(page, media)[2])
 
@@ -247,7 +247,7 @@ def test_own_recordings_go_with_any_model(page):
 
 
 def test_latents_are_downloaded_as_arrays(page, examples):
-    checkpoint = checkpoints.find("ts-dsae-plus")
+    checkpoint = checkpoints.find("ts-dsae-players")
     clip = read(examples / "violin-1.flac")
 
     with np.load(io.BytesIO(service.latents(checkpoint, clip).to_npz())) as arrays:

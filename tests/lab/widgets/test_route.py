@@ -43,7 +43,7 @@ def pages(with_vocoder, monkeypatch):
 
 def expected(examples, way):
     clips = [read(examples / f"{name}.flac") for name in ("violin-1", "trumpet-1")]
-    swapped = swap_clips(load("ts-dsae-plus"), *clips).swapped
+    swapped = swap_clips(load("ts-dsae-players"), *clips).swapped
     return (service.HEADROOM * play(swapped, way).numpy()).clip(-1, 1)
 
 
@@ -108,7 +108,7 @@ def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_othe
 ):
     monkeypatch.setattr(checkpoint, "SHIPPED", with_vocoder)
     clips = [read(examples / f"{name}.flac", duration=4) for name in ("violin-1", "trumpet-1")]
-    model = "ts-dsae-plus"
+    model = "ts-dsae-players"
     keys = {key("swap", model, *clips, route=route) for route in ROUTES}
     assert len(keys) == 3
     assert key("swap", model, *clips) in keys

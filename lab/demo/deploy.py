@@ -34,6 +34,7 @@ DATA_FILES = [  # files that no import names; * matches folders too
     "checkpoints/*/model.safetensors",
     "checkpoints/*/recordings.csv",
 ]
+LEFT_OUT = "lab/examples/included/*"  # the lab's first corpus, which the demo does not show
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([\w./-]+)\)")
 # Run in a folder of the pushed files. An import from outside of it, such as from an installed copy,
 # would hide that a file is missing.
@@ -74,6 +75,7 @@ def files(root: Path) -> list[str]:
         raise RavelError(f"The demo needs {', '.join(untracked)}: let git track them (git add).")
     pictures = set(_PICTURE.findall((root / "README.md").read_text(encoding="utf-8")))
     data = {name for name in tracked if any(fnmatch.fnmatchcase(name, p) for p in DATA_FILES)}
+    data = {name for name in data if not fnmatch.fnmatchcase(name, LEFT_OUT)}
     needed = sorted(modules | data | (pictures & tracked))
     if missing := [name for name in needed if not (root / name).is_file()]:
         raise RavelError(f"{', '.join(missing)} is tracked by git but missing: restore it.")

@@ -56,7 +56,7 @@ def upload(tab: "sync_api.Page", name: str, seconds: float = 1.0) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, wave, 44_100, format="WAV", subtype="PCM_16")
     slot = tab.locator(".st-key-source_slot")
-    slot.get_by_text("Upload", exact=True).click()
+    slot.get_by_role("radiogroup").get_by_text("Upload", exact=True).click()
     file = {"name": f"{name}.wav", "mimeType": "audio/wav", "buffer": buffer.getvalue()}
     slot.locator("input[type=file]").set_input_files(file)
     tab.get_by_text(f"Source: {name}", exact=True).wait_for()

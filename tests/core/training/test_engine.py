@@ -152,10 +152,10 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_state(tmp_path, monkeypatc
     run, config = new_run(tmp_path)
     saved = Run.save
 
-    def full(self, name, model, optimizer, progress):
+    def full(self, name, model, optimizer, progress, *more):
         if progress["step"] > 12:
             raise OSError(28, "No space left on device")
-        saved(self, name, model, optimizer, progress)
+        saved(self, name, model, optimizer, progress, *more)
 
     monkeypatch.setattr(Run, "save", full)
     with pytest.raises(RavelError, match="No space left"):

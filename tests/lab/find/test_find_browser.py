@@ -83,7 +83,9 @@ def rain_clips() -> int:
 def test_a_channel_of_an_upload_is_searched_for_among_the_bundled_examples(tab, address, examples):
     tab.goto(f"{address}/find?find_corpus=Bundled+examples")
     at_rest(tab, PLAYERS)
-    tab.locator(".st-key-query_slot").get_by_text("Upload", exact=True).click()
+    tab.locator(".st-key-query_slot").get_by_role("radiogroup").get_by_text(
+        "Upload", exact=True
+    ).click()
     tab.locator("input[type=file]").set_input_files(examples / "saxophone-1.flac")
     tab.get_by_text("1. tenor saxophone").wait_for()
     at_rest(tab, PLAYERS)

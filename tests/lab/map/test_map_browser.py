@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from tests.lab import tones
-from tests.lab.browser import DESK, WAIT_MS, Server, needs_chromium
+from tests.lab.browser import DESK, WAIT_MS, Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 WHERE = """([panel, id]) => {
@@ -67,6 +67,7 @@ def playing(tab: "sync_api.Page") -> str | None:
 
 def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
     """Click a point, and wait until it plays."""
+    at_rest(tab)  # while the page still changes, the point may move from under the pointer
     before = playing(tab)
     tab.mouse.click(*tab.evaluate(WHERE, [panel, point]))
     tab.wait_for_function(

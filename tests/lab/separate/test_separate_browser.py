@@ -178,7 +178,9 @@ def test_another_training_step_takes_over_where_the_mixer_has_come_to(page):
 
 
 def test_a_recording_is_uploaded_and_separated_without_figures(page, examples):
-    page.locator(".st-key-mixture_slot").get_by_text("Upload", exact=True).click()
+    page.locator(".st-key-mixture_slot").get_by_role("radiogroup").get_by_text(
+        "Upload", exact=True
+    ).click()
     page.locator("input[type=file]").set_input_files(examples / "saxophone-1.flac")
     page.wait_for_function("!document.body.innerText.includes('SI-SNRi')")
     mixed(page, 3)

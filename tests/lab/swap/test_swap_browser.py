@@ -132,7 +132,7 @@ def test_sound_and_latents_are_saved_by_their_buttons(tab, address):
 def test_a_file_that_is_no_sound_is_explained_and_a_good_one_is_taken(tab, address, examples):
     open_page(tab, address)
     slot = tab.locator(".st-key-source_slot")
-    slot.get_by_text("Upload", exact=True).click()
+    slot.get_by_role("radiogroup").get_by_text("Upload", exact=True).click()
     chooser = slot.locator("input[type=file]")
     chooser.set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
     slot.get_by_text("not a sound file").wait_for()

@@ -1,6 +1,6 @@
 """`nearer`: at the same pitch, does a swapped frame look more like the target than the source?
 
-Instruments that play other registers are told apart by pitch alone. So swapped frames are compared
+Instruments that play other registers differ by pitch alone, so swapped frames are compared
 with both instruments' own frames at the same semitone, where both really play it.
 """
 

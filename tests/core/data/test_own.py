@@ -87,14 +87,14 @@ def test_the_only_file_of_a_label_is_split_in_time(tmp_path):
 
 def test_unlabelled_recordings_make_a_corpus_and_tell_how_far_it_is(tmp_path):
     folder = write(tmp_path / "in", *(f"{n}.wav" for n in range(10)))
-    told = []
+    reports = []
     found = [one.recording for one in own.survey(folder)]
     store = own.build(
-        found, tmp_path / "store", workers=1, progress=lambda *done: told.append(done)
+        found, tmp_path / "store", workers=1, progress=lambda *done: reports.append(done)
     )
     assert sorted(set(store.labels)) == ["name", "recording", "split"]
     assert [len(store.indices(split)) for split in ("train", "validation")] == [9, 1]
-    assert told[-1] == (10, 10)
+    assert reports[-1] == (10, 10)
 
 
 def zipped(path: Path, **files: bytes) -> Path:

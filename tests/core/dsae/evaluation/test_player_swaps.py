@@ -127,7 +127,7 @@ def test_a_judge_that_learns_from_the_players_is_asked_about_other_recordings(op
 
 
 class Told:
-    """A judge that is told the right answers for as many clips as it is asked about, or guesses."""
+    """A judge that gets the right answers for as many clips as it is asked about, or guesses."""
 
     def __init__(self, answers):
         self.answers = answers

@@ -1,4 +1,4 @@
-"""Synthetic instruments, told apart by how fast their harmonics fall, that play given notes."""
+"""Synthetic instruments, which differ in how fast their harmonics fall, that play given notes."""
 
 import csv
 from collections.abc import Sequence

@@ -115,7 +115,7 @@ def build(
         "seconds": seconds,
         "audio": audio,
     }
-    chunks = [jobs[i : i + FILES_PER_CHUNK] for i in range(0, len(jobs), FILES_PER_CHUNK)]
+    chunks = pool.chunked(jobs, FILES_PER_CHUNK)
     writer = StoreWriter(out, kind="folder", settings=settings, chunks=len(chunks))
     return pool.build(
         writer, partial(_features, seconds, audio), chunks, workers=workers, progress=progress

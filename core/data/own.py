@@ -163,7 +163,7 @@ def build(
         )
     jobs = with_splits(recordings, factor, validation, seed)
     settings = {"files": len(jobs), "listing": fingerprint(jobs), "seconds": seconds}
-    chunks = [jobs[i : i + FILES_PER_CHUNK] for i in range(0, len(jobs), FILES_PER_CHUNK)]
+    chunks = pool.chunked(jobs, FILES_PER_CHUNK)
     writer = StoreWriter(out, kind="folder", settings=settings, chunks=len(chunks))
     work = partial(_features, seconds, validation)
     return pool.build(writer, work, chunks, workers=workers, progress=progress)

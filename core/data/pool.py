@@ -40,9 +40,9 @@ class Writer(Protocol):
     def finish(self) -> Any: ...
 
 
-def chunked(jobs: Sequence[Any]) -> list[Sequence[Any]]:
-    """Jobs in runs of 32, whatever the number of workers, so that the bytes never depend on it."""
-    return [jobs[i : i + CHUNK_CLIPS] for i in range(0, len(jobs), CHUNK_CLIPS)]
+def chunked(jobs: Sequence[Any], size: int = CHUNK_CLIPS) -> list[Sequence[Any]]:
+    """Jobs in runs of `size`, whatever the number of workers: the bytes never depend on that."""
+    return [jobs[i : i + size] for i in range(0, len(jobs), size)]
 
 
 def build(

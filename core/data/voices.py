@@ -45,14 +45,20 @@ class Voice(NamedTuple):
 def files_of(folders: Sequence[str | os.PathLike], leave_out: Sequence[str]) -> list[Recording]:
     """The recordings of some folders. Raises RavelError for a collection that is not there."""
     found = [item for path in folders for item in folder.listing(path)]
-    collections = {item.labels.get("set", "") for item in found} - {""}
-    for name in leave_out:
-        if found and name not in collections:
+    if found:
+        check_collections(found, leave_out)
+    return [item for item in found if item.labels.get("set") not in leave_out]
+
+
+def check_collections(files: Sequence[Recording], names: Sequence[str]) -> None:
+    """Raises RavelError naming the collections there are if one of `names` is not among them."""
+    present = {file.labels.get("set", "") for file in files} - {""}
+    for name in names:
+        if name not in present:
             raise RavelError(
                 f"No recording is of the collection {name!r}: there are "
-                f"{', '.join(sorted(collections)) or 'none'}."
+                f"{', '.join(sorted(present)) or 'none'}."
             )
-    return [item for item in found if item.labels.get("set") not in leave_out]
 
 
 def rendered(count: int, soundfonts: Sequence[str], seed: int) -> list[Voice]:

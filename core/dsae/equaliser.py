@@ -8,26 +8,22 @@ form, by least squares over the bins that sound.
 Letters: B batch, T frames, M mels, E cosines.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
-from core.dsae.layers import frame_mask
+from core.dsae.layers import cosines, frame_mask
 
 LOUD = 4.0  # frames that far below the loudest (17 dB in a log-mel) are left out: they are reverb
 FEW = 20.0  # frames: a band that sounds less than that is corrected less
 
 
-def cosines(size: int, mels: int, device: torch.device) -> Tensor:
+def basis(size: int, mels: int, device: torch.device) -> Tensor:
     """The first `size` functions of the discrete cosine transform: [E, M], mean square 1.
 
     So coefficients are gains in the unit of log-mels, 4.3 dB, about as large as v.
     """
-    order = torch.arange(size, device=device)
-    band = (torch.arange(mels, device=device) + 0.5) / mels
-    basis = torch.cos(math.pi * order[:, None] * band)
-    return basis / basis.square().mean(1, keepdim=True).sqrt()
+    found = cosines(torch.arange(size, device=device), mels)
+    return found / found.square().mean(1, keepdim=True).sqrt()
 
 
 def fit(x: Tensor, rebuilt: Tensor, lengths: Tensor | None, floor: float, size: int) -> Tensor:
@@ -38,10 +34,10 @@ def fit(x: Tensor, rebuilt: Tensor, lengths: Tensor | None, floor: float, size: 
         sounds = sounds & (frame_mask(lengths, x.shape[1]) > 0)
     weight = sounds[..., None] * (x > floor + 1)
     mean = ((x - rebuilt) * weight).sum(1) / (weight.sum(1) + FEW)
-    return mean @ cosines(size, x.shape[2], x.device).T / x.shape[2]
+    return mean @ basis(size, x.shape[2], x.device).T / x.shape[2]
 
 
 def apply(x: Tensor, coefficients: Tensor, floor: float) -> Tensor:
     """Log-mels x [B, T, M] through equalisers [B, E]; what lies at the floor stays there."""
-    gains = coefficients @ cosines(coefficients.shape[1], x.shape[2], x.device)
+    gains = coefficients @ basis(coefficients.shape[1], x.shape[2], x.device)
     return x + (x - floor).clamp(0, 1) * gains[:, None]

@@ -3,6 +3,7 @@
 Letters: B batch, T frames, D or H features.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -57,3 +58,9 @@ def masked_mean(x: Tensor, lengths: Tensor | None) -> Tensor:
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """lengths [B] to a mask [B, T], one where a frame belongs to its clip."""
     return (torch.arange(frames, device=lengths.device) < lengths[:, None]).float()
+
+
+def cosines(orders: Tensor, mels: int) -> Tensor:
+    """Functions of the discrete cosine transform over the mels, by their orders [K]: [K, M]."""
+    band = (torch.arange(mels, device=orders.device) + 0.5) / mels
+    return torch.cos(math.pi * orders[:, None] * band)

@@ -6,10 +6,10 @@ was changed (information perturbation, Choi et al., NeurIPS 2021, by a filter of
 Letters: B batch, T frames, M mels.
 """
 
-import math
-
 import torch
 from torch import Tensor
+
+from core.dsae.layers import cosines
 
 COSINES = 20  # the most ripples of a filter over the mels: finer than a formant, coarser than mels
 DEPTH = 1.0  # standard deviation of a filter's gain: 4.3 dB, as log-mels are logarithms of power
@@ -26,7 +26,7 @@ def random_filters(count: int, mels: int, device: torch.device) -> Tensor:
     most = torch.randint(1, COSINES + 1, (count, 1), device=device)
     depth = DEPTH * 2 * torch.rand(count, 1, device=device)
     weights = torch.randn(count, COSINES, device=device) * (order <= most)
-    return (weights * depth * (2 / most).sqrt()) @ _cosines(COSINES, mels, device)
+    return (weights * depth * (2 / most).sqrt()) @ cosines(order, mels)
 
 
 def filtered(x: Tensor, gains: Tensor, floor: float) -> Tensor:
@@ -43,17 +43,11 @@ def with_other_envelopes(x: Tensor, others: Tensor, order: Tensor) -> Tensor:
     that frames keep their level. A filter that is one for all frames leaves how an envelope changes
     with the pitch, by which an instrument is recognised too.
     """
-    basis = _cosines(SMOOTH, x.shape[2], x.device)
-    used = torch.arange(1, SMOOTH + 1, device=x.device) <= order[:, None]  # [B, SMOOTH]
+    orders = torch.arange(1, SMOOTH + 1, device=x.device)
+    basis = cosines(orders, x.shape[2])
+    used = orders <= order[:, None]  # [B, SMOOTH]
     difference = (others - x) @ basis.T * (2 / x.shape[2]) * used[:, None]
     return x + difference @ basis
-
-
-def _cosines(count: int, mels: int, device: torch.device) -> Tensor:
-    """Cosines over the mels of 1 to `count` half periods: [count, M]."""
-    order = torch.arange(1, count + 1, device=device)
-    band = (torch.arange(mels, device=device) + 0.5) / mels
-    return torch.cos(math.pi * order[:, None] * band)
 
 
 def perturbed(x: Tensor, share: float, floor: float) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.training.config import RunConfig
 
 FINE_TUNING_STEPS = 2_000
+STORES = 64  # whose facts are kept
 
 
 class Facts(NamedTuple):
@@ -61,7 +62,7 @@ def facts(store: str | Path) -> Facts:
     return _facts(path, corpora.changed(file), corpora.changed(path / "clips.csv"))
 
 
-@cache
+@lru_cache(maxsize=STORES)
 def _facts(path: Path, *changed: int) -> Facts:
     try:
         about = json.loads((path / "store.json").read_text(encoding="utf-8"))

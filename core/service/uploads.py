@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,20 +121,13 @@ def _new() -> Path:
     return root() / secrets.token_urlsafe(16)
 
 
-class _writing:
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
     """Make a folder that only this user may read; RavelError where it cannot be written."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __enter__(self) -> None:
-        try:
-            self.place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.place.mkdir(mode=0o700)
-        except OSError as error:
-            self.__exit__(type(error), error, None)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            shutil.rmtree(self.place, ignore_errors=True)
-            raise RavelError(f"The file cannot be kept ({error.strerror}).") from error
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.mkdir(mode=0o700)
+        yield
+    except OSError as error:
+        shutil.rmtree(place, ignore_errors=True)
+        raise RavelError(f"The file cannot be kept ({error.strerror}).") from error

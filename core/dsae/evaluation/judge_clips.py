@@ -59,13 +59,7 @@ def labelled(
     collection that is not there, and where a label has no recording.
     """
     files = voices.files_of(paths, leave_out)
-    present = {file.labels.get("set", "") for file in files} - {""}
-    for name in collections:
-        if name not in present:
-            raise RavelError(
-                f"No recording is of the collection {name!r}: there are "
-                f"{', '.join(sorted(present)) or 'none'}."
-            )
+    voices.check_collections(files, collections)
     found: dict[str, list[Recording]] = {label: [] for label in labels}
     by_collection: dict[tuple[str, str], list[Recording]] = {}
     for file in files:

@@ -16,6 +16,7 @@ from core.errors import RavelError
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
+from tests.core.training.resuming import whole_and_parted
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,20 +35,7 @@ def test_both_losses_fall_without_labels(trained):
 
 def test_a_stopped_run_resumes_to_the_same_weights(tiny, tmp_path):
     config = tiny(**{"training.steps": 8, "training.snapshots": "3 8"})
-    whole = Run.create(tmp_path / "whole", config.model_dump())
-    train(registry.task(config), whole, progress=False)
-    parted = Run.create(tmp_path / "parted", config.model_dump())
-    task = registry.task(config)
-    batches = iter(range(4))
-
-    def stopping(indices, draw=task.batch):
-        if next(batches, None) is None:
-            parted.ask_to_stop()
-        return draw(indices)
-
-    task.batch = stopping
-    assert train(task, parted, progress=False)["state"] == "stopped"
-    assert train(registry.task(config), parted, progress=False)["state"] == "finished"
+    whole, parted = whole_and_parted(config, tmp_path, 4)
     for state in ("step_3", "step_8", "last"):
         one, other = whole.load(state)[0], parted.load(state)[0]
         assert all(torch.equal(one[name], other[name]) for name in one)

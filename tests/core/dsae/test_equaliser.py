@@ -15,7 +15,7 @@ PARTS = {"global_encoder": "pooling", "posterior": "context", "decoder": "film",
 
 
 def test_the_functions_are_those_of_the_cosine_transform():
-    found = equaliser.cosines(7, 80, torch.device("cpu")).numpy()
+    found = equaliser.basis(7, 80, torch.device("cpu")).numpy()
     np.testing.assert_allclose(
         found, 80**0.5 * dct(np.eye(80), norm="ortho", axis=0)[:7], atol=1e-5
     )
@@ -37,7 +37,7 @@ def test_silence_and_quiet_frames_do_not_count():
     x[:, 200:250] = -8.0  # its reverb
     rebuilt = x - 5.0  # wrong everywhere
     rebuilt[:, :200] = -1.0
-    found = equaliser.fit(x, rebuilt, None, FLOOR, 80) @ equaliser.cosines(80, 80, x.device)
+    found = equaliser.fit(x, rebuilt, None, FLOOR, 80) @ equaliser.basis(80, 80, x.device)
     torch.testing.assert_close(found, torch.full((1, 80), 200 / 220))
     assert torch.equal(equaliser.apply(x, found, FLOOR)[:, 250:], x[:, 250:])
 
@@ -63,7 +63,7 @@ def test_it_is_part_of_v_and_brings_the_reconstruction_nearer(model):
         assert q_v.mean.shape == q_v.logvar.shape == (3, 15)
         plain = model.decoder(q_z.mean, q_v.mean[:, :6])
         whole = model.decoder(q_z.mean, q_v.mean)
-    basis = equaliser.cosines(9, 80, x.device)
+    basis = equaliser.basis(9, 80, x.device)
     before, after = ((x - y).mean(1) @ basis.T / 80 for y in (plain, whole))
     assert after.abs().max() < 0.2 * before.abs().max()
 

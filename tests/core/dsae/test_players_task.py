@@ -13,6 +13,7 @@ from core.errors import RavelError
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
+from tests.core.training.resuming import whole_and_parted
 
 SMALL = {
     "model.hidden": 16,
@@ -49,23 +50,8 @@ def test_another_excerpt_is_of_the_same_player_and_not_the_same_clip():
 
 
 def test_a_run_trains_resumes_and_is_loaded(melodies, tmp_path):
-    made, short = config(melodies), config(melodies, **{"training.steps": 12})
-    whole, halted = (Run.create(tmp_path / name, made.model_dump()) for name in "ab")
-    train(DsaeTask(made), whole, progress=False)
-    halting = DsaeTask(short)
-    steps = iter(range(100))
-    losses = halting.losses
-
-    def stop_at_six(model, batch, stage):
-        if model.training and next(steps) == 5:
-            halted.ask_to_stop()
-        return losses(model, batch, stage)
-
-    halting.losses = stop_at_six
-    train(halting, halted, progress=False)
-    assert halted.load("last")[2]["step"] == 6
-    train(DsaeTask(made), halted, progress=False)
-    first, second = (one.load("last")[0] for one in (whole, halted))
+    whole, parted = whole_and_parted(config(melodies), tmp_path, 5)
+    first, second = (one.load("last")[0] for one in (whole, parted))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, msg=lambda m, n=name: f"{n}: {m}")
     export_run(whole.path, tmp_path / "made")

@@ -11,8 +11,7 @@ from core.separation import remixing
 from core.separation.model import Separator
 from core.separation.remixing import Remix
 from core.training.config import merge
-from core.training.engine import train
-from core.training.run import Run
+from tests.core.training.resuming import whole_and_parted
 
 S = 600
 
@@ -190,20 +189,7 @@ def test_a_stopped_run_resumes_with_its_teacher_to_the_same_weights(
     scenes, separator, tmp_path, method
 ):
     config = settings(scenes, separator, **{"objective.method": method})
-    whole = Run.create(tmp_path / "whole", config.model_dump())
-    train(registry.task(config), whole, progress=False)
-    parted = Run.create(tmp_path / "parted", config.model_dump())
-    task = registry.task(config)
-    batches = iter(range(2))
-
-    def stopping(indices, draw=task.batch):
-        if next(batches, None) is None:
-            parted.ask_to_stop()
-        return draw(indices)
-
-    task.batch = stopping
-    assert train(task, parted, progress=False)["state"] == "stopped"
-    assert train(registry.task(config), parted, progress=False)["state"] == "finished"
+    whole, parted = whole_and_parted(config, tmp_path, 2)
     for read in (lambda run: run.load("last")[0], lambda run: run.load_kept("last")):
         one, other = read(whole), read(parted)
         assert one.keys() == other.keys() and one

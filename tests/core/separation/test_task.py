@@ -11,6 +11,7 @@ from core.separation import objective
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
+from tests.core.training.resuming import whole_and_parted
 
 
 def tiny(store, **changes):
@@ -45,20 +46,7 @@ def test_a_mixture_and_its_channels_are_kept_during_training(trained):
 
 def test_a_stopped_run_resumes_to_the_same_weights(scenes, tmp_path):
     config = tiny(scenes, **{"training.steps": 12, "training.snapshots": "4 12"})
-    whole = Run.create(tmp_path / "whole", config.model_dump())
-    train(registry.task(config), whole, progress=False)
-    parted = Run.create(tmp_path / "parted", config.model_dump())
-    task = registry.task(config)
-    batches = iter(range(5))
-
-    def stopping(indices, draw=task.batch):
-        if next(batches, None) is None:
-            parted.ask_to_stop()
-        return draw(indices)
-
-    task.batch = stopping
-    assert train(task, parted, progress=False)["state"] == "stopped"
-    assert train(registry.task(config), parted, progress=False)["state"] == "finished"
+    whole, parted = whole_and_parted(config, tmp_path, 5)
     for state in ("step_4", "step_12", "last"):
         one, other = whole.load(state)[0], parted.load(state)[0]
         assert all(torch.equal(one[name], other[name]) for name in one)

@@ -11,14 +11,13 @@ from core.audio.mel import log_mel
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.training.config import merge
-from core.training.engine import train
-from core.training.run import Run
 from core.vocoder.config import VocoderConfig
 from core.vocoder.model import LEVEL
 from core.vocoder.objective import stft_distance
 from core.vocoder.sounds import Sounds
 from core.vocoder.task import VocoderTask
 from core.vocoder.vocode import load
+from tests.core.training.resuming import whole_and_parted
 from tests.core.vocoder.conftest import rebuild
 
 CPU = torch.device("cpu")
@@ -100,20 +99,7 @@ def test_so_large_a_share_of_the_excerpts_is_rebuilt(instruments):
 
 def test_the_same_seed_trains_to_the_same_weights_through_a_stop(values, tmp_path):
     config = VocoderConfig.parse(merge(values, {"training.steps": 6, "training.snapshots": (6,)}))
-    whole = Run.create(tmp_path / "whole", config.model_dump())
-    train(VocoderTask(config, rebuild), whole, progress=False)
-    parted = Run.create(tmp_path / "parted", config.model_dump())
-    task = VocoderTask(config, rebuild)
-    batches, draw = iter(range(3)), task.batch
-
-    def stopping(indices):
-        if next(batches, None) is None:
-            parted.ask_to_stop()
-        return draw(indices)
-
-    task.batch = stopping
-    assert train(task, parted, progress=False)["state"] == "stopped"
-    assert train(VocoderTask(config, rebuild), parted, progress=False)["state"] == "finished"
+    whole, parted = whole_and_parted(config, tmp_path, 3, lambda c: VocoderTask(c, rebuild))
     one, other = whole.load("step_6")[0], parted.load("step_6")[0]
     assert all(torch.equal(one[name], other[name]) for name in one)
 

@@ -167,7 +167,11 @@ class DsaeTask:
             if stage == "prior":
                 return player_objective.prior_losses(model, *batch.clips)
             return player_objective.losses(
-                model, *batch.clips, *batch.others, self.config.objective
+                model,
+                *batch.clips,
+                *batch.others,
+                self.config.objective,
+                swaps=stage == "swaps",
             )
         informed = stage == "informed"
         return objective.losses(

@@ -59,6 +59,20 @@ def test_a_run_trains_resumes_and_is_loaded(melodies, tmp_path):
     assert model.sample(1.0).z.shape[1] == 16 and model.v_size == 24 + 24
 
 
+def test_the_terms_of_swaps_join_after_the_first_stage(melodies):
+    made = config(melodies)
+    task = DsaeTask(made)
+    task.load(torch.device("cpu"))
+    model, some = task.build(), task.batch(torch.arange(4))
+    swap_terms = {"z_gswap", "v_gswap", "back_translation"}
+    first, later = (task.losses(model, some, stage) for stage in ("excerpts", "swaps"))
+    assert not swap_terms & set(first) and swap_terms <= set(later)
+    weights = made.objective
+    for terms, kl_z in ((first, weights.kl_z), (later, weights.kl_z_swaps)):
+        elbo = terms["reconstruction"] + weights.kl_v * terms["kl_v"] + kl_z * terms["kl_z"]
+        torch.testing.assert_close(terms["elbo_loss"], elbo)
+
+
 def test_the_last_steps_fit_the_prior_alone(melodies, tmp_path):
     made = config(melodies, **{"training.snapshots": "8,12"})
     run = Run.create(tmp_path / "run", made.model_dump())

@@ -146,6 +146,11 @@ def _add_players(corpora: Any) -> None:
         help="collections (the column 'set') that are not used: keep those for evaluation",
     )  # fmt: skip
     parser.add_argument("--phrases", type=int, default=4, help="clips per player (default: 4)")
+    parser.add_argument(
+        "--shared", type=int, default=0, metavar="N",
+        help="phrases of other players that each plays as well, for objective.same_phrase "
+        "(default: 0)",
+    )  # fmt: skip
     parser.add_argument("--rooms", type=int, default=2, help="rooms per voice (default: 2)")
     parser.add_argument(
         "--beyond", type=int, default=12, metavar="SEMITONES",
@@ -170,6 +175,7 @@ def run_players(arguments: argparse.Namespace) -> None:
         recordings=arguments.recordings,
         leave_out=arguments.leave_out,
         phrases_each=arguments.phrases,
+        shared=arguments.shared,
         rooms=arguments.rooms,
         beyond=arguments.beyond,
         soundfonts=arguments.soundfonts,

@@ -5,6 +5,9 @@ played. So they are two views of one global latent, as two excerpts of a recordi
 proximity (Fonseca et al., WASPAA 2021), and a model that takes `v` from the one to rebuild the
 other cannot put the register into it.
 
+Some phrases are played by another player too, note for note (`shared`): what two renditions have
+in common is the local latents, and what they have not is the global one.
+
 A voice is what plays: an instrument of a soundfont with formants shifted by a few semitones, the
 recorded notes of one musician (`core.data.sampler`), or a musician's recordings as they are. A
 player is a voice in one room: several rooms for each voice tell a model what belongs to which.
@@ -15,50 +18,21 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from core.audio.clip import CLIP_SAMPLES, CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
+from core.audio.clip import CLIP_SAMPLES, SAMPLE_RATE, Clip, from_array
 from core.audio.mel import log_mel
-from core.data import augment, folder, phrases, pool, synth, voices
+from core.data import augment, folder, pool, voices
 from core.data.instruments import noises, soundfont_engines
-from core.data.sampler import Sampler, pitch_of, recorded_note
+from core.data.playing import Player, Setting, others, own
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
-from core.data.synth import Bend, Note
 from core.data.voices import Voice
 from core.errors import RavelError
 
-LEAD_IN = 1.0  # seconds played before a clip begins, so that it begins amid the music
-LOWEST, HIGHEST = 33, 103  # MIDI notes: what is lower or higher has no partials in a log-mel
-ROOM, PHRASE = 1, 2  # what random numbers are drawn for; `voices` draws with 0
-
-
-class Player(NamedTuple):
-    """A voice in a room; `room` numbers those of its voice, 0 of a recorded one is the original."""
-
-    number: int
-    split: str
-    voice: Voice
-    room: int
-
-    @property
-    def name(self) -> str:
-        """The label that the player's clips share."""
-        return f"{self.voice.name}/room-{self.room}"
-
-
-class Setting(NamedTuple):
-    """What the workers need beside their players."""
-
-    seed: int
-    engine: str
-    phrases: int
-    beyond: int
-    noise: str | None
-    audio: bool
+ROOM = 1  # what random numbers are drawn for; `voices` draws with 0
 
 
 def build(
@@ -71,6 +45,7 @@ def build(
     recordings: Sequence[str | os.PathLike] = (),
     leave_out: Sequence[str] = (),
     phrases_each: int = 4,
+    shared: int = 0,
     rooms: int = 2,
     beyond: int = 12,
     soundfonts: Sequence[str | os.PathLike] = (),
@@ -90,11 +65,14 @@ def build(
     `phrases_each` clips, from low to high over its range and `beyond` semitones past it, and each
     voice is recorded in `rooms` rooms. Collections (the column `set`) in `leave_out` are not used:
     keep those to judge by. A part `validation` of the voices is held out with all its rooms.
-    Labels: name, split, player, voice, instrument, source, soundfont, register (the median MIDI
-    note of what was played, empty for recordings). Raises RavelError for impossible choices.
+    Each rendered or sampled player also plays `shared` phrases of rendered players of its split,
+    where they are within its reach. Labels: name, split, player, voice, instrument, source,
+    soundfont, register (the median MIDI note of what was played, empty for recordings), and with
+    `shared` the phrase, which clips of several players have in common. Raises RavelError for
+    impossible choices.
     """
     players = count + sampled * bool(notes) + recorded * bool(recordings)
-    _check(min(count, sampled, recorded), players, phrases_each, rooms, beyond, validation)
+    _check(min(count, sampled, recorded, shared), players, phrases_each, rooms, beyond, validation)
     engines = soundfont_engines(synthesiser, soundfonts)
     drawn = [
         *voices.rendered(-(-count // rooms), [engine.soundfont for engine in engines], seed),
@@ -118,6 +96,8 @@ def build(
         "audio": audio,
         "seed": seed,
     }
+    if shared:  # not named otherwise, so that a build begun before there were any goes on
+        settings["shared"] = shared
     played_by = "; ".join(engine.description for engine in engines)
     chunks = pool.chunked(dealt)
     writer = StoreWriter(
@@ -126,7 +106,14 @@ def build(
     if progress and not writer.finished:
         print(f"{len(dealt)} players of {len(drawn)} voices, {phrases_each} clips each.")
     setting = Setting(
-        seed, engines[0].engine, phrases_each, beyond, str(noise) if noise else None, audio
+        seed,
+        engines[0].engine,
+        phrases_each,
+        beyond,
+        shared,
+        tuple(player for player in dealt if shared and player.voice.source == "rendered"),
+        str(noise) if noise else None,
+        audio,
     )
     return pool.build(writer, partial(_work, setting), chunks, workers=workers, progress=progress)
 
@@ -145,6 +132,15 @@ def of_store(labels: Mapping[str, np.ndarray]) -> np.ndarray:
     else:
         keys = np.array([str(name).rpartition("-")[0] or str(name) for name in labels["name"]])
     return np.unique(keys, return_inverse=True)[1]
+
+
+def of_phrases(labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The number of the phrase that each clip plays [N], equal where players play the same one.
+
+    It is read from the column `phrase`, else `melody`, as dMelodies has it; None without either.
+    """
+    keys = labels.get("phrase", labels.get("melody"))
+    return None if keys is None else np.unique(keys, return_inverse=True)[1]
 
 
 def _check(
@@ -193,8 +189,8 @@ def _clips(setting: Setting, player: Player) -> list[Clip]:
         "soundfont": Path(voice.soundfont).name if voice.soundfont else "",
     }
     clips = []
-    for number in range(setting.phrases):
-        wave, register = _played(setting, player, number)
+    firsts = (own(setting, player, number) for number in range(setting.phrases))
+    for number, (wave, line) in enumerate(itertools.chain(firsts, others(setting, player))):
         if not np.abs(wave).max() > 0:
             continue  # a soundfont may lack a preset, and a recording end in silence
         wave = wave / np.abs(wave).max()
@@ -202,85 +198,10 @@ def _clips(setting: Setting, player: Player) -> list[Clip]:
             room = np.random.default_rng([setting.seed, player.number, ROOM])
             wave = augment.recorded(wave, room, noises(setting.noise))
         name = f"{player.name}-{number}"
-        clips.append(
-            from_array(
-                wave[-CLIP_SAMPLES:], SAMPLE_RATE, name=name, labels=labels | {"register": register}
-            )
-        )
+        pitches = [note.pitch for note in line.notes] if line else []
+        register = f"{np.median(pitches):g}" if pitches else ""
+        labels["register"] = register
+        if setting.shared:
+            labels["phrase"] = line.name if line and line.name else name
+        clips.append(from_array(wave[-CLIP_SAMPLES:], SAMPLE_RATE, name=name, labels=dict(labels)))
     return clips
-
-
-def _played(setting: Setting, player: Player, number: int) -> tuple[np.ndarray, str]:
-    """A dry wave [S] of LEAD_IN and a clip, peaks as they come, and its median MIDI note."""
-    rng = np.random.default_rng([setting.seed, player.number, number, PHRASE])
-    voice, seconds = player.voice, LEAD_IN + CLIP_SECONDS
-    if voice.source == "recorded":
-        return _excerpt(voice, rng), ""
-    sampler = _sampler(voice) if voice.files else None
-    low, high = (sampler.low, sampler.high) if sampler else voices.playing_range(voice.instrument)
-    beyond = 0 if sampler else setting.beyond  # a sampler's range is stretched already
-    base = _window(low, high, beyond, number, setting.phrases)
-    notes, bends = phrases.draw(rng, base, base + phrases.SPAN, seconds)
-    if sampler:
-        notes = [note._replace(pitch=sampler.playable(note.pitch)) for note in notes]
-    register = f"{np.median([note.pitch for note in notes]):g}" if notes else ""
-    if sampler:
-        return sampler.play(notes, seconds, rng), register
-    # A range is stretched by playing what the soundfont has samples for, and moving that.
-    outside = min(base - low, 0) + max(base + phrases.SPAN - high, 0)
-    return _rendered_wave(setting, voice, notes, bends, float(outside)), register
-
-
-def _window(low: int, high: int, beyond: int, number: int, count: int) -> int:
-    """The lowest MIDI note of phrase `number` of `count`: from below the range to above it."""
-    first, last = max(low - beyond, LOWEST), min(high + beyond, HIGHEST) - phrases.SPAN
-    return round(first + max(0, last - first) * number / (count - 1))
-
-
-def _rendered_wave(
-    setting: Setting, voice: Voice, notes: Sequence[Note], bends: Sequence[Bend], outside: float
-) -> np.ndarray:
-    """Notes by a soundfont: played lower by what resampling then raises, in as much more time."""
-    seconds, moved = LEAD_IN + CLIP_SECONDS, voice.shift + outside
-    slower = 2 ** (moved / 12)
-    down = round(moved)  # a synthesiser plays whole semitones; the rest is bent
-    rest = down - moved
-    notes = [
-        note._replace(pitch=note.pitch - down, start=note.start * slower, end=note.end * slower)
-        for note in notes
-    ]
-    bends = [Bend(bend.time * slower, bend.semitones + rest) for bend in bends]
-    wave = synth.Synthesiser(setting.engine, voice.soundfont).render(
-        notes,
-        voices.program(voice.instrument),
-        seconds=seconds * slower,
-        bends=bends,
-        effects=False,
-    )
-    wave = augment.transposed(wave.astype(np.float64), voice.shift)
-    return augment.transposed(wave, outside, keep_formants=True)
-
-
-def _excerpt(voice: Voice, rng: np.random.Generator) -> np.ndarray:
-    """A random part of one of a musician's recordings, with sound in it."""
-    file = voice.files[int(rng.integers(len(voice.files)))]
-    wave = _wave(file.path, file.name)
-    size = round((LEAD_IN + CLIP_SECONDS) * SAMPLE_RATE)
-    spare = max(0, len(wave) - size)
-    parts = [wave[start : start + size] for start in rng.integers(0, spare + 1, 4)]
-    return max(parts, key=lambda part: float(np.mean(part.astype(np.float64) ** 2)))
-
-
-def _sampler(voice: Voice) -> Sampler:
-    pitched = [(item, pitch_of(item)) for item in voice.files]
-    return _loaded(tuple((item.path, item.name, p) for item, p in pitched if p is not None))
-
-
-@lru_cache(maxsize=2)  # the rooms of a voice follow one another; more would fill the memory
-def _loaded(notes: tuple[tuple[Path, str, float], ...]) -> Sampler:
-    return Sampler([recorded_note(path, name, pitch) for path, name, pitch in notes])
-
-
-@lru_cache(maxsize=32)
-def _wave(path: Path, name: str) -> np.ndarray:
-    return read(path, name=name, max_seconds=folder.MAX_FILE_SECONDS).wave

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from core.audio.clip import SAMPLE_RATE, read
 from core.data import augment
 from core.data.recording import Recording
-from core.data.synth import Note
+from core.data.synth import Bend, Note
 from core.errors import RavelError
 
 ONSET_DB = -40.0  # a recorded note begins where it first comes this near to its peak
@@ -51,11 +52,24 @@ class Sampler:
         """The highest MIDI note that it can play."""
         return int(np.floor(self.pitches.max() + STRETCH))
 
-    def play(self, notes: Sequence[Note], seconds: float, rng: np.random.Generator) -> np.ndarray:
+    def play(
+        self,
+        notes: Sequence[Note],
+        seconds: float,
+        rng: np.random.Generator,
+        bends: Sequence[Bend] = (),
+    ) -> np.ndarray:
         """Notes as a wave float64 [S]. A note outside `low` to `high` is moved by octaves into it.
 
-        Formants are kept where a recorded note is transposed by more than a semitone.
+        Formants are kept where a recorded note is transposed by more than a semitone. `bends` are
+        the pitch's course, each until the next.
         """
+        if bends:
+            warp = Warp(bends, seconds)
+            timed = [
+                note._replace(start=warp.of(note.start), end=warp.of(note.end)) for note in notes
+            ]
+            return warp.bent(self.play(timed, warp.of(seconds), rng))
         out = np.zeros(round(seconds * SAMPLE_RATE))
         for note in notes:
             wave = self._sound(note, rng)
@@ -84,6 +98,32 @@ class Sampler:
         while pitch > self.high:
             pitch -= 12
         return pitch
+
+
+class Warp:
+    """The time at which a tape must run for the pitch to follow some bends.
+
+    What is recorded at the time `of(t)` is played at t, at the speed of the bend there.
+    """
+
+    def __init__(self, bends: Sequence[Bend], seconds: float) -> None:
+        steps = np.array([0.0, *(bend.time for bend in bends if 0 < bend.time < seconds), seconds])
+        first = [bend.semitones for bend in bends if bend.time <= 0][-1:] or [0.0]
+        later = [bend.semitones for bend in bends if 0 < bend.time < seconds]
+        speeds = 2 ** (np.array([*first, *later]) / 12)
+        self.times = steps
+        self.tape = np.concatenate([[0.0], np.cumsum(speeds * np.diff(steps))])
+
+    def of(self, time: float) -> float:
+        """The tape's time in seconds at `time`; after the last bend's end at normal speed."""
+        beyond = max(0.0, time - self.times[-1])
+        return float(np.interp(time, self.times, self.tape)) + beyond
+
+    def bent(self, wave: np.ndarray) -> np.ndarray:
+        """A wave [S'] of the tape as it is played [S], by cubic interpolation."""
+        played = np.arange(round(self.times[-1] * SAMPLE_RATE)) / SAMPLE_RATE
+        positions = np.interp(played, self.times, self.tape) * SAMPLE_RATE
+        return map_coordinates(wave, positions[None], order=3, mode="constant")
 
 
 def pitch_of(recording: Recording) -> float | None:

@@ -88,6 +88,13 @@ class ObjectiveConfig(Settings):
     perturb: float = Field(
         0.95, ge=0, le=1, description="share of clips whose timbre is changed before z is computed"
     )
+    same_phrase: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of clips whose z is computed from another player's rendition of the "
+        "phrase, where the corpus has one",
+    )
     new_player: float = Field(
         0.7, ge=0, le=1, description="share of players that are filtered once more as a whole"
     )

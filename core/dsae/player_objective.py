@@ -31,21 +31,26 @@ def losses(
     other_lengths: Tensor | None,
     config: ObjectiveConfig,
     *,
+    renditions: Tensor | None = None,
     swaps: bool = True,
 ) -> dict[str, Tensor]:
     """All terms for log-mels x [B, T, M] and another excerpt of each player, [B, T', M].
 
     Each term is a scalar; `loss` is their weighted sum and `elbo_loss` that of the terms of
     equation 2; `swaps` adds the swap terms and back-translation. Without `config.other_excerpt` v
-    is taken from x itself.
+    is taken from x itself. `renditions` [B, T, M] are the same phrases, played by other players or
+    the same: if given, z is computed from them in place of x.
     """
     floor = model.config.floor
     if model.training and config.new_player:
         x, other = _as_new_players(x, other, config.new_player, floor)
+    played = x if renditions is None else renditions
     own_v = model.global_encoder(x, lengths)
     other_v = model.global_encoder(other, other_lengths)
     q_v = other_v if config.other_excerpt else own_v
-    seen = perturbed(x, config.perturb, floor) if model.training and config.perturb else x
+    seen = played
+    if model.training and config.perturb:
+        seen = perturbed(played, config.perturb, floor)
     q_z = model.local_encoder(seen, q_v.mean, lengths)
     v, z = q_v.sample(), _draw(model, q_z)
 

@@ -30,10 +30,12 @@ class Batch(NamedTuple):
 
 
 class TwoExcerpts(NamedTuple):
-    """Clips, and another excerpt of the player of each."""
+    """Clips, another excerpt of the player of each, and what z is computed from, if not the clips:
+    log-mels [B, T, M] of the same phrases, some by other players."""
 
     clips: Batch
     others: Batch
+    renditions: Tensor | None = None
 
 
 class Clips:
@@ -56,20 +58,27 @@ class Clips:
 
     def crop(self, indices: Tensor, frames: int) -> Batch:
         """A random excerpt of each clip; a clip shorter than the crop stays whole and is masked."""
-        lengths = self.lengths[indices]
-        room = (lengths - frames).clamp(min=0)
-        start = (torch.rand(len(indices), device=lengths.device) * (room + 1)).long()
-        positions = start[:, None] + torch.arange(frames, device=lengths.device)
-        positions = positions.clamp(max=self.log_mel.shape[1] - 1)
+        return self.excerpts(indices, self.draw(indices, frames))
+
+    def draw(self, indices: Tensor, frames: int) -> Tensor:
+        """Positions [B, frames] of a random excerpt of each clip."""
+        room = (self.lengths[indices] - frames).clamp(min=0)
+        start = (torch.rand(len(indices), device=room.device) * (room + 1)).long()
+        positions = start[:, None] + torch.arange(frames, device=room.device)
+        return positions.clamp(max=self.log_mel.shape[1] - 1)
+
+    def excerpts(self, indices: Tensor, positions: Tensor) -> Batch:
+        """The frames of each clip at its positions [B, T']."""
         x = self.log_mel[indices[:, None], positions].float()
-        return Batch(x, lengths.clamp(max=frames) if self.ragged else None)
+        lengths = self.lengths[indices].clamp(max=positions.shape[1])
+        return Batch(x, lengths if self.ragged else None)
 
 
 class Pairs:
-    """For each clip another one of its player, where there is one; else the clip itself."""
+    """For each clip another one of its player or phrase, where there is one; else the clip."""
 
     def __init__(self, numbers: np.ndarray) -> None:
-        """`numbers` [N]: the player of each clip."""
+        """`numbers` [N]: the player of each clip, or the phrase that it plays."""
         self.order = np.argsort(numbers, kind="stable")  # clips by player
         self.place = np.argsort(self.order)  # where a clip is in that order
         _, player, counts = np.unique(numbers, return_inverse=True, return_counts=True)
@@ -77,7 +86,7 @@ class Pairs:
         self.count = counts[player]
 
     def draw(self, indices: Tensor) -> Tensor:
-        """A random other clip of each clip's player."""
+        """A random other clip of each clip's player or phrase."""
         rows = indices.cpu().numpy()
         steps = 1 + (torch.rand(len(rows)).numpy() * (self.count[rows] - 1)).astype(int)
         return self._on(rows, steps).to(indices.device)
@@ -113,6 +122,15 @@ class DsaeTask:
         self.train = Clips(store, train, device, floor)
         self.held_out = Clips(store, held_out, device, floor)
         factor = labels_of(store, self.config.data.factor)
+        self.renditions = None
+        if self.of_players and self.config.objective.same_phrase:
+            phrases = players.of_phrases(store.labels)
+            if phrases is None or not (np.unique(phrases[train], return_counts=True)[1] > 1).any():
+                raise RavelError(
+                    f"No two clips of {store.path} play the same phrase, which "
+                    "objective.same_phrase needs: build the corpus with --shared, or set it to 0."
+                )
+            self.renditions = Pairs(phrases[train])
         if self.of_players:
             numbers = players.of_store(store.labels)
             self.pairs, self.held_out_pairs = Pairs(numbers[train]), Pairs(numbers[held_out])
@@ -152,14 +170,25 @@ class DsaeTask:
 
     def batch(self, indices: Tensor) -> Batch | TwoExcerpts:
         """Training clips, cropped if the config says so, and of players another excerpt of each."""
-        clips = self._excerpts(indices, self.config.data.crop)
         if not self.of_players:
-            return clips
+            return self._excerpts(indices, self.config.data.crop)
+        if self.renditions is None:
+            clips, renditions = self._excerpts(indices, self.config.data.crop), None
+        else:
+            clips, renditions = self._with_renditions(indices, self.renditions)
         others = self.pairs.draw(indices)
-        return TwoExcerpts(clips, self._excerpts(others, self.config.data.other_crop))
+        return TwoExcerpts(clips, self._excerpts(others, self.config.data.other_crop), renditions)
 
     def _excerpts(self, indices: Tensor, crop: int | None) -> Batch:
         return self.train.crop(indices, crop) if crop else self.train.whole(indices)
+
+    def _with_renditions(self, indices: Tensor, pairs: Pairs) -> tuple[Batch, Tensor]:
+        """Clips, and the same part of their phrases; of a share of them by another player."""
+        frames = self.config.data.crop or self.train.log_mel.shape[1]
+        positions = self.train.draw(indices, frames)
+        chosen = torch.rand(len(indices), device=indices.device) < self.config.objective.same_phrase
+        played = torch.where(chosen, pairs.draw(indices), indices)
+        return self.train.excerpts(indices, positions), self.train.excerpts(played, positions).x
 
     def losses(self, model: Dsae, batch: Batch | TwoExcerpts, stage: str) -> dict[str, Tensor]:
         """The objective of the stage, term by term."""
@@ -172,6 +201,7 @@ class DsaeTask:
                 *batch.others,
                 self.config.objective,
                 swaps=stage == "swaps",
+                renditions=batch.renditions,
             )
         informed = stage == "informed"
         return objective.losses(

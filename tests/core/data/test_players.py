@@ -3,6 +3,7 @@
 import csv
 import itertools
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from core.audio.clip import SAMPLE_RATE
 from core.data import augment, players, voices
 from core.data.recording import Recording
 from core.data.sampler import RecordedNote, Sampler, pitch_of
-from core.data.synth import Note
+from core.data.synth import Bend, Note
 from core.errors import RavelError
 
 
@@ -126,6 +127,44 @@ def test_clips_of_one_room_share_its_response_and_other_rooms_do_not(store):
     assert np.median(within) < np.median(across)
 
 
+def test_a_shared_phrase_is_the_same_notes_at_the_same_times(notes, tmp_path):
+    store = players.build(
+        tmp_path / "store", count=8, sampled=4, recorded=2, notes=[notes], recordings=[notes],
+        phrases_each=2, shared=3, rooms=1, synthesiser="tinysoundfont", validation=0.0, audio=True,
+        workers=1, progress=False,
+    )  # fmt: skip
+    labels = store.labels
+    phrases = players.of_phrases(labels)
+    shared = [np.flatnonzero(phrases == n) for n in range(phrases.max() + 1)]
+    shared = [rows for rows in shared if len(rows) > 1]
+    assert len(shared) >= 4 and "sampled" in labels["source"][np.concatenate(shared)]
+    for rows in shared:
+        assert len(set(labels["player"][rows])) == len(rows)
+        assert len(set(labels["register"][rows])) == 1
+        first = rows[list(labels["name"][rows]).index(labels["phrase"][rows[0]])]
+        assert labels["source"][first] == "rendered"
+    assert all(counts == 1 for counts in Counter(phrases[labels["source"] == "recorded"]).values())
+    # Bands that light up together: a rendition is nearer to its phrase than to what else is played.
+    onsets = np.diff(store.log_mel[:].astype(np.float32), axis=1).clip(0, 2).reshape(len(store), -1)
+    onsets -= onsets.mean(1, keepdims=True)
+    onsets /= np.linalg.norm(onsets, axis=1, keepdims=True)
+    alike = onsets @ onsets.T
+    same = np.mean([alike[a, b] for rows in shared for a, b in itertools.combinations(rows, 2)])
+    other = alike[phrases[:, None] != phrases].mean()
+    assert same > other + 0.1
+
+
+def test_without_shared_phrases_the_clips_are_those_of_before(store, notes, tmp_path):
+    more = players.build(
+        tmp_path / "more", count=8, sampled=4, recorded=4, notes=[notes], recordings=[notes],
+        phrases_each=3, shared=1, synthesiser="tinysoundfont", validation=0.25, audio=True,
+        workers=1, progress=False,
+    )  # fmt: skip
+    rows = {name: row for row, name in enumerate(more.labels["name"])}
+    same = [rows[name] for name in store.labels["name"]]
+    assert np.array_equal(more.audio[same], store.audio[:]) and len(more) > len(store)
+
+
 def test_the_same_bytes_come_from_more_workers(store, notes, tmp_path):
     again = players.build(
         tmp_path / "again", count=8, sampled=4, recorded=4, notes=[notes], recordings=[notes],
@@ -151,6 +190,7 @@ def test_a_collection_that_is_left_out_is_in_no_clip(notes, tmp_path):
         ({"phrases_each": 1}, "two or more"),
         ({"rooms": 0}, "one or more"),
         ({"beyond": 40}, "choose 0 to 24"),
+        ({"shared": -1}, "no players"),
         ({"validation": 1.0}, "below 1"),
         ({"recordings": True, "leave_out": ["attic"]}, "there are museum, studio"),
     ],
@@ -188,6 +228,20 @@ def test_a_sampler_plays_the_note_that_is_written(midi):
     assert pitch_at(wave[3200:12_000]) == pytest.approx(midi, abs=0.3)
     assert np.abs(wave[: SAMPLE_RATE // 20]).max() < 0.01  # nothing before the note
     assert np.abs(wave[round(0.95 * SAMPLE_RATE) :]).max() < 0.01  # nor after its release
+
+
+def test_a_sampler_bends_the_pitch_and_keeps_the_time():
+    sampler = Sampler([RecordedNote(60.0, tone(60, 4.0))])
+    bends = [Bend(0.0, 0.5), Bend(1.0, -1.0), Bend(1.5, 1.0)]
+    notes = [Note(60, 0.2, 0.9, 100), Note(60, 1.05, 1.45, 100), Note(62, 2.0, 2.6, 100)]
+    wave = sampler.play(notes, 3.0, np.random.default_rng(0), bends)
+    assert len(wave) == 3 * SAMPLE_RATE
+    for start, midi in ((0.3, 60.5), (1.1, 59.0), (2.1, 63.0)):
+        part = wave[round(start * SAMPLE_RATE) : round((start + 0.3) * SAMPLE_RATE)]
+        assert pitch_at(part) == pytest.approx(midi, abs=0.2)
+    for silent in ((0.0, 0.19), (1.6, 1.97), (2.75, 3.0)):
+        a, b = (round(time * SAMPLE_RATE) for time in silent)
+        assert np.abs(wave[a:b]).max() < 0.01
 
 
 def test_a_note_out_of_reach_is_played_in_another_octave():

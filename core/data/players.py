@@ -137,9 +137,9 @@ def of_store(labels: Mapping[str, np.ndarray]) -> np.ndarray:
 def of_phrases(labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """The number of the phrase that each clip plays [N], equal where players play the same one.
 
-    It is read from the column `phrase`, else `melody`, as dMelodies has it; None without either.
+    It is read from the column `phrase`; None without it.
     """
-    keys = labels.get("phrase", labels.get("melody"))
+    keys = labels.get("phrase")
     return None if keys is None else np.unique(keys, return_inverse=True)[1]
 
 

@@ -88,6 +88,15 @@ def test_without_the_other_excerpt_v_is_that_of_the_clip(excerpts, no_noise):
     torch.testing.assert_close(found["reconstruction"], (rebuilt - x).square().mean())
 
 
+def test_z_may_be_that_of_another_rendition(excerpts, no_noise):
+    model, (x, other) = build(), excerpts
+    played = torch.randn_like(x) - 3
+    found = losses(model.eval(), x, None, other, None, config(), renditions=played, swaps=False)
+    q_v = model.global_encoder(other)
+    rebuilt = model.decoder(model.local_encoder(played, q_v.mean).mean, q_v.mean)
+    torch.testing.assert_close(found["reconstruction"], (rebuilt - x).square().mean())
+
+
 def test_parts_can_be_left_out(excerpts):
     model, (x, other) = build(), excerpts
     none = config(similarity=0, z_gswap=0, v_gswap=0, back_translation=0)

@@ -1,10 +1,14 @@
 """Training on players: pairs of excerpts, the fitted prior, resuming, and what is exported."""
 
+import csv
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from core.checkpoints.card import export_run
+from core.data.store import FeatureStore
 from core.dsae import player_objective
 from core.dsae.config import DsaeConfig, preset
 from core.dsae.latents import load
@@ -115,6 +119,49 @@ def test_the_criterion_is_that_of_all_held_out_clips_with_the_next_ones_of_their
             wanted.append(float(terms["elbo_loss"]))
             sizes.append(len(some))
     assert found["criterion"] == pytest.approx(np.average(wanted, weights=sizes), rel=1e-5)
+
+
+@pytest.fixture
+def with_phrases(melodies, tmp_path):
+    """The melodies, each two clips that follow one another said to play the same phrase."""
+    folder = tmp_path / "phrases"
+    shutil.copytree(melodies, folder)
+    with open(folder / "clips.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(folder / "clips.csv", "w", newline="") as file:
+        out = csv.DictWriter(file, [*rows[0], "phrase"])
+        out.writeheader()
+        out.writerows(row | {"phrase": str(number // 2)} for number, row in enumerate(rows))
+    return folder
+
+
+def test_renditions_are_the_same_part_of_the_same_phrase(with_phrases):
+    task = DsaeTask(config(with_phrases, **{"objective.same_phrase": 0.5}))
+    task.load(torch.device("cpu"))
+    store = FeatureStore.open(with_phrases)
+    rows = store.training_rows()[0].tolist()
+    phrase = store.labels["phrase"]
+    clips = [torch.from_numpy(x).clamp(min=task.config.model.floor).float() for x in store.log_mel]
+    chosen = torch.arange(len(rows)).repeat(4)
+    torch.manual_seed(0)
+    batch = task.batch(chosen)
+    exchanged, could = 0, 0
+    for number, x, y in zip(chosen.tolist(), batch.clips.x, batch.renditions, strict=True):
+        row = rows[number]
+        starts = range(len(clips[row]) - len(x) + 1)
+        start = next(at for at in starts if torch.equal(clips[row][at : at + len(x)], x))
+        others = [at for at in rows if phrase[at] == phrase[row] and at != row]
+        could += bool(others)
+        if not torch.equal(x, y):
+            assert torch.equal(clips[others[0]][start : start + len(x)], y)
+            exchanged += 1
+    assert could > 20 and 0.3 < exchanged / could < 0.7
+
+
+def test_a_corpus_without_shared_phrases_is_explained(melodies):
+    task = DsaeTask(config(melodies, **{"objective.same_phrase": 0.5}))
+    with pytest.raises(RavelError, match=r"build the corpus with --shared"):
+        task.load(torch.device("cpu"))
 
 
 def test_an_adversary_without_its_network_is_refused(melodies):

@@ -19,6 +19,8 @@ from core.training.config import RunConfig, Settings, Size, TrainingConfig, list
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
+SMALLEST_BATCH = 2  # clips: both proxy tasks need negatives, which are other clips of the batch
+
 # Processors that may be named among the separators; they need no checkpoint.
 RANDOM = ("random-separator", "random-filter", "random-equaliser")
 FRONT_END_SETTINGS: dict[str, float] = {"sample_rate": SAMPLE_RATE, **FRONT_END._asdict()}
@@ -106,6 +108,15 @@ class ContrastiveConfig(RunConfig):
         patience=None,
         checkpoint_every=1_000,
     )
+
+    @model_validator(mode="after")
+    def _several(self) -> "ContrastiveConfig":
+        if self.training.batch_size < SMALLEST_BATCH:
+            raise ValueError(
+                "a clip is told apart from the others of its batch: training.batch_size must be "
+                f"{SMALLEST_BATCH} or more"
+            )
+        return self
 
     @field_validator("front_end")
     @classmethod

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from core.contrastive import objective, probe, sources, views
-from core.contrastive.config import RANDOM, ContrastiveConfig
+from core.contrastive.config import RANDOM, SMALLEST_BATCH, ContrastiveConfig
 from core.contrastive.model import Contrastive
 from core.data.store import FeatureStore
+from core.errors import RavelError
 
 HELD_OUT = 256  # validation clips for the losses
 
@@ -25,6 +26,8 @@ class ContrastiveTask:
     weights from a seed.
     """
 
+    smallest_batch = SMALLEST_BATCH
+
     def __init__(
         self,
         config: ContrastiveConfig,
@@ -36,8 +39,17 @@ class ContrastiveTask:
         self.load_separator, self.untrained_separator = load_separator, untrained_separator
 
     def load(self, device: torch.device) -> int:
-        """Compute or load the views of all clips; return the number of training clips."""
+        """Compute or load the views of all clips; return the number of training clips.
+
+        Raises RavelError for fewer training clips than a batch needs.
+        """
         store = FeatureStore.open(self.config.data.store)
+        train, held_out = store.training_rows()
+        if len(train) < SMALLEST_BATCH:
+            raise RavelError(
+                f"{store.path} has {len(train)} training clip, but clips are told apart from "
+                f"others: an encoder needs {SMALLEST_BATCH} or more."
+            )
         names = self.config.views.separators
         if self.config.views.pair == "mixture-mixture":
             names = ()
@@ -58,7 +70,6 @@ class ContrastiveTask:
                 self.config.views, [mixtures[rows], *processors], frames[rows], device
             )
 
-        train, held_out = store.training_rows()
         self.train, self.held_out = part(train), part(held_out)
         column = store.labels.get(self.config.data.factor)  # for the probe only
         self.labels = None if column is None else (column[train], column[held_out])

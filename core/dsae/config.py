@@ -199,7 +199,8 @@ _PLAYERS: dict[str, Any] = {
     },
 }
 
-# Values laid over the defaults, which are the paper's: 4,000 epochs of 19 steps, C = 300 epochs.
+# Values laid over the defaults, which are the paper's for dMelodies: 4,000 epochs of 19 steps,
+# C = 300 epochs.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     # Whole clips in small batches: the most updates for the time, since a step costs what its
@@ -215,6 +216,12 @@ PRESETS: dict[str, dict[str, Any]] = {
             "validate_every": 500,
             "patience": None,
         },
+    },
+    # The paper's for URMP, whose 2,079 training clips make epochs of 17 steps.
+    "urmp": {
+        "objective": {"stage1_steps": 5_100},
+        "data": {"store": "data/urmp"},
+        "training": {"steps": 68_000, "validate_every": 17},
     },
     # Beyond the paper: checkpoints/results/plus.toml says what each part contributes.
     "ts-dsae-plus": {

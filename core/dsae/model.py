@@ -107,9 +107,12 @@ class TransitionPrior(nn.Module):
 
     def forward(self, z: Tensor) -> Gaussian:
         """Teacher forced: samples z [B, T, Z] to the prior of each z_t."""
-        out, _ = self.lstm(z[:, :-1])
+        frames = z.shape[1]
+        # One frame has no past. It passes the LSTM all the same, as DDP waits for every gradient.
+        out, _ = self.lstm(z[:, : max(1, frames - 1)])
         rest = self.head(out)
-        return Gaussian(F.pad(rest.mean, (0, 0, 1, 0)), F.pad(rest.logvar, (0, 0, 1, 0)))
+        mean, logvar = (F.pad(part, (0, 0, 1, 0))[:, :frames] for part in rest)
+        return Gaussian(mean, logvar)
 
     def sample(self, batch: int, frames: int) -> Tensor:
         """Free generation: each step is fed its own draw. [B, T, Z]."""

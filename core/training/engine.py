@@ -17,7 +17,6 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -27,6 +26,7 @@ from core.errors import RavelError
 from core.training import distributed, sinks
 from core.training.config import TrainingConfig
 from core.training.meter import Meter
+from core.training.order import Order, seed_of
 from core.training.run import INITIAL, Run, restore_initial, restore_optimizer, this_process
 from core.training.schedule import learning_rate
 
@@ -39,7 +39,8 @@ class Task(Protocol):
     It may have `samples(model, folder)`, which writes sounds and latents during training;
     `learning_rate(step)`, where the schedule is not one for all steps; `stepped(model, step)`,
     called after so many steps; and, for what is to be saved and resumed beside the model, `kept()`,
-    which gives tensors by name, and `restore(tensors)`, which is called after `enter`.
+    which gives tensors by name, and `restore(tensors)`, which is called after `enter`. A task that
+    learns nothing from very few clips names the fewest, over all processes, as `smallest_batch`.
     """
 
     training: TrainingConfig
@@ -109,9 +110,10 @@ class _Loop:
     def __init__(self, task: Task, run: Run, world: distributed.World, progress: bool) -> None:
         self.task, self.run, self.world, self.config = task, run, world, task.training
         examples = task.load(world.device)
-        self.epoch_steps = _steps_in_epoch(examples, self.config.batch_size, world.size)
-        self.examples = examples
-        torch.manual_seed(_seed(self.config.seed, 0))
+        smallest = getattr(task, "smallest_batch", 1)
+        batch_size, seed = self.config.batch_size, self.config.seed
+        self.order = Order(examples, batch_size, seed, processes=world.size, smallest=smallest)
+        torch.manual_seed(seed_of(self.config.seed, 0))
         self.model = task.build().to(world.device)
         self.forward: nn.Module = self.model  # until a stage wraps it
         # All parameters from the start: those still frozen begin with a fresh state when freed.
@@ -210,7 +212,7 @@ class _Loop:
 
     def _train_step(self) -> None:
         self.forward.train()
-        torch.manual_seed(_seed(self.config.seed, 1, self.step, self.world.rank))
+        torch.manual_seed(seed_of(self.config.seed, 1, self.step, self.world.rank))
         rate = self._rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -243,18 +245,14 @@ class _Loop:
 
     def _indices(self) -> Tensor:
         """This process's share of the step's batch, in an order drawn anew for each epoch."""
-        epoch, position = divmod(self.step, self.epoch_steps)
-        generator = torch.Generator().manual_seed(_seed(self.config.seed, 2, epoch))
-        order = torch.randperm(self.examples, generator=generator)
-        start = position * self.config.batch_size
-        share = order[start : start + self.config.batch_size][self.world.rank :: self.world.size]
+        share = self.order.batch(self.step)[self.world.rank :: self.world.size]
         return share.to(self.world.device)
 
     def _validate(self) -> bool:
         """Validate; keep the best; say whether patience has run out."""
         if self.world.is_main:
             self.forward.eval()
-            torch.manual_seed(_seed(self.config.seed, 3))  # the same noise at every validation
+            torch.manual_seed(seed_of(self.config.seed, 3))  # the same noise at every validation
             with torch.no_grad(), self._autocast():
                 figures = self.task.validate(self.model, self.stage)
             self._log("validation", figures)
@@ -315,25 +313,8 @@ class _Loop:
         return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
 
 
-def _steps_in_epoch(examples: int, batch_size: int, processes: int) -> int:
-    if batch_size < processes:
-        raise RavelError(
-            f"training.batch_size is {batch_size} but there are {processes} processes: "
-            "give each at least one clip."
-        )
-    if examples == 0:
-        raise RavelError("The corpus has no training clips: check its 'split' column.")
-    full, rest = divmod(examples, batch_size)
-    # The last, smaller batch counts, unless some process would go without.
-    return max(1, full + (rest >= processes))
-
-
 def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
-
-
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _reason(error: BaseException) -> str:

@@ -164,12 +164,21 @@ def test_a_full_disk_fails_the_run_and_keeps_the_last_state(tmp_path, monkeypatc
     assert run.load("last")[2]["step"] == 12
 
 
-def test_more_processes_than_clips_in_a_batch_is_refused(tmp_path):
-    from core.training.engine import _steps_in_epoch
+def test_a_last_batch_that_teaches_nothing_is_left_out(tmp_path):
+    batches = []
 
-    with pytest.raises(RavelError, match="batch_size"):
-        _steps_in_epoch(100, 1, 2)
-    assert _steps_in_epoch(2400, 128, 1) == 19  # the paper's dMelodies epoch
+    class Picky(Toy):
+        def batch(self, indices):
+            batches.append(len(indices))
+            return super().batch(indices)
+
+    for smallest, wanted in ((1, [7, 7, 7, 1]), (2, [7, 7, 7, 7])):
+        run, config = new_run(tmp_path, f"run-{smallest}", steps=4, batch_size=7)
+        task = Picky(config)
+        task.smallest_batch = smallest
+        train(task, run, progress=False)
+        assert batches == wanted
+        batches.clear()
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing():

@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial, wraps
 from threading import Condition
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -22,6 +23,8 @@ from cachetools import LRUCache, cached
 from core.audio import clip as audio
 from core.audio.clip import SAMPLE_RATE, VOICED, Clip
 from core.checkpoints.checkpoint import Checkpoint
+from core.dsae.instruments import InstrumentTable, read_instruments
+from core.remix.changes import require_instruments
 from core.vocoder.play import check_route, play, route_digest
 
 if TYPE_CHECKING:
@@ -213,23 +216,44 @@ def band_hertz() -> np.ndarray:
 
 
 class Pair(NamedTuple):
-    """Two clips and the checkpoint that swaps them: all that a result depends on."""
+    """Two clips and the checkpoint that swaps them: all that a result depends on.
+
+    `strength`: how far v goes from the one clip's (0) to the other's (1), or beyond. `instrument`:
+    one of the checkpoint's table, whose mean v takes the place of the target's; "" for none.
+    """
 
     checkpoint: Checkpoint
     source: Clip
     target: Clip
+    strength: float = 1.0
+    instrument: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Digests of the three, for caches."""
-        return self.checkpoint.digest, self.source.digest, self.target.digest
+    def key(self) -> tuple[str, str, str, float, str]:
+        """Digests of the three, and the rest: for caches."""
+        digests = self.checkpoint.digest, self.source.digest, self.target.digest
+        return *digests, self.strength, self.instrument
+
+    def latents(self, side: str) -> Latents:
+        """The latents of the source or the target. Raises RavelError."""
+        found = latents(self.checkpoint, getattr(self, side))
+        if side == "source" or not self.instrument:
+            return found
+        v = instrument_table(self.checkpoint).mean(self.instrument)
+        return replace(found, v=found.v.new_tensor(v))
 
 
 @keep(128)
 def decoded(pair: Pair, part: str) -> np.ndarray:
     """One of PARTS of a swap as the model's log-mel [T, 80]. Raises RavelError."""
-    melody, instrument = (latents(pair.checkpoint, getattr(pair, side)) for side in PARTS[part])
-    return disentangler(pair.checkpoint).decode(instrument.v, melody.z).numpy()
+    melody, instrument = (pair.latents(side) for side in PARTS[part])
+    v = instrument.v if pair.strength == 1 else melody.v.lerp(instrument.v, pair.strength)
+    return disentangler(pair.checkpoint).decode(v, melody.z).numpy()
+
+
+def instrument_table(checkpoint: Checkpoint) -> InstrumentTable:
+    """A checkpoint's instruments. Raises RavelError where it has none."""
+    return require_instruments(read_instruments(checkpoint), checkpoint.name)
 
 
 def sound(pair: Pair, part: str, route: str | None = None) -> bytes:

@@ -86,15 +86,20 @@ def compute(pack: Path, data: Path) -> None:
             (pack / EMBEDDINGS).mkdir(exist_ok=True)
             made = index.read(index.folder_of(store, checkpoint))
             assert made is not None  # the map was made of it
-            np.save(pack / EMBEDDINGS / f"{_key(checkpoint)}.npy", made.h)
+            np.save(embeddings_of(pack, checkpoint), made.h)
 
 
 def _put_index(pack: Path, store: FeatureStore, checkpoint: Checkpoint) -> None:
     from core.contrastive import index
 
-    file = pack / EMBEDDINGS / f"{_key(checkpoint)}.npy"
+    file = embeddings_of(pack, checkpoint)
     if file.exists():
         _put(file, index.folder_of(store, checkpoint) / index.FILE)
+
+
+def embeddings_of(pack: Path, checkpoint: Checkpoint) -> Path:
+    """The file of the clips' embeddings h [N, D] by a checkpoint, whether it ships or not."""
+    return pack / EMBEDDINGS / f"{_key(checkpoint)}.npy"
 
 
 def _put(file: Path, place: Path) -> None:

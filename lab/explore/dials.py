@@ -20,12 +20,17 @@ LIMIT = 3  # standard deviations of the prior on each side
 IN_A_ROW = 2
 NAMED = 4  # moved dials are named in the title up to this number
 PRIOR = "prior mean"
-ABOUT = "The most informative dials come first: they are ordered by KL."
+ABOUT = "The dials that change the sound most come first."
 ORDER = (
     "Each dial is a dimension of v, in standard deviations of its prior N(0, 1), and starts at the "
-    "clip's own value. They are ordered by how much information the model puts into a "
-    "dimension: the KL divergence of its posterior from the prior, in nats, averaged over the "
-    "bundled recordings. The order is the same for every clip."
+    "clip's own value. Beside it stands by how many dB it changes this clip's log-mel from −2 to "
+    "+2. They are ordered by the same figure of a violin and a trumpet, so the order is the same "
+    "for every clip."
+)
+EQUALISER = (
+    "What a recording's spectrum has beyond v, such as its room and microphone: a gain for each "
+    "band, as a sum of cosines over the mel scale. **EQ 0** is the level, **EQ 1** bass against "
+    "treble; higher numbers shape ever narrower bands. A dial's unit is 4.3 dB."
 )
 state = st.session_state
 
@@ -48,9 +53,13 @@ def board(checkpoint: Checkpoint, clip: Clip, left: DeltaGenerator) -> None:
     limit = _limit(own, *facts.presets.values())
     _restore(own, limit)
     _tools(facts, own)
-    in_use, collapsed = facts.split()
+    in_use, collapsed, equaliser = facts.split()
     reach = service.reach(checkpoint, clip)
     _sliders(in_use, facts, own, reach, limit)
+    if equaliser:
+        with st.expander(f"Equaliser: {len(equaliser)} dials", icon=":material/equalizer:"):
+            st.caption(EQUALISER)
+            _sliders(equaliser, facts, own, reach, limit)
     if collapsed:
         _collapsed(collapsed, facts, own, reach, limit)
     with left, page.show_errors():
@@ -175,10 +184,11 @@ def _sliders(
     turned = moved(own)
     for first in range(0, len(dims), IN_A_ROW):
         for column, i in zip(st.columns(IN_A_ROW), dims[first : first + IN_A_ROW], strict=False):
-            name = f":gray[v {i + 1}]" if facts.collapsed[i] else f"**v {i + 1}**"
-            name = f":primary[**v {i + 1}**]" if i in turned else name
+            plain = facts.name(i)
+            name = f":gray[{plain}]" if facts.collapsed[i] else f"**{plain}**"
+            name = f":primary[**{plain}**]" if i in turned else name
             column.slider(
-                f"{name} :gray[own {_signed(own[i])}, KL {facts.kl[i]:.2f}]",
+                f"{name} :gray[own {_signed(own[i])}, {reach[i]:.1f} dB]",
                 -float(limit),
                 float(limit),
                 step=STEP,
@@ -219,7 +229,8 @@ def _sounds(checkpoint: Checkpoint, clip: Clip, own: list[float]) -> None:
     if turned:
         made = edits.turn(made, turned)
     sound = service.render(checkpoint, made, route.current())
-    names = ", ".join(f"v {i + 1}" for i in dimensions(checkpoint).order if i in turned)
+    facts = dimensions(checkpoint)
+    names = ", ".join(facts.name(i) for i in facts.order if i in turned)
     original = Cell("dials_clip", "The clip")
     result = Cell(
         "dials_result",

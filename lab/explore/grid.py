@@ -123,7 +123,7 @@ def show(checkpoint: Checkpoint) -> None:
 
 
 def choose(checkpoint: Checkpoint) -> list[Clip]:
-    """The chosen clips: examples, clips sent by the Map, uploads; none twice."""
+    """The chosen clips: uploads first, then examples and clips sent by the Map; none twice."""
     rendered = service.corpus_of(checkpoint).startswith("dmelodies")
     titles = {Path(row["file"]).stem: title for title, row in bundled.instruments().items()}
     key = "grid_clips_rendered" if rendered else "grid_clips"
@@ -143,13 +143,23 @@ def choose(checkpoint: Checkpoint) -> list[Clip]:
                 "Your recordings", slot.FORMATS, accept_multiple_files=True, key="grid_upload"
             )
     clips: dict[str, Clip] = {}
-    for source in [*chosen, *files]:
+    twice = []
+    for source in [*files, *chosen]:
         with page.show_errors():
             clip = open_clip(source)
+            if clip.digest in clips:
+                twice.append(f"{page.plain(clip.name)} is {page.plain(clips[clip.digest].name)}")
             clips.setdefault(clip.digest, clip)
-    if len(clips) > MOST:
-        st.caption(f"Only the first {MOST} are used: remove others to make room.")
-    return list(clips.values())[:MOST]
+    if twice:
+        st.caption(f":material/info: The same sound is used once: {'; '.join(twice)}.")
+    found = list(clips.values())
+    if left_out := [page.plain(clip.name) for clip in found[MOST:]]:
+        st.warning(
+            f"The grid takes {MOST} recordings. Left out: {', '.join(left_out)}. Remove others to "
+            "make room.",
+            icon=":material/grid_off:",
+        )
+    return found[:MOST]
 
 
 def from_map(key: str) -> list[str]:

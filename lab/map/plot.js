@@ -1,7 +1,7 @@
 // Maps side by side with one selection: a click, box or lasso on one marks the same points on all.
 
 const PALETTE = ["#D9541E", "#1F7F89", "#7A68B8", "#B5890F", "#C2477F", "#3E8F4B", "#3C78C8",
-  "#8C6246", "#E08A3C", "#5FA8A0", "#A94442", "#7F8C3A"];
+  "#8C6246", "#E59BB0", "#78B84A", "#A94442", "#7F8C3A"];
 const BUTTONS = { two: [["pan2d", "zoom2d", "select2d", "lasso2d", "resetScale2d"]],
   three: [["orbitRotation", "pan3d", "zoom3d", "resetCameraDefault3d"]] };
 let plotly; // kept: Streamlit's own charts load another copy, which does not have our graphs

@@ -6,10 +6,9 @@ from core.service import mixtures
 from lab import bundled
 from lab.separate import view
 from lab.separate.data import is_clipped
-from lab.widgets import checkpoint_box, mixture_view, page, player
+from lab.widgets import mixture_view, page, player, separator_box
 from lab.widgets.channels import Work
 
-DEFAULT = "separator-scenes"
 ABOUT = (
     "The model separates a **mixture** into **channels** that add up to it. It was trained without "
     "isolated sounds: it got mixtures of two mixtures and learned to output channels that can be "
@@ -18,12 +17,13 @@ ABOUT = (
 
 with page.row("bottom"):
     st.title("Separate", anchor=False, width="content", help=ABOUT)
-    with page.controls():
-        checkpoint = checkpoint_box.choose("Separator", "separation", DEFAULT, "separator")
-        if checkpoint:
-            checkpoint = view.choose_step(checkpoint)
-
+    controls = page.controls()
 choice = mixture_view.choose()
+with controls:
+    checkpoint = separator_box.choose(choice.source)
+    if checkpoint:
+        checkpoint = view.choose_step(checkpoint)
+
 results = st.container()
 st.caption(
     "Levels are true: one gain, which brings the mixture's peak to −6 dBFS, is applied to "
@@ -48,6 +48,7 @@ with results:
     with page.row():
         st.subheader("Channels", anchor=False, width="content")
         tools = page.controls("center")
+    separator_box.explain(checkpoint, source)
     view.advise(checkpoint, source)
     with page.show_errors(stop=True), tools, st.spinner("Separating"):
         channels = mixtures.separate(checkpoint, source)

@@ -6,9 +6,9 @@ import streamlit as st
 
 from core import service
 from core.audio.clip import CLIP_SECONDS
-from core.checkpoints.checkpoint import list_checkpoints
+from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, list_checkpoints
 from lab import bundled
-from lab.swap import data, view
+from lab.swap import data, instrument_target, verdict, view
 from lab.widgets import page, player, route, slot
 from lab.widgets.cell import steady
 from lab.widgets.spectrogram import Scale
@@ -33,17 +33,27 @@ with page.row("bottom"):
 with page.row("bottom"):
     st.caption(view.DESCRIPTIONS[what], width="content")
     with page.controls("bottom"):
+        strength = view.choose_strength(what == "Nothing")
+        with_curve = view.choose_curve() if what != "Nothing" else False
         with_pitch = view.choose_pitch()
         by = route.choose()
 
+instruments = instrument_target.offer(checkpoints[chosen[0]]) if chosen else None
 left, right = st.columns(2)
 with left:
     source = slot.slot("source", "Source", default="violin-1", taking=WHOLE)
+    source = source and view.choose_octave("source", source)
 with right:
-    target = slot.slot("target", "Target", default="trumpet-1", taking=WHOLE)
+    target = slot.slot("target", "Target", default="trumpet-1", taking=WHOLE, other=instruments)
+    listed = instrument_target.chosen()
+    target = target and (target if listed else view.choose_octave("target", target))
 clips = {"source": source, "target": target}
 filled = {side: clip for side, clip in clips.items() if clip}
-pairs = [service.Pair(checkpoints[name], source, target) for name in chosen if source and target]
+pairs = [
+    service.Pair(checkpoints[name], source, target, strength, listed)
+    for name in chosen
+    if source and target
+]
 data.prefetch(pairs, view.BELOW[what], by)
 
 # Every result has its place before any work is done; then the places fill, players first.
@@ -90,8 +100,9 @@ for row in rows:
     with page.show_errors(row.message), row.tools, st.spinner("Loading the model"):
         decoded = {part: service.decoded(row.pair, part) for part in row.cells}
     if decoded is None:
-        for cell in row.cells.values():
+        for part, cell in row.cells.items():
             cell.give_up()
+            row.verdicts[part].empty()
         continue
     wavs = {part: service.sound(row.pair, part, by) for part in row.cells}
     for part, wav in wavs.items():
@@ -105,6 +116,15 @@ if quick:
 for row in loaded:
     view.offer_latents(row)
 if with_pitch:
-    view.draw_pitch(inputs, rows, scale)
+    view.draw_pitch(waiting, scale)
 else:
     view.draw(waiting, scale)
+# Last, so that nothing waits for it: how each result went.
+better = checkpoints.get(DEFAULT_CHECKPOINT)
+for row in loaded:
+    with page.show_errors(row.message):
+        verdict.show_row(row, by, better, crepe=with_pitch)
+if with_curve:
+    for row in loaded:
+        with page.show_errors(row.message):
+            verdict.show_curves(row, by)

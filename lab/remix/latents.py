@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 MAP_HEIGHT = 330
 TRACK_HEIGHT = 150
 ASPECT = (2.0, 1.0)  # of the map's sides, about
+MAP_PIXELS = (600.0, 270.0)  # of the map, about: on a narrower page fewer names would fit
+LETTER = (6.0, 13.0)  # pixels: width and height
 MARGIN = 0.12  # of the map's width, left free for names
 GREY = "rgba(128, 128, 128, 0.9)"
 MAP_HELP = (
     "Each grey dot is one of the model's instruments: the mean global latent **v** of its clips. A "
-    "numbered diamond is a channel at its own v; an arrow points to the v it is given. "
+    "numbered diamond is a channel at its own v; an arrow points to the v it is given. Names that "
+    "would overlap appear under the pointer. "
     "Axes: the two directions in which the instruments lie furthest apart (linear discriminant "
     "analysis), in standard deviations within an instrument. The likeness of a channel is "
     "computed from all dimensions of v, so the nearest dot here need not be the most alike."
@@ -69,7 +72,8 @@ def map_figure(table: InstrumentTable, places: list[Place]) -> go.Figure:
     means, at = table.plane(np.stack(every) if every else table.means[:0])
     owns, ends = at[: len(places)], at[len(places) :]
     sides = _free_sides(np.concatenate([means, owns]))[: len(means)]
-    traces = [_dots(means, list(table.names), sides)]
+    names = _readable(list(table.names), means, sides, np.concatenate([owns, ends]))
+    traces = [_dots(means, list(table.names), names, sides)]
     palette, arrows = colours(), []
     for number, (place, own, end) in enumerate(zip(places, owns, ends, strict=True)):
         colour = palette[number % len(palette)]
@@ -101,18 +105,43 @@ def _free_sides(at: np.ndarray) -> list[str]:
     return ["bottom center" if up else "top center" for up in above]
 
 
-def _dots(at: np.ndarray, names: list[str], sides: list[str]) -> go.Scatter:
+def _readable(names: list[str], at: np.ndarray, sides: list[str], marks: np.ndarray) -> list[str]:
+    """The names of points [N, 2], '' for those that would cover another name or a mark [M, 2].
+
+    Nearer to a mark, and so of more interest, comes first.
+    """
+    span = np.maximum(np.ptp(np.concatenate([at, marks]), axis=0) * (1 + 2 * MARGIN), 1e-6)
+    pixels = at / span * MAP_PIXELS
+    others = marks / span * MAP_PIXELS
+    up = np.array([LETTER[1] if side.startswith("top") else -LETTER[1] for side in sides])
+    centres = pixels + np.stack([np.zeros(len(at)), up], 1)
+    near = np.linalg.norm(pixels[:, None] - others[None], axis=2).min(1, initial=np.inf)
+    boxes = [(centre, 14.0, 12.0) for centre in others]
+    shown = [""] * len(names)
+    for i in np.argsort(near, kind="stable"):
+        half = LETTER[0] * len(names[i]) / 2
+        if all(
+            abs(centres[i][0] - box[0]) > half + wide or abs(centres[i][1] - box[1]) > high
+            for box, wide, high in boxes
+        ):
+            shown[i] = names[i]
+            boxes.append((centres[i], half, LETTER[1]))
+    return shown
+
+
+def _dots(at: np.ndarray, names: list[str], shown: list[str], sides: list[str]) -> go.Scatter:
     import plotly.graph_objects as go
 
     return go.Scatter(
         x=at[:, 0].round(3),
         y=at[:, 1].round(3),
-        text=names,
+        text=shown,
+        hovertext=names,
         mode="markers+text",
         textposition=sides,
         textfont={"size": 11, "color": GREY},
         marker={"size": 7, "color": GREY},
-        hovertemplate="%{text}<extra></extra>",
+        hovertemplate="%{hovertext}<extra></extra>",
         cliponaxis=False,
     )
 

@@ -19,7 +19,6 @@ from lab.widgets.cell import Cell
 from lab.widgets.channels import Work
 
 OWN, RECORDING = "Its own", "A recording"
-DEFAULT_INSTRUMENT = "Bassoon"  # of the first channel
 MOST_LIKE = 3  # instruments listed for a channel
 LIKENESS = (
     "The channel's global latent v compared with those of the model's instruments, as shares that "
@@ -35,7 +34,7 @@ MELODY = (
 )
 CHANNELS = (
     "The separator's channels, which add up to the mixture. Below each, choose the instrument that "
-    "plays it, and its melody."
+    "plays it, and its melody; until then it stays as separated."
 )
 LATENTS = (
     "Each channel as encoded by the second model: one vector for its instrument, on the left, and "
@@ -87,8 +86,7 @@ def _choose_change(setup: Setup, number: int) -> Change:
     }
     left, right = st.columns(2)
     with left:
-        default = DEFAULT_INSTRUMENT if number == 1 else OWN
-        instrument = _choose("Instrument", number, {**names, **others}, INSTRUMENT, default)
+        instrument = _choose("Instrument", number, {**names, **others}, INSTRUMENT)
     with right:
         melody = _choose("Melody", number, others, MELODY)
     # Recordings below both lists, as wide as the channel.
@@ -108,14 +106,13 @@ def _likeness(setup: Setup, number: int) -> str:
 
 
 def _choose(
-    label: str, number: int, options: Mapping[str, str | int], help: str, default: str = OWN
+    label: str, number: int, options: Mapping[str, str | int], help: str
 ) -> str | Giver | None:
     """One of the options, None for the channel's own, or RECORDING."""
     listed = [OWN, *options, RECORDING]
     chosen = st.selectbox(
         label,
         listed,
-        listed.index(default) if default in listed else 0,
         key=f"{label.lower()}_{number}",
         bind="query-params",
         help=help,

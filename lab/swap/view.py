@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
-from core.service import PARTS, Pair
+from core.service import PARTS, Pair, swaps
 from lab.widgets import page, slot
 from lab.widgets.cell import Cell
 from lab.widgets.spectrogram import Scale
 
 NONE = "None"
+MOST_STRENGTH = 130  # %
+OCTAVES = [-2, -1, 0, 1, 2]
 DESCRIPTIONS = {
     "Instrument": "Below each recording: **its own melody, played by the other's instrument**.",
     "Melody": "Below each recording: **its own instrument, playing the other's melody**.",
@@ -39,12 +40,14 @@ TITLES = {
 
 
 class Row(NamedTuple):
-    """One model's results: a place for downloads, one for a message, and a cell for each part."""
+    """One model's results: a place for downloads, one for a message, and for each part a cell and
+    the place of its figures."""
 
     pair: Pair
     tools: DeltaGenerator
     message: DeltaGenerator
     cells: dict[str, Cell]
+    verdicts: dict[str, DeltaGenerator]
 
     @property
     def name(self) -> str:
@@ -104,10 +107,59 @@ def choose_pitch() -> bool:
         key="pitch",
         bind="query-params",
         width="content",
-        help="The pitch estimated by CREPE, a neural pitch tracker, and how much of the melody is "
-        "kept: the share of pitched frames in which the result is within half a semitone of the "
-        "recording that gave the melody.",
+        help="The pitch as estimated by CREPE, a neural pitch tracker. **Melody kept** below the "
+        "results is then measured by CREPE, too, which takes longer.",
     )
+
+
+def choose_strength(disabled: bool) -> float:
+    """How far v goes from one clip's to the other's; 1 is the other's own."""
+    percent = st.slider(
+        "Strength",
+        0,
+        MOST_STRENGTH,
+        100,
+        step=5,
+        format="%d%%",
+        key="strength",
+        bind="query-params",
+        width=220,
+        disabled=disabled,
+        help="How far the global latent goes from the melody's recording (0%) to the other one "
+        "(100%), or beyond it. A lower strength may save a lost melody.",
+    )
+    return 1.0 if disabled else percent / 100
+
+
+def choose_curve() -> bool:
+    """Whether both figures are measured over the strength."""
+    return st.toggle(
+        "Strength curve",
+        key="curve",
+        bind="query-params",
+        width="content",
+        help="Under each result, the melody kept and the instrument reached at strengths from 0 to "
+        "130%. Takes a second or two.",
+    )
+
+
+def choose_octave(side: str, clip: Clip) -> Clip:
+    """The clip as it is, or moved by octaves, which is offered only once it has helped."""
+    key = f"{side}_octave"
+    if not (st.session_state.get(key) or st.query_params.get(key)):
+        return clip
+    octaves = st.segmented_control(
+        "Octave",
+        OCTAVES,
+        default=0,
+        required=True,
+        format_func=lambda count: f"{count:+d}".replace("-", "−") if count else "As it is",
+        key=key,
+        bind="query-params",
+        width="content",
+        help="Transposes the recording by octaves before it is encoded, at its own speed.",
+    )
+    return swaps.transposed(clip, octaves)
 
 
 def short_name(clip: Clip) -> str:
@@ -137,12 +189,15 @@ def result_row(pair: Pair, what: str) -> Row:
                 st.caption(checkpoint.title, width="content")
         tools = st.container(horizontal=True, width="content")
     slot.advise_rendered(checkpoint, [pair.source, pair.target], f"{checkpoint.name}_rendered")
-    message, cells = st.container(), {}
+    message, cells, verdicts = st.container(), {}, {}
     for side, part, column in zip(("source", "target"), BELOW[what], st.columns(2), strict=True):
         givers = dict.fromkeys(short_name(getattr(pair, giver)) for giver in PARTS[part])
         with column:
             cells[part] = Cell(f"{checkpoint.name}_{side}", TITLES[part], " → ".join(givers))
-    return Row(pair, tools, message, cells)
+            # A line before it is measured, so that the page below it stays in place.
+            verdicts[part] = cells[part].below.empty()
+            verdicts[part].caption("Measuring melody and instrument")
+    return Row(pair, tools, message, cells, verdicts)
 
 
 def offer_latents(row: Row) -> None:
@@ -169,16 +224,9 @@ def draw(cells: list[Cell], scale: Scale) -> None:
             cell.draw(scale)
 
 
-def draw_pitch(inputs: dict[str, Cell], rows: list[Row], scale: Scale) -> None:
-    """The pictures of all cells that have a sound, with its pitch, and how much of the melody each
-    result keeps."""
-    results = [item for row in rows for item in row.cells.items()]
-    for cell in [*inputs.values(), *(cell for _, cell in results)]:
+def draw_pitch(cells: list[Cell], scale: Scale) -> None:
+    """The pictures of all cells that have a sound, with its pitch."""
+    for cell in cells:
         if cell.wav:
             cell.expect(picture=True)
             cell.draw(scale, service.pitch(cell.wav))
-    for part, cell in results:
-        reference = inputs[PARTS[part][0]].wav
-        if cell.wav and reference:
-            kept = service.melody_kept(reference, cell.wav)
-            cell.state("No pitch" if isnan(kept) else f"Melody kept: {kept:.0%}")

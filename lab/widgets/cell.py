@@ -45,6 +45,7 @@ class Cell:
                 self.facts = st.container(horizontal=True, width="content")
             self.picture = st.container()
             self.sound = st.container()
+            self.below = st.container(gap="xsmall")
 
     def expect(self, *, picture: bool = False, sound: bool = False) -> None:
         """Show placeholders for a picture or a sound that is being made."""

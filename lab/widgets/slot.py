@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,14 +48,26 @@ def _name(row: dict[str, str]) -> str:
     return Path(row["file"]).stem
 
 
-def slot(key: str, title: str, *, default: str, taking: Taking = RECORDING) -> Clip | None:
+class Other(NamedTuple):
+    """A further origin of a slot: its name, whether it is chosen at first, and what draws it."""
+
+    name: str
+    first: bool
+    choose: Callable[[], Clip | None]
+
+
+def slot(
+    key: str, title: str, *, default: str, taking: Taking = RECORDING, other: Other | None = None
+) -> Clip | None:
     """Draw a slot and return its clip: None while it is empty or holds no sound.
 
     Errors are shown in the slot. `key` is its name in the URL, `default` a bundled file's.
     """
     with st.container(border=True, key=f"{key}_slot"), page.show_errors():
-        origin = _origin(key, title)
+        origin = _origin(key, title, other)
         kept.show(key, origin in OWN)
+        if other and origin == other.name:
+            return other.choose()
         if origin == "Example":
             return _example(key, title, default)
         if origin == MAP:
@@ -78,14 +90,16 @@ def _from_map(key: str) -> Clip:
     return clip
 
 
-def _origin(key: str, title: str) -> str:
+def _origin(key: str, title: str, other: Other | None = None) -> str:
     sent = f"{key}_clip" in st.query_params
+    offered = [FROM[0], other.name, *OWN] if other else FROM
+    first = other.name if other and other.first else FROM[0]
     with page.row():
         st.subheader(title, anchor=False, width="content")
         return st.segmented_control(
             f"{title} from",
-            [*FROM, MAP] if sent else FROM,
-            default=MAP if sent else FROM[1] if kept.is_held(key) else FROM[0],
+            [*offered, MAP] if sent else offered,
+            default=MAP if sent else OWN[0] if kept.is_held(key) else first,
             required=True,
             key=f"{key}_from",
             label_visibility="collapsed",

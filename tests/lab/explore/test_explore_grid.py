@@ -133,11 +133,22 @@ def test_what_is_missing_is_said(grid_page, titles, word):
 def test_an_upload_joins_and_the_same_sound_twice_is_one(grid_page, examples):
     grid_page.run()
     grid_page.file_uploader(key="grid_upload").upload("mine.wav", wav(tone(1.0))).run()
-    assert names(grid_page) == ["violin-1", "trumpet-1", "mine"]
+    assert names(grid_page) == ["mine", "violin-1", "trumpet-1"]
 
     again = (examples / "violin-1.flac").read_bytes()
     grid_page.file_uploader(key="grid_upload").upload("again.flac", again).run()
-    assert "again" not in names(grid_page)
+    assert len(names(grid_page)) == 3 and says(grid_page, "The same sound is used once")
+
+
+def test_own_recordings_come_first_and_what_has_no_room_is_named(grid_page):
+    grid_page.run()
+    uploader = grid_page.file_uploader(key="grid_upload")
+    for i in range(grid.MOST):
+        uploader.upload(f"own-{i}.wav", wav(tone(1.0 + i / 10)))
+    uploader.run()
+
+    assert names(grid_page) == [f"own-{i}" for i in range(grid.MOST)]
+    assert "violin-1, trumpet-1" in grid_page.warning[0].value
 
 
 def test_an_upload_that_is_no_sound_is_explained_beside_the_others(grid_page):

@@ -73,12 +73,14 @@ def test_every_dimension_of_v_is_a_dial_at_the_clip_s_own_value(explore_page, ch
         assert slider.min <= -3 and slider.max >= 3
 
 
-def test_dials_are_ordered_by_their_kl_and_collapsed_ones_come_last(explore_page, checkpoint):
+def test_dials_are_ordered_by_their_effect_and_collapsed_ones_come_last(explore_page, checkpoint):
     open_section(explore_page, "Dials")
 
-    kl = dimensions(checkpoint).kl
+    kl, effect = dimensions(checkpoint).kl, dimensions(checkpoint).reach
     shown = [int(key.split("_")[1]) - 1 for key in dials_of(explore_page)]
-    assert [kl[i] for i in shown] == sorted(kl, reverse=True)
+    used = [effect[i] for i in shown if kl[i] > 0.02]
+    assert used == sorted(used, reverse=True)
+    assert [kl[i] > 0.02 for i in shown] == sorted((k > 0.02 for k in kl), reverse=True)
     inside = [slider.key for slider in explore_page.expander[0].slider] if min(kl) <= 0.02 else []
     assert sorted(inside) == sorted(f"dial_{i + 1}" for i in range(16) if kl[i] <= 0.02)
 

@@ -13,7 +13,6 @@ from core import service
 from core.checkpoints import checkpoint as checkpoints
 from core.service import HEADROOM, mixtures
 from core.service.mixtures import Channels
-from lab.remix.view import DEFAULT_INSTRUMENT
 from tests.lab.pages import desk, played, says, titles, wav
 from tests.lab.remix.conftest import INSTRUMENTS
 
@@ -31,9 +30,9 @@ def remix_page(page, both, monkeypatch) -> AppTest:
 
 
 @pytest.fixture
-def kept(remix_page) -> AppTest:
-    """The page, not run yet, on which no channel is changed."""
-    remix_page.query_params["instrument_1"] = "Its own"
+def changed(remix_page) -> AppTest:
+    """The page, not run yet, on which the first channel is played by a bassoon."""
+    remix_page.query_params["instrument_1"] = "Bassoon"
     return remix_page
 
 
@@ -43,14 +42,14 @@ def sounds(page: AppTest, files: dict[str, bytes]) -> dict[str, np.ndarray]:
     return dict(zip(NAMES[: len(waves)], waves, strict=True))
 
 
-def test_a_duet_opens_with_one_part_played_by_another_instrument(remix_page, media):
-    page = remix_page.run()
+def test_a_part_is_played_by_another_instrument(changed, media):
+    page = changed.run()
 
     assert not page.exception and not page.error
     shown = [title.split("**")[1] for title in titles(page)]
     assert shown[:3] == ["Mixture", "Channel 1", "Channel 2"]
     assert shown[-3:] == ["Stem 1", "Stem 2", "Remix"]
-    assert page.selectbox(key="instrument_1").value == DEFAULT_INSTRUMENT
+    assert page.selectbox(key="instrument_1").value == "Bassoon"
     output = sounds(page, media)
     assert np.abs(output["Mixture"]).max() == pytest.approx(HEADROOM, abs=ROUNDING)
     both_channels = output["Channel 1"] + output["Channel 2"]
@@ -62,16 +61,19 @@ def test_a_duet_opens_with_one_part_played_by_another_instrument(remix_page, med
     assert len(page.get("plotly_chart")) == 3 + 3 + 3  # sounds in, the map and melodies, sounds out
 
 
-def test_with_nothing_changed_the_remix_is_the_mixture(kept, media):
-    page = kept.run()
+def test_a_duet_opens_with_nothing_exchanged_and_the_remix_is_the_mixture(remix_page, media):
+    page = remix_page.run()
 
+    assert {
+        page.selectbox(key=f"{what}_{i}").value for what in ("instrument", "melody") for i in (1, 2)
+    } == {"Its own"}
     output = sounds(page, media)
     assert np.abs(output["Remix"] - output["Mixture"]).max() < 3 * ROUNDING
     assert says(page, "100% as separated")
 
 
-def test_each_channel_has_a_caption_with_the_instruments_it_is_most_like(kept):
-    page = kept.run()
+def test_each_channel_has_a_caption_with_the_instruments_it_is_most_like(remix_page):
+    page = remix_page.run()
 
     found = [c.value for c in page.caption if c.value.startswith("Sounds like")]
     assert len(found) == 2
@@ -99,8 +101,8 @@ def test_only_what_a_change_touches_is_made_anew(remix_page, media, monkeypatch)
     assert not np.array_equal(before["Stem 2"], after["Stem 2"])
 
 
-def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(kept, media):
-    page = kept.run()
+def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(remix_page, media):
+    page = remix_page.run()
     page.selectbox(key="melody_1").set_value("Channel 2’s").run()
     assert titles(page)[-3] == "**Stem 1** :gray[melody of channel 2]"
     page.selectbox(key="instrument_2").set_value("Channel 1’s").run()
@@ -108,15 +110,15 @@ def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(kept, med
     assert not page.exception and not page.error
 
     charts = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
-    (chart,) = [c for c in charts if c["data"][0].get("text")]
-    assert set(chart["data"][0]["text"]) == set(INSTRUMENTS)
+    (chart,) = [c for c in charts if c["data"][0].get("hovertext")]
+    assert set(chart["data"][0]["hovertext"]) == set(INSTRUMENTS)
     places = [(trace["x"], trace["y"]) for trace in chart["data"][1:]]
     (arrow,) = chart["layout"]["annotations"]
     assert len(places) == 2 and arrow["arrowhead"]
 
 
-def test_a_recording_gives_its_melody(kept, media):
-    page = kept.run()
+def test_a_recording_gives_its_melody(remix_page, media):
+    page = remix_page.run()
     page.selectbox(key="melody_2").set_value("A recording").run()
     assert not page.exception and not page.error
     page.selectbox(key="melody_2_clip").select("Clarinet, low register").run()
@@ -124,9 +126,9 @@ def test_a_recording_gives_its_melody(kept, media):
     assert not np.array_equal(*(sounds(page, media)[name] for name in ("Channel 2", "Stem 2")))
 
 
-def test_levels_change_the_remix_and_are_shown(kept, media):
-    kept.query_params["levels"] = "m0,-6"
-    page = kept.run()
+def test_levels_change_the_remix_and_are_shown(remix_page, media):
+    remix_page.query_params["levels"] = "m0,-6"
+    page = remix_page.run()
 
     assert desk(page)["strips"][0]["mute"] and desk(page)["strips"][1]["level"] == -6
     output = sounds(page, media)
@@ -135,9 +137,9 @@ def test_levels_change_the_remix_and_are_shown(kept, media):
     assert [track["name"] for track in desk(page)["tracks"]] == ["1 clarinet", "2 violin"]
 
 
-def test_when_all_stems_are_muted_the_page_says_so(kept):
-    kept.query_params["levels"] = "m0,m0"
-    page = kept.run()
+def test_when_all_stems_are_muted_the_page_says_so(remix_page):
+    remix_page.query_params["levels"] = "m0,m0"
+    page = remix_page.run()
     assert not page.exception and says(page, "All stems are muted")
 
 
@@ -162,8 +164,8 @@ def test_stems_are_packed_with_what_was_done(both, media, monkeypatch, examples)
     assert [c["level"] for c in found["channels"]] == [-3.0, None, 0.0, 0.0]
 
 
-def test_clips_are_mixed_on_the_spot_and_only_instruments_are_offered(kept, media):
-    page = kept.run()
+def test_clips_are_mixed_on_the_spot_and_only_instruments_are_offered(remix_page, media):
+    page = remix_page.run()
     page.segmented_control(key="mixture_from").set_value("Mix").run()
     assert "Dog, barking outside" not in page.selectbox(key="mixture_clip_1").options
     page.slider(key="mixture_level_2").set_value(-9.0).run()
@@ -182,14 +184,14 @@ def test_four_channels_are_changed_and_mixed_alike(remix_page, media):
     assert len(desk(page)["tracks"]) == 4
 
 
-def test_a_silent_channel_is_marked_and_offers_no_change(kept, media, monkeypatch):
+def test_a_silent_channel_is_marked_and_offers_no_change(remix_page, media, monkeypatch):
     def silent(checkpoint, taken):
         wave = mixtures.mixture(taken).clip.wave
         return Channels(np.stack([wave, 0 * wave]), None)
 
     monkeypatch.setattr(mixtures, "separate", silent)
     service.forget()
-    page = kept.run()
+    page = remix_page.run()
 
     assert not page.exception and not page.error
     assert says(page, "This channel is silent")
@@ -198,9 +200,9 @@ def test_a_silent_channel_is_marked_and_offers_no_change(kept, media, monkeypatc
     service.forget()
 
 
-def test_a_model_without_instruments_offers_recordings_and_channels_alone(kept):
-    kept.query_params["model"] = "dsae-dmelodies"
-    page = kept.run()
+def test_a_model_without_instruments_offers_recordings_and_channels_alone(remix_page):
+    remix_page.query_params["model"] = "dsae-dmelodies"
+    page = remix_page.run()
     assert not page.exception and not page.error
     expected = ["Its own", "Channel 2’s", "A recording"]
     assert page.selectbox(key="instrument_1").options == expected
@@ -220,8 +222,8 @@ def test_nonsense_in_the_address_is_passed_over(remix_page):
     [(b"no sound", "not a sound file"), (wav(np.zeros(16_000, np.float32)), "is silent")],
     ids=["not audio", "silent"],
 )
-def test_a_bad_upload_is_explained_in_the_slot(kept, data, words):
-    page = kept.run()
+def test_a_bad_upload_is_explained_in_the_slot(remix_page, data, words):
+    page = remix_page.run()
     page.segmented_control(key="mixture_from").set_value("Upload").run()
     page.file_uploader(key="mixture_upload").upload("duet.wav", data).run()
     assert not page.exception

@@ -5,6 +5,7 @@ Pitch is by SwiftF0, some milliseconds for a clip of 4 s; published figures are 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,9 +13,9 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import soundfile
 
 from core import service
-from core.audio import clip as audio
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.checkpoints.checkpoint import Checkpoint
 from core.data import synth
@@ -66,7 +67,12 @@ def track(wav: bytes) -> Track:
     with_torch()
     from core.audio.trackers import find
 
-    return find("swift")(audio.read(wav, normalise=False).wave[None])
+    return find("swift")(_samples(wav)[None])
+
+
+def _samples(wav: bytes) -> np.ndarray:
+    """The samples [S] of a WAV file that was made here, silent or not."""
+    return soundfile.read(io.BytesIO(wav), dtype="float32")[0]
 
 
 @keep(512)
@@ -97,8 +103,7 @@ def _moved(pair: Pair, part: str, wav: bytes) -> float:
     model = service.disentangler(pair.checkpoint)
     from core.dsae.evaluation.swap_grid import moved_sound
 
-    wave = audio.read(wav, normalise=False).wave / HEADROOM
-    return moved_sound(model, wave, pair.latents(own), pair.latents(given))
+    return moved_sound(model, _samples(wav) / HEADROOM, pair.latents(own), pair.latents(given))
 
 
 # -- registers ---------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Spot(NamedTuple):
     route: str
 
     @property
-    def key(self) -> tuple[str, ...]:
+    def key(self) -> tuple[str | float, ...]:
         """Digests of the pair, and the route: for caches."""
         return *self.pair.key, self.route
 
@@ -69,7 +69,7 @@ class Spot(NamedTuple):
 
     @property
     def id(self) -> str:
-        return "-".join(self.pair.key)
+        return "-".join(map(str, self.pair.key))
 
     @property
     def label(self) -> str:

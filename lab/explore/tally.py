@@ -81,7 +81,7 @@ def verdict(round: Round) -> str:
 def list_rounds(rounds: list[Round]) -> None:
     """The tally of this visit, with a download of every trial."""
     with page.row():
-        st.subheader("Tally of this visit", anchor=False, width="content")
+        st.header("Tally of this visit", anchor=False, width="content")
         page.download(
             "Every trial",
             lambda: to_csv(rounds),

@@ -88,7 +88,7 @@ def choose_sound() -> MixtureSource | None:
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
         ):
-            st.subheader("Sound", anchor=False, width="content")
+            st.header("Sound", anchor=False, width="content")
             st.button(
                 "Choose another sound",
                 key="find_another",

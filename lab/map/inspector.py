@@ -211,7 +211,7 @@ def list_selection(points: MapPoints, places: np.ndarray) -> None:
     with row():
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             title = f"{count} selected" if state.map_chosen else f"All {count}"
-            st.subheader(title, anchor=False, width="content")
+            st.header(title, anchor=False, width="content")
             if state.map_chosen:
                 show_playlist_controls()
         show_exports(points, frame, chosen)

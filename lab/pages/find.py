@@ -75,7 +75,7 @@ with results:
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
         ):
-            st.subheader("Nearest clips", anchor=False, width="content", help=DISTANCE)
+            st.header("Nearest clips", anchor=False, width="content", help=DISTANCE)
             tools = st.container(
                 horizontal=True, gap="medium", vertical_alignment="bottom", width="content"
             )

@@ -54,15 +54,15 @@ if separator is None or model is None:
 work = Work(source, mixture, separator, scale)
 setup = mixtures.Setup(source, separator, model)
 with results:
-    st.subheader("Channels", anchor=False, help=view.CHANNELS)
+    st.header("Channels", anchor=False, help=view.CHANNELS)
     with page.show_errors(stop=True):
         with st.spinner("Separating"):
             mixtures.separate(separator, source)
         with st.spinner("Encoding"):
             mixtures.likeness(setup, 1)  # reads the instruments, too: a damaged file ends the page
     changes = view.show_channels(work, setup)
-    st.subheader("Latents", anchor=False, help=view.LATENTS)
+    st.header("Latents", anchor=False, help=view.LATENTS)
     view.show_latents(setup, changes, mixture.clip.seconds)
-    st.subheader("Stems", anchor=False, help=view.STEMS)
+    st.header("Stems", anchor=False, help=view.STEMS)
     waves = view.show_stems(work, setup, changes)
     view.show_remix(work, setup, changes, waves)

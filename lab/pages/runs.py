@@ -252,5 +252,5 @@ else:
     if found:
         overlay(list(found))
         scores.draw(list(found))
-        st.subheader("Settings that differ", anchor=False)
+        st.header("Settings that differ", anchor=False)
         settings(found)

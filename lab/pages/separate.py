@@ -46,7 +46,7 @@ if checkpoint is None:
 work = Work(source, mixture, checkpoint, scale)
 with results:
     with page.row():
-        st.subheader("Channels", anchor=False, width="content")
+        st.header("Channels", anchor=False, width="content")
         tools = page.controls("center")
     separator_box.explain(checkpoint, source)
     view.advise(checkpoint, source)
@@ -56,7 +56,7 @@ with results:
         with_clips = view.show_tools(work, channels)
     view.show_channels(work, channels, "channel")
     if with_clips:
-        st.subheader("Clips in the mixture", anchor=False)
+        st.header("Clips in the mixture", anchor=False)
         view.show_clips(work)
     view.show_remix(work, channels)
     if len(mixtures.snapshots(checkpoint)) > 1 and view.toggle(

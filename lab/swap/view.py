@@ -184,7 +184,7 @@ def result_row(pair: Pair, what: str) -> Row:
     checkpoint = pair.checkpoint
     with page.row():
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.subheader(checkpoint.name, anchor=False, width="content")
+            st.header(checkpoint.name, anchor=False, width="content")
             if checkpoint.title != checkpoint.name:
                 st.caption(checkpoint.title, width="content")
         tools = st.container(horizontal=True, width="content")

@@ -32,7 +32,7 @@ def draw(name: str) -> None:
     if st.session_state.get(key) in (None, st.session_state.get(seen)):
         st.session_state[key] = steps[-1]  # who looks at the latest moves on to the next
     st.session_state[seen] = steps[-1]
-    st.subheader("Samples during training", anchor=False, help=SAMPLES_HELP)
+    st.header("Samples during training", anchor=False, help=SAMPLES_HELP)
     step = steps[0]
     if len(steps) > 1:
         step = st.select_slider("Step", steps, key=key, format_func="{:,}".format)

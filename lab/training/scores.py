@@ -88,7 +88,7 @@ def draw(names: list[str], where: Callable[[str], Path] = folder) -> None:
     found = {name: evaluation.look(where(name)) for name in names}
     done = {name: one for name, one in found.items() if one and one.state == "done"}
     if done:
-        st.subheader("Scores", anchor=False, help=HELP)
+        st.header("Scores", anchor=False, help=HELP)
         st.table(table(done))
 
 

@@ -78,7 +78,7 @@ def show_wave(cell: Cell, work: Work, wave: np.ndarray, too_loud: str) -> None:
 def show_mixer(work: Work, waves: Sequence[np.ndarray], names: Sequence[str]) -> list[mixer.Strip]:
     """A mixer for waves [S] by name; returns its strips, which the address keeps."""
     strips = mixer.parse(st.query_params.get("levels", ""), len(waves))
-    st.subheader("Mixer", anchor=False)
+    st.header("Mixer", anchor=False)
     mixer.show(
         [work.mixture.wav(wave) for wave in waves],
         names,

@@ -60,7 +60,7 @@ def slot(
 
 def _origin(key: str, title: str) -> str:
     with page.row():
-        st.subheader(title, anchor=False, width="content")
+        st.header(title, anchor=False, width="content")
         return st.segmented_control(
             f"{title} from",
             FROM,

@@ -95,7 +95,7 @@ def _origin(key: str, title: str, other: Other | None = None) -> str:
     offered = [FROM[0], other.name, *OWN] if other else FROM
     first = other.name if other and other.first else FROM[0]
     with page.row():
-        st.subheader(title, anchor=False, width="content")
+        st.header(title, anchor=False, width="content")
         return st.segmented_control(
             f"{title} from",
             [*offered, MAP] if sent else offered,

@@ -105,7 +105,7 @@ def test_selected_points_are_a_table_and_can_be_played_in_turn(map_page):
     map_page.session_state["map_chosen"] = [2, 5, 9]
     map_page.run()
 
-    assert map_page.subheader[0].value == "3 clips selected"
+    assert map_page.header[0].value == "3 clips selected"
     assert map_page.dataframe[0].value["name"].tolist() == ["bright-277", "bright-370", "dark-247"]
     for expected in (2, 5, 9, 2):
         map_page.button(key="map_next").click().run()
@@ -254,7 +254,7 @@ def test_with_no_corpus_the_one_that_ships_is_unpacked_or_the_examples_are_mappe
     assert not map_page.exception and not map_page.error
     assert map_page.selectbox(key="map_corpus").options == ["examples", "examples-scenes"]
     assert map_page.selectbox(key="map_corpus").value == "examples"
-    assert map_page.subheader[0].value == "All 9 clips"
+    assert map_page.header[0].value == "All 9 clips"
 
 
 def test_with_no_model_the_page_says_how_to_get_one(map_page, tmp_path, monkeypatch):

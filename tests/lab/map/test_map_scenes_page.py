@@ -212,7 +212,7 @@ def test_the_six_bundled_scenes_are_mapped_by_their_embeddings(
     page.selectbox(key="map_model").set_value("scenes-encoder").run()
 
     assert not page.exception and not page.error
-    assert page.subheader[0].value == "All 6 clips"
+    assert page.header[0].value == "All 6 clips"
     assert sum(len(trace["customdata"]) for trace in traces(page)) == 6
 
 

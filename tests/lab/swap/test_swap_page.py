@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core import service
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
+from core.dsae.instruments import InstrumentTable, write_instruments
 from tests.lab.pages import decoded, played, titles, wav
 
 
@@ -83,7 +84,7 @@ def test_a_second_model_adds_its_own_row(page, media):
 
     assert not page.exception
     assert len(played(page, media)) == len(page.get("plotly_chart")) == 6
-    assert [heading.value for heading in page.subheader][2:] == [
+    assert [heading.value for heading in page.header][2:] == [
         "ts-dsae-players",
         "dsae-dmelodies",
     ]
@@ -98,7 +99,7 @@ def test_the_examples_that_suit_a_model_are_one_click_away(page):
     assert not page.exception
     assert page.selectbox(key="source").value == "Violin, dMelodies"
     assert page.selectbox(key="target").value == "Trumpet, dMelodies"
-    assert not page.button
+    assert "dsae-dmelodies_rendered" not in {button.key for button in page.button}
 
 
 def test_the_state_of_the_page_is_in_its_address(page):
@@ -262,8 +263,66 @@ def test_a_pitch_contour_is_drawn_on_request(page):
     assert not page.exception
     charts = [chart.proto.spec for chart in page.get("plotly_chart")]
     assert len(charts) == 4 and all('"scatter"' in chart for chart in charts)
-    figures = [caption.value for caption in page.caption if "Melody kept" in caption.value]
-    assert len(figures) == 2
+    assert len(figures_of(page)) == 2
+
+
+def figures_of(page: AppTest) -> list[str]:
+    return [caption.value for caption in page.caption if "elody" in caption.value.split("·")[0]]
+
+
+def test_every_result_says_how_it_went_without_being_asked(page):
+    page.run()
+    assert not page.exception
+    found = [text for text in figures_of(page) if "Melody kept **" in text]
+    assert len(found) == 2 and not any("Measuring" in text for text in figures_of(page))
+
+    page.segmented_control(key="swap").set_value("Nothing").run()
+    found = [text for text in figures_of(page) if "Melody kept **" in text]
+    assert len(found) == 2 and not any("reached" in text for text in found)
+
+
+def test_a_lost_melody_is_said_and_a_remedy_taken_with_a_click(page):
+    page.run()
+    lost = [caption.value for caption in page.caption if "melody is lost" in caption.value]
+    assert lost  # the model of this test never learned anything
+
+    page.selectbox(key="compare").select("dsae-dmelodies").run()
+    assert not page.exception
+
+
+def test_strength_is_kept_in_the_address_and_zero_rebuilds_the_recording(page, media):
+    page.query_params["strength"] = "0"
+    page.run()
+    none = played(page, media)[2:]
+    page.segmented_control(key="swap").set_value("Nothing").run()
+    assert all(np.array_equal(*pair) for pair in zip(none, played(page, media)[2:], strict=True))
+    assert page.slider(key="strength").disabled
+
+
+def test_the_target_may_be_an_instrument_of_the_list_heard_first(
+    page, untrained, tmp_path, media, monkeypatch
+):
+    shutil.copytree(untrained, tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "checkpoints")
+    means = np.random.default_rng(0).normal(size=(2, 16))
+    table = InstrumentTable(("oboe", "tuba"), means, np.eye(16), (9, 9), "instruments")
+    write_instruments(checkpoints.find("ts-dsae-players"), table)
+    page.run()
+    page.segmented_control(key="target_from").set_value("Instrument").run()
+    assert not page.exception and not page.error
+    assert titles(page)[1] == "**Target: oboe**" and len(page.get("audio")) == 4
+
+    page.pills(key="target_heard").set_value("tuba").run()
+    assert len(page.get("audio")) == 5
+    page.button(key="target_take").click().run()
+    assert not page.exception
+    assert (
+        titles(page)[1] == "**Target: tuba**" and page.query_params["target_instrument"] == "tuba"
+    )
+
+    page.segmented_control(key="target_from").set_value("Example").run()
+    assert titles(page)[1] == "**Target: trumpet**"
+    assert "target_instrument" not in page.query_params
 
 
 def test_a_recording_keeps_its_own_melody_and_not_the_other_s(examples):

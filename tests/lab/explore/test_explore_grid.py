@@ -137,7 +137,8 @@ def test_an_upload_joins_and_the_same_sound_twice_is_one(grid_page, examples):
 
     again = (examples / "violin-1.flac").read_bytes()
     grid_page.file_uploader(key="grid_upload").upload("again.flac", again).run()
-    assert len(names(grid_page)) == 3 and says(grid_page, "The same sound is used once")
+    assert names(grid_page) == ["again", "trumpet-1"]
+    assert says(grid_page, "The same sound is used once: violin-1 is again.")
 
 
 def test_own_recordings_come_first_and_what_has_no_room_is_named(grid_page):

@@ -267,7 +267,7 @@ def test_a_pitch_contour_is_drawn_on_request(page):
 
 
 def figures_of(page: AppTest) -> list[str]:
-    return [caption.value for caption in page.caption if "elody" in caption.value.split("·")[0]]
+    return [caption.value for caption in page.caption if "Melody kept **" in caption.value]
 
 
 def test_every_result_says_how_it_went_without_being_asked(page):

@@ -16,6 +16,7 @@ from core.service.maps import MapSpec, Subset
 from lab.bundled import INCLUDED, build_stores
 from lab.map import points
 from lab.map.plot import CATEGORIES
+from lab.widgets.corpus import has_files
 from lab.widgets.page import choice, no_model, show_errors
 
 if TYPE_CHECKING:
@@ -219,7 +220,9 @@ def wait_for_included() -> None:
     """Watch the process that unpacks the corpus that ships."""
     progress = included.progress(INCLUDED)
     if progress.state == "done":
-        st.rerun()
+        if not has_files():  # a rerun would close the dialog over the files
+            st.rerun()
+        return
     if progress.state == "running":
         st.progress(progress.part, f"{progress.text}. This happens once.")
         return

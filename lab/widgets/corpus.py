@@ -68,6 +68,11 @@ def add_button(key: str) -> None:
         _dialog()
 
 
+def has_files() -> bool:
+    """Whether the dialog holds files that were dropped and are not a corpus yet."""
+    return bool(st.session_state.get("own_files"))
+
+
 def show_builds() -> None:
     """The corpora that are being built, for all visitors; nothing while there are none."""
     if not is_public() and (building.builds() or st.session_state.get(STARTED)):

@@ -220,5 +220,9 @@ def _candidates(pair: Pair, part: str, model: Checkpoint | None) -> Iterator[Can
         yield "instrument", name, lambda: pair._replace(instrument=name)
     other = playing_range(pair.instrument) if pair.instrument else register(taker)
     if octaves := octaves_off(register(giver), other):
-        side = PARTS[part][0]
-        yield "octave", octaves, lambda: pair._replace(**{side: transposed(giver, octaves)})
+        yield "octave", octaves, lambda: _with_melody(pair, part, transposed(giver, octaves))
+
+
+def _with_melody(pair: Pair, part: str, clip: Clip) -> Pair:
+    """The pair with another clip in place of the one that gives a part's melody."""
+    return pair._replace(source=clip) if PARTS[part][0] == "source" else pair._replace(target=clip)

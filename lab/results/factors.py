@@ -144,7 +144,7 @@ def example(checkpoint: Checkpoint) -> None:
         with column:
             cells.append(Cell(f"factors_{number}", *title))
     with show_errors():
-        pair = service.Pair(checkpoint, *clips)
+        pair = service.Pair(checkpoint, clips[0], clips[1])
         mels = [*map(service.log_mel, clips), service.decoded(pair, "swapped")]
         scale = spectrogram.Scale(max(float(mel.max()) for mel in mels), clips[0].seconds)
         wavs = [*map(service.wav, clips), service.sound(pair, "swapped")]

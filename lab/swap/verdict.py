@@ -178,8 +178,9 @@ def draw_curve(place: DeltaGenerator, found: list[SwapFigures], strength: float,
     ]
     drawn = run_chart.figure(lines, span=(-5, 135))
     drawn.update_traces(hovertemplate="%{y:.0f}%")
-    drawn.update_xaxes(ticksuffix="%", title="strength", tickvals=steps[[0, 1, 2, 3, 4, 6]])
-    drawn.update_yaxes(ticksuffix="%", tickvals=[0, 50, 100])
+    marks, halves = [0, 25, 50, 75, 100, 130], [0, 50, 100]
+    drawn.update_xaxes(title="strength", tickvals=marks, ticktext=[f"{one}%" for one in marks])
+    drawn.update_yaxes(tickvals=halves, ticktext=[f"{one}%" for one in halves])
     drawn.add_vline(100 * strength, line={"width": 1, "dash": "dot", "color": "#888"})
     place.plotly_chart(
         drawn,

@@ -104,6 +104,7 @@ def _origin(key: str, title: str, other: Other | None = None) -> str:
             key=f"{key}_from",
             label_visibility="collapsed",
             width="content",
+            wrap=True,
         )
 
 

@@ -10,13 +10,14 @@ UV := $(BIN)/uv
 # Every process starts in half the time, also where Python is not to write bytecode (in containers).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help lab space test bench lint clean
+.PHONY: help lab space test bench gpu lint clean
 
 help:
 	@echo "make lab     open the lab in a browser"
 	@echo "make space   open the demo for visitors, as a Hugging Face Space runs it"
 	@echo "make test    run the tests"
 	@echo "make bench   measure speed against baselines"
+	@echo "make gpu     prove training and inference on this machine's GPU"
 	@echo "make lint    check style, types and who imports whom"
 
 lab: $(VENV)/.lab
@@ -30,6 +31,9 @@ test: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+gpu: $(VENV)/.dev
+	$(BIN)/python -m tests.gpu $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

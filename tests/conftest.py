@@ -50,6 +50,7 @@ SLOWEST = (
     "tests/lab/results/test_results_browser.py",
     "tests/core/contrastive/test_objective.py",
     "tests/core/data/test_instruments.py",
+    "tests/gpu/test_second_device.py",
     "tests/core/dsae/evaluation/test_report.py",
     "tests/core/checkpoints/test_shipped.py",
     "tests/core/data/test_dmelodies.py",

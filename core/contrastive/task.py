@@ -105,7 +105,7 @@ class ContrastiveTask:
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Two views [B, F, 64] of training clips."""
-        return self.train.draw(indices)
+        return self.train.draw(indices.to(self.train.frames.device))
 
     def losses(
         self, model: Contrastive, batch: tuple[Tensor, Tensor], stage: str

@@ -164,7 +164,9 @@ class TrainingConfig(Settings):
     gradient_clip: PositiveFloat | None = Field(
         None, description="largest gradient norm, or none for no clipping"
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 uses autocast")
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="bf16 uses autocast; auto does where the device has instructions for it"
+    )
     validate_every: PositiveInt = Field(19, description="steps between validations")
     patience: PositiveInt | None = Field(
         300, description="validations without a new best before stopping early, or none"

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from core.errors import RavelError
-from core.training import distributed, sinks
+from core.training import distributed, precision, sinks
 from core.training.config import TrainingConfig
 from core.training.meter import Meter
 from core.training.order import Order, seed_of
@@ -58,7 +58,7 @@ class Task(Protocol):
         """Freeze and unfreeze for a stage; `fresh` is false when a resumed run is inside it."""
 
     def batch(self, indices: Tensor) -> Any:
-        """The training examples with these indices, on the device."""
+        """The training examples with these indices [B], which are on the host, on the device."""
 
     def losses(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
         """Named scalar terms; `loss` is the one minimised."""
@@ -118,7 +118,10 @@ class _Loop:
         self.forward: nn.Module = self.model  # until a stage wraps it
         # All parameters from the start: those still frozen begin with a fresh state when freed.
         self.optimizer = torch.optim.Adam(
-            [p for _, p in _trainable(self.model)], lr=1.0, amsgrad=self.config.amsgrad
+            [p for _, p in _trainable(self.model)],
+            lr=1.0,
+            amsgrad=self.config.amsgrad,
+            fused=world.device.type == "cuda" or None,  # one kernel for all parameters
         )
         self._rate = getattr(task, "learning_rate", partial(learning_rate, self.config))
         self.step, self.stage = 0, ""
@@ -244,9 +247,9 @@ class _Loop:
                 self.task.samples(self.model, self.run.path / "samples" / f"step_{self.step:06d}")
 
     def _indices(self) -> Tensor:
-        """This process's share of the step's batch, in an order drawn anew for each epoch."""
-        share = self.order.batch(self.step)[self.world.rank :: self.world.size]
-        return share.to(self.world.device)
+        """This process's share of the step's batch, on the host: a task that needs numbers need not
+        wait for the device."""
+        return self.order.batch(self.step)[self.world.rank :: self.world.size]
 
     def _validate(self) -> bool:
         """Validate; keep the best; say whether patience has run out."""
@@ -308,9 +311,7 @@ class _Loop:
         return {"steps_per_second": (self.step - at) / max(now - then, 1e-9)} if at else {}
 
     def _autocast(self) -> Any:
-        if self.config.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
+        return precision.autocast(self.world.device, self.config.precision)
 
 
 def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

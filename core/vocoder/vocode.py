@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.audio.invert import LOUDEST, check, refine
 from core.checkpoints import checkpoint as checkpoints
+from core.training.precision import has_bfloat16
 from core.vocoder.config import ROUNDS, ModelConfig, VocoderConfig
 from core.vocoder.model import VocoderNetwork
 
@@ -30,7 +31,7 @@ class Vocoder:
         self.model = model.eval().requires_grad_(False)
         self.config, self.checkpoint, self.rounds = config, checkpoint, ROUNDS
         self.device = next(model.parameters()).device
-        if self.device.type == "cpu" and _has_bfloat16():
+        if self.device.type == "cpu" and has_bfloat16(self.device):
             model.shorten()
 
     @property
@@ -51,12 +52,6 @@ class Vocoder:
         flat = flat.nan_to_num(nan=-torch.inf).clamp(max=LOUDEST)
         waves = [refine(self.model.waves(one), one, self.rounds) for one in flat.split(1)]
         return torch.cat(waves).reshape(*log_mel.shape[:-2], -1).cpu()
-
-
-def _has_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 instructions; without them it is slower than float."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def load(checkpoint: str | Path, device: str | torch.device = "cpu") -> Vocoder:

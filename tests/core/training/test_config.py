@@ -1,11 +1,13 @@
 """One schema: the same clear message whatever face a wrong value came through."""
 
 import pytest
+import torch
 
 from core.contrastive.config import ContrastiveConfig
 from core.dsae.config import PRESETS, DsaeConfig, preset
 from core.errors import RavelError
 from core.training.config import flat_fields, merge
+from core.training.precision import autocast
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -64,3 +66,15 @@ def test_a_section_given_in_part_keeps_the_rest_of_that_systems_defaults():
     whole, part = ContrastiveConfig(), ContrastiveConfig.parse({"training": {"steps": 7}})
     assert part.training == whole.training.model_copy(update={"steps": 7})
     assert part.training.schedule == "cosine"
+
+
+def test_auto_is_bfloat16_where_there_are_instructions_for_it(monkeypatch):
+    device, product = torch.device("cpu"), torch.ones(2, 2)
+    for able, found in (({"avx512_bf16": True}, torch.bfloat16), ({}, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        with autocast(device, "auto"):
+            assert (product @ product).dtype == found
+        with autocast(device, "fp32"):
+            assert (product @ product).dtype == torch.float32
+        with autocast(device, "bf16"):
+            assert (product @ product).dtype == torch.bfloat16

@@ -50,3 +50,14 @@ def test_identical_embeddings_have_the_loss_of_a_guess(n):
 def test_pairs_alone_in_their_direction_have_no_loss():
     axes = torch.eye(8)
     assert float(nt_xent(axes, axes, 0.02)) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_similarities_are_in_single_precision_also_within_autocast():
+    gradients = []
+    for enabled in (False, True):
+        a, b = noise(8, 5).requires_grad_(), noise(8, 5, seed=1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            loss = nt_xent(a, b)
+        loss.backward()
+        gradients.append(a.grad)
+    torch.testing.assert_close(*gradients)

@@ -10,6 +10,12 @@ from core.service import included, maps
 from lab.bundled import INCLUDED
 from lab.public import is_public
 
+# Streamlit writes white on a primary button, which a bright one does not bear in the dark.
+READABLE = """
+<style>
+[data-testid="stBaseButton-primary"]:not(:disabled) { color: light-dark(#FFFFFF, #10161B); }
+</style>
+"""
 WARM = "RAVEL_WARM"  # "0" starts no process before it is needed
 
 
@@ -24,6 +30,7 @@ def prepare() -> None:
 
 
 st.set_page_config(page_title="Ravel", page_icon=":material/graphic_eq:", layout="wide")
+st.html(READABLE)
 
 pages = [
     st.Page("lab/pages/swap.py", title="Swap", icon=":material/swap_horiz:", default=True),

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parent.parent
 # Files that take longer than ten seconds, the slowest first. They are started first, so that no
 # worker is left with a long file while the others have nothing to do (see `make test`).
 SLOWEST = (
+    "tests/lab/test_own_recordings_browser.py",
+    "tests/lab/test_axe_browser.py",
     "tests/lab/test_visitors_browser.py",
     "tests/lab/training/test_train_browser.py",
     "tests/core/training/test_launcher.py",

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.scene_mel import FRONT_END, FrontEnd, scene_frames, scene_log_mel
 from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.loaded import Loaded
 from core.contrastive.config import ContrastiveConfig
 from core.contrastive.model import Cnn14, SmallEncoder
 from core.contrastive.probe import starts_of
@@ -35,25 +36,11 @@ class Timeline(NamedTuple):
     times: Tensor
 
 
-class Embedder:
+class Embedder(Loaded[Cnn14 | SmallEncoder, ContrastiveConfig]):
     """A trained encoder for inference, on mono sound at 16 kHz with a peak of about 1."""
 
     sample_rate: int = SAMPLE_RATE
     front_end: FrontEnd = FRONT_END
-
-    def __init__(
-        self,
-        encoder: Cnn14 | SmallEncoder,
-        config: ContrastiveConfig,
-        checkpoint: checkpoints.Checkpoint,
-    ) -> None:
-        self.encoder = encoder.eval().requires_grad_(False)
-        self.config, self.checkpoint = config, checkpoint
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name, with the step if it is a snapshot."""
-        return self.checkpoint.name
 
     @property
     def size(self) -> int:
@@ -64,10 +51,6 @@ class Embedder:
     def patch(self) -> int:
         """Frames of a patch, the encoder's input, 10 ms each."""
         return self.config.views.frames
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.encoder.parameters()).device
 
     def embed(self, sound: Waveform) -> Tensor:
         """The embedding h [D] of a sound [S] of any length: the mean over patches end to end.
@@ -110,7 +93,7 @@ class Embedder:
             piece = wave[some[0] * FRONT_END.hop :][:size].to(self.device)
             log_mel = scene_log_mel(F.pad(piece, (0, size - len(piece))))
             cut = [log_mel[start - some[0] :][: self.patch] for start in some]
-            yield self.encoder(torch.stack(cut)).cpu()
+            yield self.model(torch.stack(cut)).cpu()
 
 
 def load(checkpoint: str | Path, device: str = "cpu") -> Embedder:

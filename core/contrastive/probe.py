@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,6 +66,8 @@ def quick(
 
 def neighbours(train: np.ndarray, held_out: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The majority label of the five nearest training clips [N, D], for each held-out clip."""
+    from sklearn.neighbors import KNeighborsClassifier
+
     count = min(NEIGHBOURS, len(train))
     classifier = KNeighborsClassifier(count, metric="cosine", algorithm="brute")
     return classifier.fit(train, labels).predict(held_out)

@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import soxr
-from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import fftconvolve
 
 from core.audio.clip import SAMPLE_RATE
 
@@ -41,6 +38,8 @@ def recorded(
 
 def dynamics(wave: np.ndarray, rng: np.random.Generator, decibels: float = 4.0) -> np.ndarray:
     """A slow swell: a smooth gain curve through random points a second apart."""
+    from scipy.interpolate import PchipInterpolator
+
     points = 2 + len(wave) // SAMPLE_RATE
     gains = rng.normal(0, decibels * rng.random(), points)
     return wave * _gain(PchipInterpolator(np.linspace(0, 1, points), gains)(_ramp(len(wave))))
@@ -71,6 +70,8 @@ def equalised(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def room(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A synthetic room: a few early reflections and a tail of decaying, darkening noise."""
+    from scipy.signal import fftconvolve
+
     seconds = np.exp(rng.uniform(np.log(0.15), np.log(2.0)))  # until -60 dB
     samples = int(seconds * SAMPLE_RATE)
     time = np.arange(samples) / seconds / SAMPLE_RATE
@@ -135,6 +136,8 @@ def _envelope(wave: np.ndarray, octaves: np.ndarray) -> np.ndarray:
 
     Wide enough that the envelope of a phrase does not follow single harmonics.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     power = np.abs(np.fft.rfft(wave)) ** 2
     hertz = np.fft.rfftfreq(len(wave), 1 / SAMPLE_RATE)
     edges = 2 ** np.append(octaves - 0.5 * (octaves[1] - octaves[0]), octaves[-1])
@@ -147,6 +150,8 @@ def _envelope(wave: np.ndarray, octaves: np.ndarray) -> np.ndarray:
 
 def _curve(hertz: np.ndarray, rng: np.random.Generator, points: int, spread: float) -> np.ndarray:
     """Decibels over frequency through random points, evenly spaced over octaves."""
+    from scipy.interpolate import PchipInterpolator
+
     at = np.linspace(np.log2(30), np.log2(NYQUIST), points)
     return PchipInterpolator(at, rng.normal(0, spread, points).clip(-9, 9))(np.log2(hertz))
 

@@ -123,6 +123,19 @@ def draw(
     return levelled(excerpts, gains.to(excerpts.device))
 
 
+def training_rows(store: FeatureStore, sources: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the clips to train on, and of those to validate on, as `FeatureStore` splits them.
+
+    Where the clips held out are too few for a mixture of so many sources, validation takes all;
+    training too, in a store of no more than two clips.
+    """
+    train, held_out = store.training_rows()
+    both = np.union1d(train, held_out)
+    if len(both) == 2 and len(held_out) < 2:
+        train = both
+    return train, held_out if len(held_out) >= sources else both
+
+
 def held_out(
     store: FeatureStore,
     count: int,
@@ -131,18 +144,16 @@ def held_out(
     seconds: float = 4.0,
     spread: float = 2.5,
     factor: str | None = None,
-    split: str = "validation",
     seed: int = 0,
 ) -> tuple[Tensor, np.ndarray]:
     """References [count, sources, S] of clips never trained on, and which clips [count, sources].
 
     With `factor`, a label column, the sources of a mixture differ in it where there are as many
-    labels. A store that holds out fewer clips than a mixture needs gives all its clips instead. The
-    same seed gives the same mixtures everywhere. Raises RavelError when there are too few clips.
+    labels. Which clips are held out, and which are taken where those are too few, is decided by
+    `training_rows`. The same seed gives the same mixtures everywhere. Raises RavelError when there
+    are too few clips.
     """
-    clips = store.indices(split)
-    if split == "validation" and len(clips) < sources:
-        clips = store.indices()
+    _, clips = training_rows(store, sources)
     waves = Waves(store, clips)
     column = store.labels.get(factor or "")
     labels = np.arange(len(clips)) if column is None else column[clips]

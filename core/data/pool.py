@@ -11,7 +11,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
-from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from core.data import fluidsynth  # noqa: F401  first: a worker must not import soundfile before it
@@ -88,6 +87,8 @@ def _finished(
     workers: int,
 ) -> Iterator[int]:
     """The numbers of the missing chunks, each as soon as it is written."""
+    from joblib.externals.loky import get_reusable_executor
+
     pool = get_reusable_executor(
         min(workers, len(missing)),
         timeout=IDLE_SECONDS,

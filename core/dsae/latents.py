@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from core.audio.clip import HOP_SECONDS, SAMPLE_RATE, Clip
 from core.audio.mel import N_MELS, frames_of, log_mel
 from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.loaded import Loaded
 from core.dsae.config import DsaeConfig
 from core.dsae.layers import Gaussian
 from core.dsae.model import Dsae, GlobalEncoder
@@ -76,18 +77,8 @@ class Swap:
     target_latents: Latents
 
 
-class Disentangler:
+class Disentangler(Loaded[Dsae, DsaeConfig]):
     """A trained model for inference: no gradients and no noise."""
-
-    def __init__(self, model: Dsae, config: DsaeConfig, checkpoint: checkpoints.Checkpoint) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.config, self.checkpoint = config, checkpoint
-        self.device = next(model.parameters()).device
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name."""
-        return self.checkpoint.name
 
     @property
     def v_size(self) -> int:

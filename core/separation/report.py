@@ -165,7 +165,7 @@ def _mixture_set(path: Path, settings: DataConfig) -> MixtureSet:
 
 def _of_store(store: FeatureStore, settings: DataConfig) -> MixtureSet:
     """Mixtures of held-out clips, with at most as many sources as there are labels."""
-    clips = store.indices("validation")
+    _, clips = mixtures.training_rows(store)
     kinds = len(set(store.labels.get(settings.factor, store.labels["name"])[clips]))
     counts = {n: count for n, count in COUNTS.items() if n <= max(2, kinds)}
 

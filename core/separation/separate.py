@@ -21,6 +21,7 @@ from torch import Tensor
 
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.loaded import Loaded
 from core.data.mixtures import LEVEL, rms
 from core.errors import RavelError
 from core.separation.config import PRESETS, ModelConfig, SeparationConfig
@@ -44,20 +45,8 @@ class Match(NamedTuple):
     improvement: float | None
 
 
-class SeparationModel:
+class SeparationModel(Loaded[Separator, SeparationConfig]):
     """A trained separator for inference."""
-
-    def __init__(
-        self, model: Separator, config: SeparationConfig, checkpoint: checkpoints.Checkpoint
-    ) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.config, self.checkpoint = config, checkpoint
-        self.device = next(model.parameters()).device
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name, with the step if it is a snapshot."""
-        return self.checkpoint.name
 
     @property
     def channels(self) -> int:

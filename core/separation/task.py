@@ -32,7 +32,8 @@ class SeparationTask:
     def load(self, device: torch.device) -> int:
         """Load training clips and held-out mixtures; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
-        self.waves = mixtures.Waves(store, store.indices("train"), device)
+        train, _ = mixtures.training_rows(store)
+        self.waves = mixtures.Waves(store, train, device)
         if len(self.waves) < 2:
             raise RavelError(
                 f"{store.path} has fewer than two training clips, which a mixture needs."

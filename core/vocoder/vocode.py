@@ -14,12 +14,13 @@ from torch import Tensor
 
 from core.audio.invert import LOUDEST, check, refine
 from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.loaded import Loaded
 from core.training.precision import has_bfloat16
 from core.vocoder.config import ROUNDS, ModelConfig, VocoderConfig
 from core.vocoder.model import VocoderNetwork
 
 
-class Vocoder:
+class Vocoder(Loaded[VocoderNetwork, VocoderConfig]):
     """A trained vocoder for inference; `rounds` of Griffin-Lim refine the network's output.
 
     On a CPU with bfloat16 instructions the network runs in bfloat16, more than twice as fast.
@@ -28,16 +29,10 @@ class Vocoder:
     def __init__(
         self, model: VocoderNetwork, config: VocoderConfig, checkpoint: checkpoints.Checkpoint
     ) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.config, self.checkpoint, self.rounds = config, checkpoint, ROUNDS
-        self.device = next(model.parameters()).device
+        super().__init__(model, config, checkpoint)
+        self.rounds = ROUNDS
         if self.device.type == "cpu" and has_bfloat16(self.device):
             model.shorten()
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name."""
-        return self.checkpoint.name
 
     @torch.inference_mode()
     def to_waveform(self, log_mel: Tensor | np.ndarray) -> Tensor:

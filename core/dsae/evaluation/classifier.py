@@ -6,7 +6,6 @@ The paper's swap F1 relies on the model's own encoder, which flatters the model.
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
 
 Clips = Sequence[np.ndarray]  # log-mels, each [T, M]
 
@@ -21,6 +20,8 @@ class Classifier:
     """
 
     def __init__(self, clips: Clips, labels: Sequence[str] | np.ndarray, seed: int = 0) -> None:
+        from sklearn.ensemble import RandomForestClassifier
+
         self.forest = RandomForestClassifier(
             500, min_samples_leaf=2, class_weight="balanced", random_state=seed
         )

@@ -4,14 +4,10 @@ The instrument in z, averaged over time, and the pitch in v. A swap can be perfe
 contains the instrument: the decoder may ignore it there.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from core.data import dmelodies
 from core.data.store import FeatureStore
@@ -19,6 +15,9 @@ from core.dsae.evaluation.swap_f1 import LabelledBatch, Predictions
 from core.dsae.layers import masked_mean
 from core.dsae.model import Dsae
 from core.statistics import interval
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CHUNK = 128
 PENALTIES = np.logspace(-3, 3, 13)
@@ -59,6 +58,8 @@ def label_across(
     `groups` [N]: clips of one group, such as a piece, are never in both training and test folds.
     Empty if a label has fewer clips than there are folds.
     """
+    from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
+
     if np.unique(labels, return_counts=True)[1].min() < FOLDS:
         return {}
     if groups is None:
@@ -85,6 +86,8 @@ def pitch_in_v(v: np.ndarray, pitch: np.ndarray, labels: np.ndarray) -> dict[str
     Each label's mean is subtracted from v [N, V] and pitch, since v may represent the instrument's
     range.
     """
+    from sklearn.model_selection import KFold, cross_val_predict
+
     v, pitch = v.astype(np.float64), pitch.astype(np.float64)[:, None]
     for label in np.unique(labels):
         of = labels == label
@@ -117,11 +120,19 @@ def notes_of(store: FeatureStore, rows: np.ndarray) -> np.ndarray | None:
     return np.array([np.array(tune.pitches) - 12 * tune.octave for tune in tunes], float)
 
 
-def _classifier() -> Pipeline:
+def _classifier() -> "Pipeline":
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-def _regression() -> Pipeline:
+def _regression() -> "Pipeline":
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
 
 

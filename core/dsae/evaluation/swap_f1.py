@@ -3,17 +3,19 @@
 Section 5 of Luo, Ewert and Dixon, IJCAI 2022.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.dummy import DummyClassifier
 from torch import Tensor
 
 from core.data.store import FeatureStore
 from core.dsae.model import Dsae
 from core.statistics import macro_f1
+
+if TYPE_CHECKING:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.dummy import DummyClassifier
 
 CHUNK = 512  # clips encoded at once, to bound the memory
 
@@ -122,8 +124,11 @@ def predict_from_v(
     }
 
 
-def fit_lda(v: np.ndarray, labels: np.ndarray) -> LinearDiscriminantAnalysis | DummyClassifier:
+def fit_lda(v: np.ndarray, labels: np.ndarray) -> "LinearDiscriminantAnalysis | DummyClassifier":
     """An LDA fitted on posterior means v [N, V] of training originals, the paper's classifier."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.dummy import DummyClassifier
+
     constant = not np.ptp(v, axis=0).any()  # as a collapsed v is; an LDA cannot be fitted on it
     return (DummyClassifier() if constant else LinearDiscriminantAnalysis()).fit(v, labels)
 

@@ -1,7 +1,6 @@
 """The command line as a person meets it: real files, real processes, mistakes in a sentence."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from core import registry
 from core.cli import main
 from core.training.config import flat_fields
 from core.training.run import Run
+from tests.core.training.together import by_two_processes
 
 ROOT = Path(__file__).parents[3]
 TINY = ["--preset", "quick", "--training.batch_size", "4", "--model.hidden", "8"]
@@ -120,17 +120,8 @@ def test_two_processes_begin_and_one_finishes(melodies, tmp_path):
     """Both stages, and the change between them, under DDP."""
     folder = tmp_path / "run"
     small = ["--training.steps", 16, "--objective.stage1_steps", 8, "--training.validate_every", 8]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = ["-m", "core", "train", "dsae", *TINY, *small, "--data", melodies, "--out", folder]
-    result = subprocess.run(
-        [*torchrun, *map(str, arguments), "--training.device", "cpu"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    given = ["--data", melodies, "--out", folder, "--training.device", "cpu"]
+    by_two_processes("train", "dsae", *TINY, *small, *given)
     state = Run.open(folder).state()
     assert (state["state"], state["step"], state["stage"]) == ("finished", 16, "informed")
 

@@ -1,5 +1,7 @@
 """A separator of random weights with a snapshot, and an encoder that learnt from it in seconds."""
 
+import shutil
+
 import pytest
 
 
@@ -63,3 +65,19 @@ def encoder(trained, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("checkpoints") / "tiny-encoder"
     return card.export_run(trained.path, out, title="Tiny", state="last", half=True).path
+
+
+@pytest.fixture
+def store(scenes, tmp_path):
+    """A copy of the scenes, in whose folder an index can be made."""
+    from core.data.store import FeatureStore
+
+    return FeatureStore.open(shutil.copytree(scenes, tmp_path / "scenes"))
+
+
+@pytest.fixture
+def checkpoint(encoder):
+    """The encoder's checkpoint as an object."""
+    from core.checkpoints import checkpoint as checkpoints
+
+    return checkpoints.find(encoder)

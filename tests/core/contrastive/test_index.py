@@ -13,7 +13,6 @@ from core.checkpoints import checkpoint as checkpoints
 from core.contrastive import index, indexing
 from core.contrastive.embed import load
 from core.contrastive.index import Index
-from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.jobs import Progress
 
@@ -26,17 +25,6 @@ def embeddings():
 @pytest.fixture
 def query():
     return np.random.default_rng(1).standard_normal(24)
-
-
-@pytest.fixture
-def store(scenes, tmp_path):
-    """A copy, in whose folder an index can be made."""
-    return FeatureStore.open(shutil.copytree(scenes, tmp_path / "scenes"))
-
-
-@pytest.fixture
-def checkpoint(encoder):
-    return checkpoints.find(encoder)
 
 
 def brute_force(embeddings, query, rows, count):

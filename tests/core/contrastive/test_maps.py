@@ -1,27 +1,13 @@
 """Embeddings of a store for a map: those of its index, clip by clip."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 from core import registry
-from core.checkpoints import checkpoint as checkpoints
 from core.contrastive import index, maps
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.maps import projection
-
-
-@pytest.fixture
-def store(scenes, tmp_path):
-    """A copy, in whose folder an index can be made."""
-    return FeatureStore.open(shutil.copytree(scenes, tmp_path / "scenes"))
-
-
-@pytest.fixture
-def checkpoint(encoder):
-    return checkpoints.find(encoder)
 
 
 def test_a_split_s_points_are_the_index_s_own(store, checkpoint, tmp_path, monkeypatch):

@@ -1,9 +1,6 @@
 """Training an encoder by the engine: it learns, resumes to the same end, and by two processes."""
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
 from tests.core.training.resuming import whole_and_parted
+from tests.core.training.together import by_two_processes
 
 ROOT = Path(__file__).parents[3]
 
@@ -70,16 +68,7 @@ def test_two_processes_train_one_objective_and_one_of_them_validates(tiny, tmp_p
     config = tiny(**changes, **{"training.batch_size": 7, "training.device": "cpu"})
     registry.task(config).load(torch.device("cpu"))  # the views, which both will find
     run = Run.create(tmp_path / "run", config.model_dump())
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run(
-        [*torchrun, "-m", "core", "train", "--resume", str(run.path)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    by_two_processes("train", "--resume", run.path)
     assert run.state()["state"] == "finished"
     assert [record["step"] for record in run.metrics("validation")] == [0, 2, 4]
 

@@ -2,9 +2,21 @@
 
 import pytest
 
+from core.separation import task
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_validation():
+    """Validation on 24 mixtures of 3 s, as long as the clips are; usually it is on 96 of 5 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task, "HELD_OUT", 24)
+        patch.setattr(task, "HELD_OUT_SECONDS", 3.0)
+        patch.setattr(task, "SINGLE", 8)
+        yield
+
 
 @pytest.fixture(scope="session")
-def trained(scenes, tmp_path_factory):
+def trained(short_validation, scenes, tmp_path_factory):
     """A tiny separator trained for seconds on the scenes, by the engine: its run."""
     from core import registry
     from core.training.config import merge

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -40,15 +41,24 @@ class Lab(Server):
         super().__init__(log, checkpoints, RAVEL_RUNS=str(runs), RAVEL_DATA=str(data))
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, data) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "runs").mkdir()
+    server = Lab(folder / "runs", data)
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def lab(tmp_path, data) -> Iterator[Lab]:
-    (tmp_path / "runs").mkdir()
-    lab = Lab(tmp_path / "runs", data)
-    yield lab
-    lab.kill()
-    for config in lab.runs.glob("*/config.json"):  # a test that failed leaves no worker behind
+def lab(server) -> Iterator[Lab]:
+    """The lab without runs; a test that failed leaves no worker behind."""
+    yield server
+    for config in server.runs.glob("*/config.json"):
         Run(config.parent).ask_to_stop()
         launcher.kill(Run(config.parent))
+    for folder in server.runs.iterdir():
+        shutil.rmtree(folder)
 
 
 def type_in(tab: "sync_api.Page", section: str, settings: dict[str, str]) -> None:

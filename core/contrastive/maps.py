@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.contrastive import index
-from core.maps import points as maps
+from core.maps import points
 from core.maps.points import MAX_POINTS, OnProgress, SystemMaps, sample_rows
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def folder_of(
     store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None = None
 ) -> Path:
     """Where in `cache` projections of these clips belong; the embeddings are the store's index."""
-    return maps.folder_of(store, checkpoint, cache, split, [FORMAT, MAX_POINTS])
+    return points.folder_of(store, checkpoint, cache, split, [FORMAT, MAX_POINTS])
 
 
 def is_there(

@@ -16,7 +16,7 @@ from core.audio.clip import HOP_SECONDS
 from core.errors import RavelError
 from core.files import write_npz
 from core.jobs import Job, Progress
-from core.maps import points as maps
+from core.maps import points
 from core.maps.points import MAX_POINTS, OnProgress, SystemMaps, sample_rows
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def folder_of(
     store: FeatureStore, checkpoint: Checkpoint, cache: Path, split: str | None = None
 ) -> Path:
     """Where in `cache` the latents of these clips and their projections belong."""
-    return maps.folder_of(store, checkpoint, cache, split, [FORMAT, MAX_POINTS, MAX_FRAMES])
+    return points.folder_of(store, checkpoint, cache, split, [FORMAT, MAX_POINTS, MAX_FRAMES])
 
 
 def is_there(

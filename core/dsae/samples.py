@@ -10,7 +10,7 @@ from torch import Tensor
 from core.audio.clip import write_wav
 from core.audio.invert import to_waveform
 from core.data.store import FeatureStore
-from core.dsae import trajectory as trail
+from core.dsae import trajectory
 from core.dsae.latents import load
 from core.dsae.layers import masked_mean
 from core.dsae.model import Dsae
@@ -52,7 +52,7 @@ def write_latents(
     log-mels x [N, T, M]."""
     q_v, q_z = model.encode(x, lengths)
     v, z = q_v.mean, masked_mean(q_z.mean, lengths)
-    trail.write(folder, v.float().cpu().numpy(), z.float().cpu().numpy(), labels)
+    trajectory.write(folder, v.float().cpu().numpy(), z.float().cpu().numpy(), labels)
 
 
 def rebuild_by_name(

@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 from core import registry
 from core.errors import RavelError
-from core.experiments import grid as grids
 from core.experiments.evaluation import evaluate, parse_options
-from core.experiments.grid import CHECKPOINT, Grid, Planned, is_trained
+from core.experiments.grid import CHECKPOINT, Grid, Planned, is_trained, scores
 from core.registry import EvaluationOptions
 from core.training.run import Run
 
@@ -46,7 +45,7 @@ class Job:
                     return "stopped"
                 if part == "train":
                     return "trained"
-                if not grids.scores(run):
+                if not scores(run):
                     if not is_trained(run):
                         return "not trained yet"
                     self._score(run)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.experiments import grid as grids
 from core.experiments import results
 from core.experiments.grid import Grid
+from core.experiments.grid import read as read_grid
 from core.experiments.results import Published, Results
 from lab.training import runs
 
@@ -44,7 +44,7 @@ def published(system: str) -> list[Published]:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _grid(path: Path, changed: tuple[int, int]) -> Grid:
-    return grids.read(path)
+    return read_grid(path)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -13,8 +13,7 @@ from core import service
 from core.audio.clip import CLIP_SECONDS, Clip, read
 from core.checkpoints.checkpoint import Checkpoint
 from core.service import corpora
-from lab.bundled import EXAMPLES
-from lab.bundled import instruments as examples
+from lab.bundled import EXAMPLES, instruments
 from lab.widgets import kept, page
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
@@ -41,7 +40,7 @@ RECORDING = Taking()
 
 def rendered() -> dict[str, str]:
     """The titles of the bundled synthesised recordings, by name."""
-    return {_name(row): title for title, row in examples().items() if row["kind"] == "rendered"}
+    return {_name(row): title for title, row in instruments().items() if row["kind"] == "rendered"}
 
 
 def _name(row: dict[str, str]) -> str:
@@ -109,7 +108,7 @@ def _origin(key: str, title: str, other: Other | None = None) -> str:
 
 
 def _example(key: str, title: str, default: str) -> Clip:
-    titles, names = list(examples()), [_name(row) for row in examples().values()]
+    titles, names = list(instruments()), [_name(row) for row in instruments().values()]
     chosen = st.selectbox(
         f"{title} example",
         titles,
@@ -118,7 +117,7 @@ def _example(key: str, title: str, default: str) -> Clip:
         bind="query-params",
         label_visibility="collapsed",
     )
-    row = examples()[chosen]
+    row = instruments()[chosen]
     return _read(row["file"], 0.0, EXAMPLES / row["file"], _name(row), row["instrument"])
 
 

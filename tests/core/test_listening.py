@@ -121,7 +121,7 @@ def test_rows_of_both_tests_have_the_same_columns():
         (1 / 1024, "once in 1,024 times"),
     ],
 )
-def test_a_chance_is_said_in_words(p_value, says):
+def test_a_probability_is_put_in_words(p_value, says):
     assert odds(p_value) == says
 
 

@@ -135,7 +135,7 @@ def test_what_is_not_the_published_file_is_not_kept(server, monkeypatch):
     assert not list(vggish.cached().parent.iterdir())
 
 
-def test_without_a_network_it_is_said_what_to_do(server, monkeypatch):
+def test_without_a_network_the_error_names_the_remedy(server, monkeypatch):
     monkeypatch.setattr(vggish, "ADDRESS", "http://127.0.0.1:9/weights")  # a closed port
     with pytest.raises(RavelError, match="give the file with --vggish FILE, or use CREPE"):
         vggish.load()

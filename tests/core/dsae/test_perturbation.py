@@ -50,7 +50,7 @@ def test_frames_get_the_low_cepstra_of_the_other_clip_and_keep_their_own_rest():
         np.testing.assert_allclose(made[:, 0], own[:, 0], atol=1e-5)  # the level
 
 
-def test_the_share_of_changed_clips_is_as_asked():
+def test_the_share_of_changed_clips_is_as_set():
     torch.manual_seed(0)
     x = torch.randn(2_000, 3, 80) - 4
     changed = (perturbed(x, 0.7, FLOOR) != x).flatten(1).any(1).float().mean()

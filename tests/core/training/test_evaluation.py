@@ -49,7 +49,7 @@ def test_a_checkpoint_is_scored_and_its_scores_are_those_in_its_folder(
     assert not evaluation.carry_over(checkpoint, Checkpoint(same.path))
 
 
-def test_why_a_checkpoint_could_not_be_scored_is_said(checkpoint, tmp_path):
+def test_the_page_shows_why_a_checkpoint_could_not_be_scored(checkpoint, tmp_path):
     evaluation.start(tmp_path / "evaluation", checkpoint, str(tmp_path / "nothing"))
     failed = wait(tmp_path / "evaluation")
     assert failed.state == "failed"

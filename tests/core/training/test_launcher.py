@@ -15,7 +15,7 @@ import soundfile
 import torch
 
 from core import jobs
-from core.dsae import trajectory as trail
+from core.dsae import trajectory
 from core.dsae.config import DsaeConfig, preset
 from core.errors import RavelError
 from core.files import write_json
@@ -108,7 +108,7 @@ def test_what_the_model_sounds_like_is_kept_along_the_way(pair):
     early, late = ((f / "1 source rebuilt.wav").read_bytes() for f in (folders[0], folders[-1]))
     assert early != late
     for space in ("v", "z"):
-        found = trail.read(dict(zip(SAVED, folders, strict=True)), space)
+        found = trajectory.read(dict(zip(SAVED, folders, strict=True)), space)
         assert found.points.shape == (3, 6, 2)  # of the 6 validation clips
         assert set(found.labels) == {"Trumpet", "Violin"}
 
@@ -179,7 +179,7 @@ def test_of_two_that_resume_a_run_at_once_one_gets_an_error(melodies, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == [".devices"]
 
 
-def test_what_a_worker_could_not_do_is_said_by_the_run_s_state(tmp_path):
+def test_the_reason_why_a_worker_failed_is_in_the_run_s_state(tmp_path):
     run = launcher.start(tmp_path / "run", config(tmp_path / "nothing"))
     ended = end_of(run)
     assert ended["state"] == "failed"

@@ -64,7 +64,7 @@ def test_without_the_steps_from_bin_to_bin_attacks_smear(waves):
 
 
 @pytest.mark.parametrize("frequency", [70.0, 333.3, 2_750.0])
-def test_a_held_tone_said_by_frames_all_alike_keeps_its_pitch(frequency):
+def test_a_held_tone_of_identical_frames_keeps_its_pitch(frequency):
     tone = torch.sin(2 * np.pi * frequency * torch.arange(200 * HOP) / 16_000)
     frame = [part[:, 100:101].expand(1, 201, BINS) for part in spectra_of(tone[None])]
     made = vocoder.synthesise(Spectra(*frame))[0, 20 * HOP : -20 * HOP]
@@ -97,7 +97,7 @@ def test_what_has_no_tone_is_gaussian_noise_at_its_level_in_every_octave(monkeyp
     assert abs(magnitudes.std() / magnitudes.mean() - np.sqrt(4 / np.pi - 1)) < 0.02
 
 
-def test_most_of_what_has_no_tone_is_played_as_noise_and_the_rest_as_it_is_said():
+def test_most_of_what_has_no_tone_is_played_as_noise_and_the_rest_as_predicted():
     said, noise = vocoder.factors(torch.tensor([0.0, 0.1, 0.2, 0.4, 1.0]))
     share = said.square() / (said.square() + noise.square())
     torch.testing.assert_close(share, torch.tensor([0.4, 0.55, 0.7, 1.0, 1.0]))
@@ -126,7 +126,7 @@ def test_noise_is_a_waves_own_and_always_the_same_and_leaves_the_random_state_al
     assert abs(10 * power.mean().log10()) < 0.1 and (10 * power.log10()).abs().max() < 2
 
 
-def test_a_tone_said_to_be_one_has_silence_around_it():
+def test_a_tone_predicted_as_one_has_silence_around_it():
     tone = torch.sin(2 * np.pi * 1_000 * torch.arange(200 * HOP) / 16_000)
     true = spectra_of(tone[None])
     for tonal, floor in ((1.0, -60), (0.4, -60)):

@@ -67,7 +67,7 @@ def test_steps_of_the_phase_count_by_the_root_of_the_magnitude():
     torch.testing.assert_close(objective.advance(truth).abs(), size, rtol=1e-3, atol=1e-3)
 
 
-def test_angles_are_apart_by_one_minus_the_cosine_whatever_size_is_said():
+def test_angles_are_apart_by_one_minus_the_cosine_at_any_size():
     true = torch.polar(torch.tensor([1.0, 3.0]), torch.tensor([0.3, 2.0]))
     for turn in (0.0, 0.7, np.pi):
         said = torch.polar(torch.tensor([0.01, 50.0]), torch.tensor([0.3 + turn, 2.0 + turn]))
@@ -105,7 +105,7 @@ def test_the_least_error_of_what_is_tonal_is_at_the_tones_share_of_the_power(sha
     assert least == pytest.approx(share, abs=0.08)
 
 
-def test_a_steady_tone_that_is_said_to_be_one_has_no_error():
+def test_a_steady_tone_that_is_predicted_as_one_has_no_error():
     truth = stft(tone(440.0, 40))
     said = perfect(truth)
     assert float(objective.tonality(said, truth)) < 0.01

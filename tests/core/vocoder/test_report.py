@@ -109,7 +109,7 @@ def test_what_a_model_swapped_is_compared_with_the_true_rendering(mine, rendered
         (["--real", "recordings"], "is a vocoder"),
     ],
 )
-def test_what_cannot_be_scored_is_said(mine, instruments, capsys, more, said):
+def test_the_error_says_why_something_cannot_be_scored(mine, instruments, capsys, more, said):
     assert run("evaluate", mine.path, "--data", instruments, *more) != 0
     assert said in capsys.readouterr().err
 

@@ -122,7 +122,7 @@ def test_the_colour_can_stand_for_the_instrument(grid_page):
 @pytest.mark.parametrize(
     ("titles", "word"), [([], "two or more recordings"), (TWO[:1], "one more")]
 )
-def test_what_is_missing_is_said(grid_page, titles, word):
+def test_the_page_names_what_is_missing(grid_page, titles, word):
     grid_page.run()
     grid_page.multiselect(key="grid_clips").set_value(titles).run()
 

@@ -138,7 +138,7 @@ def test_a_preset_sets_the_dials_to_the_mean_of_an_instrument(explore_page, chec
         assert found == pytest.approx(value, abs=dials.STEP / 2 + 1e-6)
 
 
-def test_another_clip_brings_its_own_values_and_lets_go_of_what_was_set(explore_page, checkpoint):
+def test_another_clip_brings_its_own_values_and_discards_what_was_set(explore_page, checkpoint):
     open_section(explore_page, "Dials")
     explore_page.slider(key="dial_3").set_value(-2.0).run()
     explore_page.selectbox(key="source").select("Flute, slow phrase").run()
@@ -404,7 +404,7 @@ def test_a_model_of_synthesised_sound_offers_what_suits_it(explore_page):
     assert not any(ADVICE in caption.value for caption in explore_page.caption)
 
 
-def test_sound_that_would_be_clipped_is_turned_down_and_that_is_said(
+def test_sound_that_would_be_clipped_is_turned_down_with_a_notice(
     explore_page, media, untrained, tmp_path, monkeypatch
 ):
     from safetensors.torch import load_file, save_file

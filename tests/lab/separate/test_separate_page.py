@@ -121,7 +121,7 @@ def test_three_clips_of_different_lengths_are_mixed_and_grouped(separate_page, m
     assert says(page, "In the training data of the instrument models: Violin, slow phrase.")
 
 
-def test_a_clip_that_is_picked_twice_is_pointed_out(separate_page):
+def test_a_clip_that_is_chosen_twice_is_pointed_out(separate_page):
     page = mix(separate_page.run(), clip_1="Rain, light", clip_2="Rain, light")
 
     assert not page.exception
@@ -138,7 +138,7 @@ def test_the_clips_that_were_mixed_can_be_played_beside_the_channels(separate_pa
     assert np.abs(sum(others[2:]) - mixture).max() < 3 * ROUNDING
 
 
-def test_more_channels_than_clips_are_said_to_hold_none(separate_page, media):
+def test_channels_beyond_the_number_of_clips_are_labelled_as_holding_none(separate_page, media):
     separate_page.query_params["separator"] = "separator-duets"
     page = separate_page.run()
 

@@ -144,7 +144,7 @@ def test_a_run_is_scored_and_its_scores_go_with_the_checkpoint_made_of_it(page, 
     assert "| validation clips | 6 |" in (made.path / "README.md").read_text()
 
 
-def test_why_a_run_could_not_be_scored_is_said(page, folder):
+def test_the_page_shows_why_a_run_could_not_be_scored(page, folder):
     run = make(folder, "lost", store="data/nothing-here")
     save(run)
     page.query_params["runs"] = "lost"

@@ -190,7 +190,7 @@ def test_a_run_is_made_a_checkpoint_and_played_on_the_swap_page(tab, lab):
     assert "model=good" in tab.url or tab.get_by_text("good", exact=True).count()
 
 
-def test_rows_picked_in_the_table_are_drawn_and_kept_in_the_address(tab, lab):
+def test_rows_selected_in_the_table_are_drawn_and_kept_in_the_address(tab, lab):
     for name in ("one", "two"):
         run = Run.create(lab.runs / name, {"training": {"steps": 30}})
         for step in (10, 20, 30):

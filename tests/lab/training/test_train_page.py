@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.audio.clip import write_wav
-from core.dsae import trajectory as trail
+from core.dsae import trajectory
 from core.dsae.config import DsaeConfig
 from core.errors import RavelError
 from core.training import launcher
@@ -213,7 +213,7 @@ def test_latents_are_mapped_step_by_step_on_axes_that_stay(train, folder):
     labels = np.array(["Trumpet", "Violin"] * 5)
     for step in (100, 200):
         v, z = rng.normal(size=(2, 10, 4)) * step
-        trail.write(run.path / "samples" / f"step_{step:06d}", v, z, labels)
+        trajectory.write(run.path / "samples" / f"step_{step:06d}", v, z, labels)
     write_wav(run.path / "samples" / "step_000200" / "1 source rebuilt.wav", np.full(1600, 0.1))
     train.query_params["run"] = "mapped"
     train.run()

@@ -34,7 +34,7 @@ def judges():
     }
 
 
-def test_the_balanced_judge_hears_the_instrument_where_the_other_goes_by_register(judges):
+def test_the_balanced_judge_goes_by_the_instrument_where_the_other_goes_by_register(judges):
     asked = excerpts(COUNTER)
     clips = asked.log_mel.astype(np.float32)
     right = {

@@ -20,7 +20,7 @@ def collections(tmp_path_factory):
     return tones.folder(tmp_path_factory.mktemp("judge") / "open", rows)
 
 
-def test_every_instrument_is_heard_in_every_register(collections):
+def test_the_judge_s_clips_hold_every_instrument_in_every_register(collections):
     files = judge_clips.labelled([collections], ["flute", "oboe"], ["one"])
     found = judge_clips.excerpts(files, 56, 76, CREPE, enough=50)
     assert found.log_mel.shape[1:] == (64, 80)

@@ -29,7 +29,7 @@ def test_clips_have_their_true_pitch_where_a_file_names_it_and_the_trackers_else
     assert clips.register == pytest.approx([75, 63], abs=1)
 
 
-def test_the_truth_is_as_the_tracker_hears_it(players):
+def test_the_reference_is_the_tracker_s_own_pitch(players):
     """Its first number is of 23 ms: shifted by more, notes would change at other frames."""
     clips = read_clips(players, CREPE)
     track = CREPE(clips.waves[:1])

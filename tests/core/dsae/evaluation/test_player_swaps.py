@@ -107,7 +107,7 @@ def test_what_does_not_depend_on_the_model_is_computed_once(options, monkeypatch
     assert measure(Copy(), options) == first
 
 
-def test_a_judge_that_learns_from_the_players_is_asked_about_other_recordings(options, folders):
+def test_a_judge_that_learns_from_the_players_is_tested_on_other_recordings(options, folders):
     asked = []
 
     class Judge:

@@ -61,7 +61,7 @@ def latents(leak: float, seed: int = 0) -> tuple[np.ndarray, ...]:
     return z, midi, names, recordings
 
 
-def test_pitch_alone_tells_the_probe_nothing_though_the_registers_differ():
+def test_pitch_alone_is_of_no_use_to_the_probe_though_the_registers_differ():
     z, midi, names, recordings = latents(0.0)
     found = instrument_in_z(z, midi, names, recordings)
     assert found["value"] == pytest.approx(0.5, abs=0.06)

@@ -19,7 +19,7 @@ from core.dsae import trajectory
 from core.dsae.config import DsaeConfig, preset
 from core.errors import RavelError
 from core.files import write_json
-from core.training import devices, launcher
+from core.training import launcher
 from core.training.config import merge
 from core.training.estimate import from_runs, measure, timing
 from core.training.queue import waiting
@@ -246,30 +246,6 @@ def test_a_pace_is_worked_out_from_the_clock_of_the_records():
     training = {"training": {"steps": 40, "validate_every": 10}}
     total = found.seconds(training, lambda step: "first" if step < 20 else "second")
     assert total == 20 * 2 + 20 * 1 + 5 * 7
-
-
-def test_gpus_are_numbered_as_torch_numbers_them(tmp_path, monkeypatch):
-    gpus = [("GPU-aa", "Small", 8192, 1024, 90), ("GPU-bb", "Large", 81920, 81920, None)]
-    fake_nvml.install(tmp_path, monkeypatch, gpus)
-    assert [str(device) for device in devices.gpus()] == [
-        "cuda:0: Small, 8 GiB, 1 free",
-        "cuda:1: Large, 80 GiB, 80 free",
-    ]
-    assert devices.resolve("auto") == "cuda:0"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-aa")
-    assert [device.title for device in devices.gpus()] == ["Large", "Small"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert devices.resolve("auto") == "cpu"
-    assert [device.name for device in devices.devices()] == ["cpu"]
-
-
-def test_without_a_driver_there_is_no_gpu(monkeypatch):
-    def fail():
-        raise devices.pynvml.NVMLError_LibraryNotFound
-
-    monkeypatch.setattr(devices.pynvml, "nvmlInit", fail)
-    assert devices.gpus() == [] and devices.load_of("1234") is None
-    assert devices.resolve("auto") == "cpu"
 
 
 def together(melodies) -> dict:

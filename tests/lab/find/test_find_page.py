@@ -9,51 +9,18 @@ from streamlit.testing.v1 import AppTest
 
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
-from core.contrastive.embed import load
 from core.contrastive.index import Index, wave
-from core.data.store import FeatureStore
 from core.jobs import Progress
 from core.service import HEADROOM, corpora, mixtures
 from core.service.mixtures import Channels
 from lab.bundled import sources
 from lab.find import data as find_data
-from lab.nearness import FAR, in_words
+from lab.nearness import FAR
 from tests.lab import encoders, separators
 from tests.lab.pages import played, says, wav
 
-PAGE = "lab/pages/find.py"
 ROUNDING = 1 / 32768  # of a 16-bit file
 WORDS = {"very close", "close", "somewhat alike", FAR}
-
-
-@pytest.fixture
-def find_page(page, scene_models, scene_data, tmp_path, monkeypatch) -> AppTest:
-    """The Find page, not run yet."""
-    monkeypatch.setattr(checkpoints, "SHIPPED", scene_models)
-    monkeypatch.setattr(corpora, "DATA", Path(shutil.copytree(scene_data, tmp_path / "data")))
-    return page.switch_page(PAGE)
-
-
-@pytest.fixture
-def bundled(find_page) -> AppTest:
-    """The page that searches the bundled examples, not run yet."""
-    find_page.query_params["find_corpus"] = find_data.BUNDLED
-    return find_page
-
-
-@pytest.fixture
-def store(find_page) -> FeatureStore:
-    return FeatureStore.open(corpora.DATA / "scenes")
-
-
-@pytest.fixture
-def model(scene_models):
-    return load(scene_models / "scenes-encoder")
-
-
-@pytest.fixture
-def index(model, store) -> Index:
-    return Index.of(model.embed_many(wave(store, i) for i in range(len(store))).numpy())
 
 
 def hits(page: AppTest) -> list[tuple[str, str, float, str]]:
@@ -375,11 +342,3 @@ def test_clips_with_several_labels_are_found_by_each(find_page, monkeypatch):
     assert find_data.filters(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
     assert allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
     assert allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [(0.001, "very close"), (0.05, "close"), (0.3, "somewhat alike"), (0.6, FAR)],
-)
-def test_distances_are_put_into_words_by_pairs_of_the_corpus(share, words):
-    assert in_words(share) == words

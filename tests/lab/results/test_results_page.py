@@ -13,7 +13,7 @@ from core.experiments import grid as grids
 from core.experiments import results
 from core.training import evaluation
 from core.training.run import Run
-from lab.results import dot_chart, labels, scoring
+from lab.results import scoring
 from lab.training import runs
 from tests.lab.conftest import APP
 
@@ -342,49 +342,3 @@ def test_without_a_checkpoint_or_a_corpus_the_dialog_says_what_is_missing(folder
     checkpoints.write(folder.parent / "mine", {"system": "dsae"}, {})
     dialog.run()
     assert "no corpus" in dialog.caption[0].value
-
-
-def test_scores_with_baselines_have_a_column_for_each(tmp_path):
-    from lab.training import scores
-
-    checkpoint = checkpoints.write(tmp_path / "mine", {"system": "contrastive"}, {})
-    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
-    found = {"clips": 9, "encoder": {"map": interval}, "untrained": {"map": interval}}
-    one = evaluation.Evaluation("done", checkpoint.path, "data/scenes", 0.0, "", scores=found)
-    frame = scores.table({"mine": one})
-    assert list(frame.columns) == [
-        "mine on scenes",
-        "mine on scenes: encoder",
-        "mine on scenes: same encoder, untrained",
-    ]
-    assert frame.loc["held-out clips", "mine on scenes"] == "9"
-
-
-def test_settings_in_words():
-    assert labels.value("views.pair", "mixture-channel") == "mixture vs channel"
-    assert labels.value("views.separators", ["separator-scenes", "separator-scenes@0"]) == "S2 or N"
-    assert labels.value("views.separators", ["random-filter"]) == "random filter"
-    assert labels.value("objective.coincidence", 1.0) == "joint (SM + CP)"
-    assert labels.setting("objective.v_gswap") == "Weight: v, global swap"
-    assert labels.phrase("objective.v_gswap", 0.5) == "v, global swap × 0.5"
-    assert labels.phrase("model.embedding", 1024) == "1,024 dimensions"
-    assert labels.setting("training.learning_rate") == "Learning rate"
-
-
-def test_a_click_gives_the_run_of_its_dot_and_none_of_a_mean():
-    def event(*points):
-        return {"selection": {"points": list(points)}}
-
-    assert dot_chart.clicked(event({"customdata": "a"}, {"customdata": ["b"]})) == "b"
-    assert dot_chart.clicked(event({"x": 1})) is None
-    assert dot_chart.clicked(event({"customdata": ""})) is None
-
-
-@pytest.mark.parametrize("name", ["../secret", "grid-x/..", ".evaluations", "a/b", ""])
-def test_a_name_outside_the_runs_folder_is_refused(folder, name):
-    from core.errors import RavelError
-
-    (runs.FOLDER / "config.json").write_text("{}")
-    (folder.parent / "config.json").write_text("{}")
-    with pytest.raises(RavelError, match="no run called"):
-        runs.find(name)

@@ -102,8 +102,8 @@ def _existing_file(path: Path, name: str) -> Path:
             return path
     except RavelError:
         raise
-    except (OSError, ValueError) as error:  # ValueError: no file can be called so
-        said = getattr(error, "strerror", None) or "no file can be called so"
+    except (OSError, ValueError) as error:  # ValueError: not a valid name for a file
+        said = getattr(error, "strerror", None) or "not a valid name for a file"
         raise RavelError(f"{name} cannot be opened ({said}).") from error
 
 

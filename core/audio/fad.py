@@ -86,7 +86,7 @@ def _check(clips: Frames, reference: Frames) -> None:
     frames = min(sum(map(len, clips)), sum(map(len, reference)))
     if len(clips) != len(reference) or len(sizes) != 1 or frames < 2:
         raise RavelError(
-            "A Fréchet audio distance needs two or more frames of as many clips as originals, by "
-            f"one embedding: got {len(clips)} clips and {len(reference)} originals, {frames} "
+            "A Fréchet audio distance needs as many clips as originals, two or more frames in all, "
+            f"and one embedding: got {len(clips)} clips and {len(reference)} originals, {frames} "
             f"frames, embeddings of shapes {sorted(sizes)}."
         )

@@ -54,7 +54,7 @@ def required(name: str) -> HubId:
     """The Hub id in a name that cannot be anything else. Raises RavelError."""
     spelt = _ID.fullmatch(name)
     if not spelt or "--" in name or ".." in name:
-        raise RavelError(f"{name!r} is no name on the Hub: it is OWNER/NAME, as in somebody/ravel.")
+        raise RavelError(f"{name!r} is not a name on the Hub: give OWNER/NAME, as in ann/ravel.")
     return HubId(spelt[1], spelt[2])
 
 
@@ -128,7 +128,7 @@ def _check_listing(wanted: HubId, files: set[str]) -> None:
 
 def not_ours(called: str, why: str) -> RavelError:
     """The error for a folder or a repository that holds something else."""
-    return RavelError(f"{called} is no checkpoint of Ravel's that can be used: {why}.")
+    return RavelError(f"{called} is not a checkpoint that Ravel can use: {why}.")
 
 
 def push(
@@ -199,7 +199,7 @@ def _explained(error: Exception, wanted: HubId, writing: bool) -> RavelError:
     if status in (401, 404) or isinstance(error, errors.LocalTokenNotFoundError):
         if writing:
             return RavelError(
-                f"The Hub does not know you as one who may write to {wanted.repo}: {LOG_IN}."
+                f"You are not allowed to write to {wanted.repo} on the Hub: {LOG_IN}."
             )
         return RavelError(
             f"There is neither a folder {wanted.repo} here nor a model of that name on the Hub "
@@ -220,14 +220,14 @@ def _broken(error: Exception, wanted: HubId, status: int | None) -> RavelError:
     from huggingface_hub import errors
 
     if status is not None:
-        return Unavailable(f"The Hub has trouble of its own (error {status}): try again later.")
+        return Unavailable(f"The Hub reports an error (number {status}): try again later.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
         return RavelError(f"{wanted.repo} could not be kept in the Hub's cache: {error.strerror}.")
     if isinstance(error, ValueError) and "metadata" in str(error):
         reason = " ".join(str(error).split())[:300].rstrip(".")
-        return RavelError(f"The Hub does not take this README.md: {reason}.")
+        return RavelError(f"The Hub rejects this README.md: {reason}.")
     if isinstance(error, errors.HFValidationError):
-        return RavelError(f"{wanted.repo!r} is no name on the Hub: it is OWNER/NAME.")
+        return RavelError(f"{wanted.repo!r} is not a name on the Hub: give OWNER/NAME.")
     return Unavailable(
         f"The connection to the Hub failed ({type(error).__name__}) and {wanted} is not whole in "
         "the cache: check the network and try again."

@@ -224,9 +224,9 @@ def _add_urmp(corpora: Any) -> None:
         "--split",
         default="segments",
         choices=["segments", "pieces"],
-        help="deal segments as in the paper, though they overlap, or whole pieces",
+        help="hold out single segments as in the paper, though they overlap, or whole pieces",
     )
-    parser.add_argument("--seed", type=int, default=0, help="how they are dealt (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="which are held out (default: 0)")
     parser.add_argument("--no-audio", action="store_true", help="keep log-mels only")
 
 

@@ -43,6 +43,11 @@ class Embedder(Loaded[Cnn14 | SmallEncoder, ContrastiveConfig]):
     front_end: FrontEnd = FRONT_END
 
     @property
+    def encoder(self) -> Cnn14 | SmallEncoder:
+        """The network."""
+        return self.model
+
+    @property
     def size(self) -> int:
         """D, the size of an embedding."""
         return self.config.model.embedding

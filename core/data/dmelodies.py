@@ -219,7 +219,7 @@ def _indices(what: str, values: Sequence[Any], choices: Sequence[Any]) -> list[i
     wrong = [value for value in values if value not in choices]
     if wrong or not values:
         raise RavelError(
-            f"{wrong[0] if wrong else 'Nothing'} is no {what} of dMelodies: choose from "
+            f"dMelodies has no {what} {wrong[0] if wrong else '(none was given)'}: choose from "
             f"{', '.join(map(str, choices))}."
         )
     return [choices.index(value) for value in dict.fromkeys(values)]

@@ -85,7 +85,7 @@ def instrument(name: str) -> Instrument:
     for known, found in INSTRUMENTS.items():
         if known.lower() == name.strip().lower():
             return found
-    raise RavelError(f"'{name}' is no instrument here: choose from {', '.join(INSTRUMENTS)}.")
+    raise RavelError(f"There is no instrument '{name}': choose from {', '.join(INSTRUMENTS)}.")
 
 
 def proper_name(name: str) -> str:

@@ -239,8 +239,8 @@ def _by_pieces(plan: Sequence[Kept], seed: int) -> list[str]:
         if all({(who, "train"), (who, "validation")} <= present for who in players):
             return splits
     raise RavelError(
-        f"{len(pieces)} pieces are too few to hold some out with every instrument in them: deal "
-        "the segments instead."
+        f"{len(pieces)} pieces are too few to hold some out with every instrument in them: hold "
+        "out segments instead."
     )
 
 

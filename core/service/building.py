@@ -121,7 +121,7 @@ def _build(arguments: list[str], report: jobs.Report) -> None:
     corpora.DATA = data  # where the process that started this one has it
     plan = _plan(data / FOLDER / name)
     if not plan:
-        raise RavelError("What to build is not known any more: start again.")
+        raise RavelError("The settings of this build are gone: start it again.")
     kind, options = plan["kind"], plan["options"]
     unit = "recordings cut" if kind == "recordings" else "clips rendered"
 

@@ -153,8 +153,7 @@ class TrainingConfig(Settings):
     learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size, at its peak")
     schedule: Literal["constant", "cosine", "exponential"] = Field(
         "constant",
-        description="constant, a linear warm-up and a cosine down to nothing, or an exponential "
-        "decay",
+        description="constant, a linear warm-up and a cosine down to zero, or an exponential decay",
     )
     warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up (cosine schedule)")
     half_life: PositiveInt = Field(
@@ -180,7 +179,7 @@ class TrainingConfig(Settings):
     seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and noise")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     processes: PositiveInt = Field(
-        1, description="processes to train with, each on a GPU of its own; torchrun says it itself"
+        1, description="processes to train with, each on a GPU of its own; torchrun sets it itself"
     )
     threads: PositiveInt = Field(1, description="CPU threads a process computes with")
     tensorboard: bool = Field(False, description="also write TensorBoard events")

@@ -261,7 +261,7 @@ class _Loop:
             self._log("validation", figures)
             if not math.isfinite(figures["criterion"]):
                 raise RavelError(
-                    f"The loss is no number any more at step {self.step}: "
+                    f"The loss is not a number at step {self.step}: "
                     "start again with a smaller training.learning_rate."
                 )
             self.waited += 1

@@ -109,5 +109,5 @@ def test_equal_sounds_are_at_no_distance():
     ],
 )
 def test_frames_that_cannot_be_compared_get_one_clear_sentence(clips, reference):
-    with pytest.raises(RavelError, match="two or more frames of as many clips as originals"):
+    with pytest.raises(RavelError, match="as many clips as originals, two or more frames"):
         fad.frechet_audio_distance(clips, reference)

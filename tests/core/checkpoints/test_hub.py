@@ -120,8 +120,8 @@ def test_a_copy_serves_while_the_hub_is_away(pushed, monkeypatch):
         (401, "neither a folder .* nor a model of that name"),
         (403, "does not allow"),
         (404, "neither a folder"),
-        (500, "trouble of its own"),
-        (429, "trouble of its own"),
+        (500, "reports an error"),
+        (429, "reports an error"),
     ],
 )
 def test_a_refusal_by_the_hub_is_an_error_of_one_sentence(pushed, fault, words, capsys, tmp_path):
@@ -173,7 +173,7 @@ def test_an_update_that_breaks_off_leaves_the_copy_before_it(pushed, untrained, 
 def test_what_is_no_checkpoint_of_ours_is_refused(pushed, name, content, words):
     files = {k: v for k, v in pushed.files(REPO).items() if k != name}
     pushed.put(REPO, files | ({name: content} if content is not None else {}))
-    with pytest.raises(RavelError, match=f"no checkpoint of Ravel's .*{words}"):
+    with pytest.raises(RavelError, match=f"not a checkpoint that Ravel can use.*{words}"):
         checkpoint.find(REPO)
 
 
@@ -255,7 +255,7 @@ def test_a_dry_run_lists_files_and_asks_nothing(login, capsys):
     ("where", "fault", "words"),
     [
         ("preupload", 403, "does not allow"),
-        ("commit/main", 500, "trouble of its own"),
+        ("commit/main", 500, "reports an error"),
         ("commit/main", 413, "refused what was sent"),
     ],
 )

@@ -110,7 +110,7 @@ def test_fluidsynth_gives_the_samples_of_its_command_line(tmp_path):
 
 def test_names_are_found_in_any_case_and_unknown_ones_answered_with_the_list():
     assert synth.proper_name(" tenor SAXOPHONE") == "Tenor Saxophone"
-    with pytest.raises(RavelError, match="'Theremin' is no instrument here: choose from Piano"):
+    with pytest.raises(RavelError, match="There is no instrument 'Theremin': choose from Piano"):
         synth.instrument("Theremin")
 
 

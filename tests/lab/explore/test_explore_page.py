@@ -149,15 +149,6 @@ def test_a_model_whose_v_has_collapsed_says_so(explore_page, untrained, tmp_path
     assert len(explore_page.expander[0].slider) == 16  # still movable
 
 
-# Morph
-
-
-# Melody
-
-
-# Draw
-
-
 # All sections
 
 

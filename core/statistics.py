@@ -43,15 +43,21 @@ def percentile_interval(
     return _rounded(value, low, high, digits)
 
 
-def macro_f1(expected: np.ndarray, predicted: np.ndarray) -> float:
-    """F1 averaged over the labels that occur: scikit-learn's macro F1 in a tenth of its time."""
+def macro_f1(
+    expected: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
+) -> float:
+    """F1 averaged over the labels that occur in the items [N], which may count by a weight [N].
+
+    scikit-learn's macro F1 in a small part of its time. A label whose items all have weight 0
+    counts as 0, as with its `sample_weight`.
+    """
     names, codes = np.unique(np.concatenate([expected, predicted]), return_inverse=True)
     truth, guess = np.split(codes, 2)
-    hits, guessed, true = (
-        np.bincount(labels, minlength=len(names))
-        for labels in (truth[truth == guess], guess, truth)
-    )
-    return float(np.mean(2 * hits / (guessed + true)))
+    weight = np.ones(len(truth)) if weight is None else weight
+    hit = truth == guess
+    hits = np.bincount(truth[hit], weight[hit], len(names))
+    total = np.bincount(truth, weight, len(names)) + np.bincount(guess, weight, len(names))
+    return float(np.mean(2 * hits / np.where(total > 0, total, 1)))
 
 
 def _rounded(value: Any, low: Any, high: Any, digits: int) -> dict[str, float]:

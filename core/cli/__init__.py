@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from core.cli import data, grid, hub, instruments, remix, train, use
 from core.errors import RavelError
 
+ROOMS: tuple[Any, ...] = (data, train, grid, use, remix, instruments, hub)  # as --help lists them
 INVALID = re.compile(r"invalid choice: '(?P<word>.*)' \(choose from (?P<choices>.*)\)")
 
 
@@ -54,10 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m core", description="Ravel: take sounds apart, from the command line."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    data.add(commands)
-    train.add(commands, words[1:] if words[:1] == ["train"] else [])
-    for room in (grid, use, remix, instruments, hub):
-        room.add(commands)
+    named = [room for room in ROOMS if words[:1] and words[0] in room.COMMANDS]
+    for room in named or ROOMS:  # all for --help, and for a word that is no command
+        if room is train:
+            train.add(commands, words)
+        else:
+            room.add(commands)
     arguments = parser.parse_args(words)
     try:
         arguments.run(arguments)

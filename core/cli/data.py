@@ -7,6 +7,8 @@ from typing import Any
 from core.cli.common import command, say
 from core.errors import RavelError
 
+COMMANDS = ("data",)
+
 
 def add(commands: Any) -> None:
     """Add the command."""

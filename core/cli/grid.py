@@ -8,6 +8,8 @@ from typing import Any
 from core.cli.common import command, say
 from core.experiments.grid import Grid, read, table, write_table
 
+COMMANDS = ("grid",)
+
 
 def add(commands: Any) -> None:
     """Add the command."""

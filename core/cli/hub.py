@@ -12,6 +12,8 @@ from core.checkpoints.checkpoint import Checkpoint, check, find
 from core.cli.common import command, say
 from core.errors import RavelError
 
+COMMANDS = ("hub",)
+
 KEPT = ("*.json", "*.md", "*.safetensors", "recordings.csv")  # of a checkpoint, when it is pushed
 
 

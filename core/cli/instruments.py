@@ -6,6 +6,8 @@ from typing import Any
 from core.checkpoints.checkpoint import find
 from core.cli.common import command, say
 
+COMMANDS = ("instruments",)
+
 
 def add(commands: Any) -> None:
     """Add the command."""

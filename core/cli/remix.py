@@ -12,6 +12,8 @@ from core.cli.common import add_checkpoint, add_route, command, load_model, say
 from core.errors import RavelError
 from core.files import check_new_folder
 
+COMMANDS = ("remix",)
+
 if TYPE_CHECKING:
     from core.remix.changes import Change
     from core.remix.remix import Remix

@@ -13,14 +13,16 @@ from core.errors import RavelError
 from core.experiments import evaluation
 from core.training.config import flat_fields, flat_values, merge
 
+COMMANDS = ("train", "export", "evaluate")
 DEFAULT_SYSTEM = "dsae"
 SUMMARY = "Train a model, or continue a run."
 SWITCHES = ("--queue", "--help", "-h")  # flags of train that take no value
 
 
-def add(commands: Any, words: Sequence[str] = ()) -> None:
-    """Add the commands. `words` follow `train`: they say whose settings it has."""
-    _add_train(commands, words)
+def add(commands: Any, words: list[str]) -> None:
+    """Add the commands. `words`: the command line, which says whose settings `train` has."""
+    if words[:1] not in (["export"], ["evaluate"]):
+        _add_train(commands, words[1:] if words[:1] == ["train"] else [])
     _add_export(commands)
     _add_evaluate(commands)
 

@@ -10,6 +10,8 @@ from core.checkpoints.checkpoint import find
 from core.cli.common import add_checkpoint, add_route, check_writable, command, load_model, say
 from core.errors import RavelError
 
+COMMANDS = ("swap", "encode", "sample", "separate", "embed")
+
 
 def add(commands: Any) -> None:
     """Add the commands."""

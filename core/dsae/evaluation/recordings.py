@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import f1_score
 from torch import Tensor
 from tqdm import tqdm
 
@@ -23,10 +22,9 @@ from core.audio.long import ToWaveform
 from core.audio.mel import log_mel
 from core.dsae.evaluation import probes
 from core.dsae.latents import Disentangler
-from core.statistics import draw_weights, percentile_interval
+from core.statistics import RESAMPLES, draw_weights, macro_f1, percentile_interval
 
 BATCH = 16
-RESAMPLES = 1000
 
 Pairs = list[tuple[int, int]]  # recordings whose melody and whose instrument a sound should have
 Row = tuple[Pairs, Callable[[int, int], Tensor]]  # and a function that makes the sound of each, [S]
@@ -178,12 +176,9 @@ def summary(results: Results, recordings: int, seed: int = 0) -> dict[str, Any]:
         weight = None if weight is None else weight[pitched]
         return float(np.average(results.accuracy[pitched], weights=weight))
 
-    def f1(predicted: np.ndarray, weight: np.ndarray | None) -> float:
-        options = {"average": "macro", "sample_weight": weight, "zero_division": 0.0}
-        return float(f1_score(results.expected, predicted, **options))
-
     columns: dict[str, Callable[[np.ndarray | None], float]] = {"melody": accuracy}
-    columns |= {name: partial(f1, predicted) for name, predicted in results.predicted.items()}
+    for name, predicted in results.predicted.items():
+        columns[name] = partial(macro_f1, results.expected, predicted)
     scores = {}
     for name, statistic in columns.items():
         drawn = [statistic(weight) for weight in weights if weight[pitched].sum()]

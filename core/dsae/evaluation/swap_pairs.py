@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.statistics import RESAMPLES, draw_weights, percentile_interval
+from core.statistics import RESAMPLES, draw_weights, macro_f1, percentile_interval
 
 Interval = dict[str, float]  # value, low, high
 
@@ -89,11 +89,6 @@ def between_instruments(
 
 
 def weighted_f1(expected: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> float:
-    """Macro-F1 over the labels that occur, where items [P] count by their weight [P]."""
-    names, codes = np.unique(np.concatenate([expected, predicted]), return_inverse=True)
-    truth, guess = np.split(codes, 2)
-    hit = truth == guess
-    hits = np.bincount(truth[hit], weight[hit], len(names))
-    total = np.bincount(truth, weight, len(names)) + np.bincount(guess, weight, len(names))
-    occurring = total > 0
-    return float(np.mean(2 * hits[occurring] / total[occurring])) if occurring.any() else 0.0
+    """Macro-F1 over the labels of the items [P] that have a weight, by which they count."""
+    rows = weight > 0
+    return macro_f1(expected[rows], predicted[rows], weight[rows]) if rows.any() else 0.0

@@ -80,7 +80,10 @@ def test_a_model_is_trained_exported_and_scored(melodies, tmp_path, capsys):
     assert "# Mine" in card
 
 
-def test_a_separator_is_trained_exported_scored_and_used(scenes, examples, tmp_path, capsys):
+def test_a_separator_is_trained_exported_scored_and_used(
+    scenes, examples, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("core.separation.task.HELD_OUT", 4)
     folder, checkpoint, out = tmp_path / "run", tmp_path / "apart", tmp_path / "channels"
     small = ["--training.steps", 4, "--training.validate_every", 2, "--training.snapshots", "0,2"]
     given = ["separation", "--preset", "tiny", *small, "--data", scenes, "--out", folder]

@@ -7,7 +7,7 @@ import torch
 
 from core import registry
 from core.errors import RavelError
-from core.separation import objective
+from core.separation import objective, task
 from core.training.config import merge
 from core.training.engine import train
 from core.training.run import Run
@@ -78,7 +78,8 @@ def test_penalties_are_added_by_their_weights_in_training_and_in_the_criterion(s
     assert 1 <= figures["active_of_one"] <= 4 and 1 <= figures["active"] <= 4
 
 
-def test_sparsity_keeps_single_sources_together(scenes, tmp_path):
+def test_sparsity_keeps_single_sources_together(scenes, tmp_path, monkeypatch, short_validation):
+    monkeypatch.setattr(task, "HELD_OUT", short_validation)
     found = {}
     for weight in (0.0, 20.0):
         changes = {"objective.sparsity": weight, "model.channels": 4, "training.steps": 60}

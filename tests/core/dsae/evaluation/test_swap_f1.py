@@ -27,6 +27,11 @@ def test_f1_is_sklearns_also_of_labels_that_are_only_expected_or_only_predicted(
     assert macro_f1(expected, predicted) == pytest.approx(
         f1_score(expected, predicted, average="macro")
     )
+    weight = rng.integers(0, 3, 30) * (expected != "oboe")
+    by_weight = f1_score(
+        expected, predicted, average="macro", sample_weight=weight, zero_division=0.0
+    )
+    assert macro_f1(expected, predicted, weight) == pytest.approx(by_weight)
     rows = rng.integers(0, 30, 12)
     scores = swaps.Predictions(expected, predicted)
     assert scores.f1_of(rows) == pytest.approx(

@@ -113,7 +113,7 @@ class ContrastiveConfig(RunConfig):
     def _several(self) -> "ContrastiveConfig":
         if self.training.batch_size < SMALLEST_BATCH:
             raise ValueError(
-                "a clip is told apart from the others of its batch: training.batch_size must be "
+                "a clip is distinguished from the others of its batch: training.batch_size must be "
                 f"{SMALLEST_BATCH} or more"
             )
         return self

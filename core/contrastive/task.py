@@ -47,7 +47,7 @@ class ContrastiveTask:
         train, held_out = store.training_rows()
         if len(train) < SMALLEST_BATCH:
             raise RavelError(
-                f"{store.path} has {len(train)} training clip, but clips are told apart from "
+                f"{store.path} has {len(train)} training clip, but clips are distinguished from "
                 f"others: an encoder needs {SMALLEST_BATCH} or more."
             )
         names = self.config.views.separators

@@ -1,7 +1,6 @@
 """Every system trains on any corpus: without labels, without splits, and on very few clips."""
 
 import itertools
-
 import math
 
 import numpy as np

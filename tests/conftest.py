@@ -39,7 +39,7 @@ SLOWEST = (
     "tests/core/training/test_evaluation.py",
     "tests/lab/training/test_train_page.py",
     "tests/lab/explore/test_explore_browser.py",
-    "tests/core/separation/test_evaluate.py",
+    "tests/core/separation/test_task.py",
     "tests/core/experiments/test_grid.py",
     "tests/core/data/test_urmp.py",
     "tests/lab/demo/test_load.py",

@@ -150,6 +150,15 @@ def test_channels_beyond_the_number_of_clips_are_labelled_as_holding_none(separa
     assert np.abs(sum(channels) - mixture).max() < 4 * ROUNDING
 
 
+def test_the_separator_is_chosen_by_the_mixture(separate_page):
+    page = separate_page.run()
+    assert says(page, "Separated by **separator-scenes**: the mixture is of everyday sounds.")
+
+    page.selectbox(key="mixture").select("Duet of clarinet and violin").run()
+    assert not page.exception and not page.error
+    assert says(page, "Separated by **separator-duets**: the mixture is of instruments.")
+
+
 def test_an_example_that_suits_the_separator_is_one_click_away(separate_page):
     separate_page.query_params["separator"] = "separator-duets"
     page = separate_page.run()

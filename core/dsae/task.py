@@ -123,13 +123,8 @@ class DsaeTask:
         self.held_out = Clips(store, held_out, device, floor)
         factor = labels_of(store, self.config.data.factor)
         self.renditions = None
-        if self.of_players and self.config.objective.same_phrase:
-            phrases = players.of_phrases(store.labels)
-            if phrases is None or not (np.unique(phrases[train], return_counts=True)[1] > 1).any():
-                raise RavelError(
-                    f"No two clips of {store.path} play the same phrase, which "
-                    "objective.same_phrase needs: build the corpus with --shared, or set it to 0."
-                )
+        phrases = players.of_phrases(store.labels)
+        if self.of_players and self.config.objective.same_phrase and phrases is not None:
             self.renditions = Pairs(phrases[train])
         if self.of_players:
             numbers = players.of_store(store.labels)

@@ -60,7 +60,7 @@ def test_a_run_trains_resumes_and_is_loaded(melodies, tmp_path):
         torch.testing.assert_close(second[name], value, msg=lambda m, n=name: f"{n}: {m}")
     export_run(whole.path, tmp_path / "made")
     model = load(tmp_path / "made")
-    assert model.sample(1.0).z.shape[1] == 16 and model.v_size == 24 + 24
+    assert model.sample(1.0).z.shape[1] == 16 and model.v_size == 32 + 24
 
 
 def test_the_terms_of_swaps_join_after_the_first_stage(melodies):

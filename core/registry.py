@@ -87,6 +87,7 @@ class EvaluationOptions:
     notes: tuple[str, ...] = ()  # folders of real notes, which check the judge of `players`
     note_sets: tuple[str, ...] = ()
     tracker: str = "crepe"
+    strengths: tuple[float, ...] = ()  # of the swaps of `players`, 1 being the target's v
     kept: str | None = None  # a folder for what is computed once for all models
     most: int | None = None
     melodies: int = 100

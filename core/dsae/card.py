@@ -86,6 +86,8 @@ def _players() -> dict[str, str]:
         "pitch_swap": "pitch kept (50 cents), swaps",
         "pitch_table": "pitch kept",
         "nearer_table": "nearer to the target",
+        "pitch_by_strength": "pitch kept, swaps of strength",
+        "nearer_by_strength": "nearer to the target, swaps of strength",
         "register_in_v": "R² of the register by a linear probe on v",
         "instrument_in_z": "leak: instrument by a linear probe on z at one pitch (chance 0.5)",
         "judge_elsewhere": f"{judge}, other recordings",

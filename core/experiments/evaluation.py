@@ -215,4 +215,13 @@ def _add_players(parser: argparse.ArgumentParser) -> None:
         default=default.tracker,
         help=f"of pitch (default: {default.tracker}; swift is for development)",
     )
+    add(
+        "--strengths",
+        nargs="+",
+        type=float,
+        default=(),
+        metavar="S",
+        help="also swap by so much of the way from the source's v (0) to the target's (1) and "
+        "beyond: the trade between melody and timbre",
+    )
     add("--kept", metavar="FOLDER", help="keep what does not depend on the models, such as a judge")

@@ -47,6 +47,8 @@ class PlayerOptions:
     tracker   of core.audio.trackers: crepe for figures to publish, swift for development
     clips     of each instrument that are swapped, at most
     targets   of each other instrument, for each of them; None: all
+    strengths how far v goes from the source's (0) to the target's (1) and beyond, for the trade
+              between melody and timbre; none: no such table
     route     from log-mels to sound
     judge     what the register-balanced judge learns from; None: no judge. It is `judge_seeds`
               networks of `judge_steps` steps each
@@ -57,6 +59,7 @@ class PlayerOptions:
     tracker: str = "crepe"
     clips: int = 8
     targets: int | None = 2
+    strengths: tuple[float, ...] = ()
     route: str | None = None
     judge: JudgeSources | None = None
     judge_seeds: int = 3
@@ -178,6 +181,8 @@ def _scores(
             scores |= {f"pitch_swap_{key}": value for key, value in distances.items()}
             scores["pitch_table"] = pitch_kept.by_instruments(kept, clips.instrument, of)
     scores |= _nearer(encoded, made["swap"], model)
+    if options.strengths:
+        scores |= _by_strength(encoded, made["swap"][0], model, options, route)
     v, z = (np.stack([getattr(each, part).numpy() for each in encoded.latents]) for part in "vz")
     names = everything.instrument
     scores["register_in_v"] = register_leaks.register_in_v(v, everything.register, names)
@@ -187,10 +192,35 @@ def _scores(
     return scores
 
 
-def _made(model: Disentangler, latents: Sequence[Latents], pairs: SwapPairs) -> np.ndarray:
-    """Log-mels [P, T, M] of swaps."""
-    both = zip(pairs.source, pairs.target, strict=True)
-    return np.stack([model.decode(latents[j].v, latents[i].z).numpy() for i, j in both])
+def _by_strength(
+    encoded: Encoded, pairs: SwapPairs, model: Disentangler, options: PlayerOptions, route: str
+) -> Scores:
+    """The pitch kept and `nearer` of swaps by their strength: what timbre costs in melody."""
+    everything, clips = encoded.clips, encoded.swapped
+    names, tracker = everything.instrument, trackers.find(options.tracker)
+    originals = np.maximum(everything.log_mel, model.config.model.floor)
+    real = matched_pitch.means(matched_pitch.frames(originals, everything.midi, names, names))
+    of, by = clips.instrument[pairs.source], clips.instrument[pairs.target]
+    pitch, nearer = {}, {}
+    for strength in options.strengths:
+        log_mels = _made(model, encoded.of_swapped, pairs, strength)
+        kept = pitch_kept.kept(clips.midi[pairs.source], _tracked(log_mels, route, tracker))
+        pitch[f"{strength:g}"] = pairs.mean(kept)
+        made = matched_pitch.frames(log_mels, clips.midi[pairs.source], of, by)
+        nearer[f"{strength:g}"] = matched_pitch.compare(made, real).share()
+    return {"pitch_by_strength": pitch, "nearer_by_strength": nearer}
+
+
+def _made(
+    model: Disentangler, latents: Sequence[Latents], pairs: SwapPairs, strength: float = 1.0
+) -> np.ndarray:
+    """Log-mels [P, T, M] of swaps, v being `strength` of the way from the source's to the
+    target's."""
+    made = []
+    for i, j in zip(pairs.source, pairs.target, strict=True):
+        own, target = latents[i].v, latents[j].v
+        made.append(model.decode(own + strength * (target - own), latents[i].z).numpy())
+    return np.stack(made)
 
 
 def _tracked(log_mels: np.ndarray, route: str, tracker: trackers.Tracker) -> trackers.Track:

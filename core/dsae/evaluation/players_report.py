@@ -53,6 +53,7 @@ def player_options(options: EvaluationOptions) -> PlayerOptions:
         folders=options.players,
         tracker=options.tracker,
         clips=options.most or PlayerOptions.clips,
+        strengths=options.strengths,
         route=options.route,
         judge=judge if options.judge else None,
         cache=options.kept,

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -98,6 +99,23 @@ def test_a_model_that_copies_keeps_every_note_and_moves_no_instrument(options):
     assert found["duo/judge_swap"] < 0.1 and found["duo/judge_swap_as_source"] > 0.9
     assert found["duo/judge_ceiling_as_source"] < 0.1
     assert found["duo/instrument_in_z"] > 0.9
+
+
+class Blend(Copy):
+    """A model that moves the mean spectrum by what v says, of the way to the target's."""
+
+    def decode(self, v: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return z - z.mean(0) + v
+
+
+def test_swaps_of_strength_0_are_reconstructions_and_of_1_the_swaps(options):
+    several = replace(options, judge=None, strengths=(0.0, 0.5, 1.0))
+    found = score(Blend(), several)
+    kept = [found[f"duo/pitch_by_strength/{s}"] for s in ("0", "0.5", "1")]
+    nearer = [found[f"duo/nearer_by_strength/{s}"] for s in ("0", "0.5", "1")]
+    assert kept[0] > 0.9 and kept[2] == found["duo/pitch_swap"]
+    assert nearer[0] == 0.0 and nearer[2] == found["duo/nearer_swap"]
+    assert nearer == sorted(nearer)
 
 
 def test_what_does_not_depend_on_the_model_is_computed_once(options, monkeypatch):

@@ -188,7 +188,7 @@ _PLAYERS: dict[str, Any] = {
     },
     "data": {"store": "data/players", "crop": 80, "other_crop": 128},
     "training": {
-        "steps": 42_500,
+        "steps": 62_000,
         "batch_size": 16,
         "learning_rate": 2e-3,
         "schedule": "cosine",

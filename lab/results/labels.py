@@ -68,6 +68,13 @@ SETTINGS = {
         help="**DSAE**: one stage. **DSAE-f**: two stages, with the global encoder frozen in the "
         "second. **TS-DSAE w/o swap terms**: with the informed prior alone.",
     ),
+    "objective.other_excerpt": Words(
+        "v from", {"true": "another excerpt", "false": "the clip itself"}
+    ),
+    "objective.same_phrase": Words("Renditions", unit="renditions {}"),
+    "objective.perturb": Words("Perturbed", unit="perturbed {}"),
+    "objective.new_player": Words("New players", unit="new players {}"),
+    "objective.adversary": Words("Weight: adversary"),
     "objective.stage1_steps": Words("Constrained steps", unit="{} constrained steps"),
     "model.embedding": Words("Embedding", unit="{} dimensions"),
     "model.encoder": Words("Encoder"),
@@ -87,6 +94,12 @@ SETTINGS = {
         {"true": "z decorrelated", "false": "z as encoded"},
         help="Remove from z the part of its clip mean that v predicts linearly.",
     ),
+    "model.adversary": Words("Adversary", {"true": "adversary", "false": "no adversary"}),
+    "model.equaliser": Words("Equaliser", {"0": "no equaliser"}),
+    "model.global_encoder": Words(
+        "Global encoder", {"framewise": "frame-wise", "pooling": "pooled statistics"}
+    ),
+    "model.z_levels": Words("Quantised z", {"0": "z not quantised"}, "{} levels of z"),
     "model.z_size": Words("Size of z", unit="z {}", help="Dimensions of a frame's local latent."),
     "model.v_size": Words("Size of v", unit="v {}"),
     "training.steps": Words("Steps", unit="{} steps"),
@@ -100,6 +113,8 @@ WEIGHTS = {
     "v_gswap": "v, global swap",
     "v_lswap": "v, local swap",
     "z_lswap": "z, local swap",
+    "kl_z_swaps": "KL of z, with swaps",
+    "back_translation": "back-translation",
 }
 SEPARATORS = {"": "S2", "5000": "S1", "500": "F", "0": "N"}
 FIGURES = {  # the scores that a figure of the first paper draws, by how their names begin

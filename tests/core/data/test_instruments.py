@@ -83,7 +83,7 @@ def test_impossible_choices_are_refused(tmp_path):
 
     with pytest.raises(RavelError, match="two instruments or more"):
         build(instruments=["Violin"])
-    with pytest.raises(RavelError, match="'Kazoo' is no instrument"):
+    with pytest.raises(RavelError, match="There is no instrument 'Kazoo'"):
         build(instruments=["Violin", "Kazoo"])
     with pytest.raises(RavelError, match="is not a folder"):
         build(real=tmp_path / "none")

@@ -27,4 +27,4 @@ def test_swaps_of_the_default_grid_keep_the_melody():
         cents = 1200 * np.abs(np.log2(made.f0[:, :frames] / true.f0[:, :frames]))
         kept[row] = (cents <= CENTS)[:, true.voiced[0, :frames]].mean(1)
     swaps = kept[~np.eye(len(clips), dtype=bool)]
-    assert swaps.mean() > 0.88 and np.mean(swaps > 0.85) >= 0.85, np.round(kept, 2)
+    assert swaps.mean() > 0.9 and swaps.min() > 0.85, np.round(kept, 2)

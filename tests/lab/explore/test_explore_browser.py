@@ -78,15 +78,14 @@ def test_a_dial_changes_the_timbre_of_the_sound_and_keeps_its_melody(tab, addres
     clip, rebuilt, own = file_of(tab, 0), file_of(tab, 1), sources(tab)[1]
     classes = tab.locator("[class*=st-key-dial_]").first.get_attribute("class")
     first = int(re.search(r"st-key-dial_(\d+)", classes)[1])
-    kl = dimensions(find(DEFAULT_CHECKPOINT)).kl
-    assert first == 1 + int(np.argmax(kl))
+    assert first == 1 + dimensions(find(DEFAULT_CHECKPOINT)).split()[0][0]
 
     press(tab, f"dial_{first}", "Home", 1)
     tab.wait_for_url(f"**v={first}*")
     turned = file_of(tab, 1)
     assert file_of(tab, 0) == clip
     assert difference(rebuilt, turned) > 1
-    assert service.melody_kept(rebuilt, turned) > 0.9
+    assert service.melody_kept(rebuilt, turned) > 0.8  # at the end of the strongest dial
 
     tab.reload()
     at_rest(tab, 2)

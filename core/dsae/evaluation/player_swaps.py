@@ -182,7 +182,7 @@ def _scores(
             scores["pitch_table"] = pitch_kept.by_instruments(kept, clips.instrument, of)
     scores |= _nearer(encoded, made["swap"], model)
     if options.strengths:
-        scores |= _by_strength(encoded, made["swap"][0], model, options, route)
+        scores |= _by_strength(encoded, made["swap"][0], model, options, route, scores)
     v, z = (np.stack([getattr(each, part).numpy() for each in encoded.latents]) for part in "vz")
     names = everything.instrument
     scores["register_in_v"] = register_leaks.register_in_v(v, everything.register, names)
@@ -193,9 +193,17 @@ def _scores(
 
 
 def _by_strength(
-    encoded: Encoded, pairs: SwapPairs, model: Disentangler, options: PlayerOptions, route: str
+    encoded: Encoded,
+    pairs: SwapPairs,
+    model: Disentangler,
+    options: PlayerOptions,
+    route: str,
+    swaps: Scores,
 ) -> Scores:
-    """The pitch kept and `nearer` of swaps by their strength: what timbre costs in melody."""
+    """The pitch kept and `nearer` of swaps by their strength: what timbre costs in melody.
+
+    `swaps` has those of strength 1, which are not computed again.
+    """
     everything, clips = encoded.clips, encoded.swapped
     names, tracker = everything.instrument, trackers.find(options.tracker)
     originals = np.maximum(everything.log_mel, model.config.model.floor)
@@ -203,6 +211,9 @@ def _by_strength(
     of, by = clips.instrument[pairs.source], clips.instrument[pairs.target]
     pitch, nearer = {}, {}
     for strength in options.strengths:
+        if strength == 1:
+            pitch["1"], nearer["1"] = swaps["pitch_swap"], swaps["nearer_swap"]
+            continue
         log_mels = _made(model, encoded.of_swapped, pairs, strength)
         kept = pitch_kept.kept(clips.midi[pairs.source], _tracked(log_mels, route, tracker))
         pitch[f"{strength:g}"] = pairs.mean(kept)
@@ -218,8 +229,8 @@ def _made(
     target's."""
     made = []
     for i, j in zip(pairs.source, pairs.target, strict=True):
-        own, target = latents[i].v, latents[j].v
-        made.append(model.decode(own + strength * (target - own), latents[i].z).numpy())
+        v = latents[i].v.lerp(latents[j].v, strength)
+        made.append(model.decode(v, latents[i].z).numpy())
     return np.stack(made)
 
 

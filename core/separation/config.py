@@ -94,6 +94,13 @@ class DataConfig(Settings):
     level_spread: NonNegativeFloat = Field(
         2.5, description="range in dB of each clip's random gain, up or down"
     )
+    single: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of training examples that are one clip by itself, to be kept whole in "
+        "one channel (mixit and pit)",
+    )
     factor: str = Field("label", description="label column that names the sources in samples")
 
 
@@ -123,6 +130,11 @@ class SeparationConfig(RunConfig):
             raise ValueError(
                 "remixing exchanges channels between mixtures: training.batch_size must be 2 or "
                 "more, and at least model.channels is better"
+            )
+        if self.objective.remixes and self.data.single:
+            raise ValueError(
+                "remixing learns from mixtures alone: leave data.single 0 for "
+                f"{self.objective.method}"
             )
         return self
 

@@ -42,6 +42,15 @@ def mixit(references: Tensor, estimates: Tensor, snr_max: float = 30.0) -> tuple
     ), best
 
 
+def whole(clip: Tensor, estimates: Tensor, snr_max: float = 30.0) -> Tensor:
+    """Negative SNR [B] of the channel of [B, M, S] that is nearest to the clip [B, S] by itself.
+
+    For a mixture of one clip, with which MixIT is content however channels share it, for their sum
+    is right. As channels sum to the clip, the others are as silent as the nearest is right.
+    """
+    return negative_snr(clip[:, None], estimates, snr_max).amin(dim=1)
+
+
 def sums(estimates: Tensor, assignment: Tensor, count: int) -> Tensor:
     """What each of `count` references was given: channels [B, M, S] summed to [B, N, S]."""
     with torch.autocast(estimates.device.type, enabled=False):  # which would round them to bfloat16

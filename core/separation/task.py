@@ -90,9 +90,16 @@ class SeparationTask:
             self.teacher.load_state_dict(weights)
 
     def batch(self, indices: Tensor) -> Tensor:
-        """References [B, 2, S]: an excerpt of each clip, and one of a random other clip."""
+        """References [B, 2, S]: an excerpt of each clip, and one of a random other clip.
+
+        In a share of them, `data.single`, the other one is silence.
+        """
         spread = self.config.data.level_spread
-        return mixtures.draw(self.waves, indices, samples=self.samples_long, spread=spread)
+        drawn = mixtures.draw(self.waves, indices, samples=self.samples_long, spread=spread)
+        if self.config.data.single:
+            alone = torch.rand(len(drawn)) < self.config.data.single
+            drawn[:, 1] *= ~alone.to(drawn.device)[:, None]
+        return drawn
 
     def losses(self, model: Separator, references: Tensor, stage: str) -> dict[str, Tensor]:
         """The loss, a negative SNR in dB plus the penalties that have a weight."""
@@ -102,6 +109,10 @@ class SeparationTask:
         channels = model(mixture)
         find = objective.mixit if stage == "mixit" else objective.pit
         loss, _ = find(references, channels, self.config.objective.snr_max)
+        if self.config.data.single:
+            alone = ~references[:, 1].any(dim=1)
+            kept = objective.whole(mixture, channels, self.config.objective.snr_max)
+            loss = torch.where(alone, kept, loss)
         penalties = self._penalties(channels, mixture)
         if not penalties:
             return {"loss": loss.mean()}

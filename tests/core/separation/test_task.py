@@ -92,6 +92,28 @@ def test_sparsity_keeps_single_sources_together(scenes, tmp_path, monkeypatch, s
     assert found[20.0]["one_source_median"] > found[0.0]["one_source_median"] + 1
 
 
+def test_a_clip_by_itself_is_trained_to_be_kept_whole(scenes):
+    task = registry.task(tiny(scenes, **{"data.single": 0.5}))
+    task.load(torch.device("cpu"))
+    torch.manual_seed(0)
+    model, references = task.build(), task.batch(torch.arange(32) % len(task.waves))
+    alone = ~references[:, 1].any(dim=1)
+    assert 5 < int(alone.sum()) < 27
+    found = task.losses(model, references, "mixit")["loss"]
+    channels = model(references.sum(dim=1))
+    mixtures, _ = objective.mixit(references[~alone], channels[~alone])
+    clips = references[alone, 0]
+    ratio = (clips.square().sum(-1)[:, None] / (clips[:, None] - channels[alone]).square().sum(-1))
+    bounded = -10 * torch.log10(1 / (1 / ratio.amax(dim=1) + 1e-3))
+    assert float(found) == pytest.approx(float(torch.cat([mixtures, bounded]).mean()), abs=1e-3)
+
+
+def test_remixing_takes_no_single_clips(scenes):
+    start = {"objective.method": "remixit", "objective.start": "separator-scenes"}
+    with pytest.raises(RavelError, match="leave data.single 0"):
+        tiny(scenes, **start, **{"data.single": 0.1})
+
+
 def test_supervised_training_by_pit_is_there_for_comparison(scenes, tmp_path):
     config = tiny(scenes, **{"training.steps": 3, "objective.method": "pit"})
     run = Run.create(tmp_path / "pit", config.model_dump())

@@ -95,6 +95,13 @@ class ObjectiveConfig(Settings):
         description="share of clips whose z is computed from another player's rendition of the "
         "phrase, where the corpus has one",
     )
+    same_dynamics: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of those renditions that are brought to the clip's loudness, frame by "
+        "frame",
+    )
     new_player: float = Field(
         0.7, ge=0, le=1, description="share of players that are filtered once more as a whole"
     )

@@ -16,6 +16,7 @@ DEPTH = 1.0  # standard deviation of a filter's gain: 4.3 dB, as log-mels are lo
 LEVEL = 1.0  # and of the level
 ENVELOPES = 0.5  # share of changed clips whose frames get the spectral envelopes of another clip
 SMOOTH = 8  # the most cosines of such an envelope: with more it would hold single partials
+LOUDER = 6.0  # the most that a rendition's frame is raised: 26 dB
 NOISY = 0.1  # share of clips with noise: with a third, z is slow to learn the pitch
 NOISE = (-18.0, -8.0)  # its level relative to a clip's loudest value: -78 to -35 dB
 
@@ -48,6 +49,18 @@ def with_other_envelopes(x: Tensor, others: Tensor, order: Tensor) -> Tensor:
     used = orders <= order[:, None]  # [B, SMOOTH]
     difference = (others - x) @ basis.T * (2 / x.shape[2]) * used[:, None]
     return x + difference @ basis
+
+
+def with_dynamics_of(x: Tensor, renditions: Tensor, floor: float) -> Tensor:
+    """Log-mels `renditions` [B, T, M] with the loudness of x [B, T, M] in each frame.
+
+    Two players' renditions of a phrase share notes, but not how these swell and fade. The loudness
+    of a frame is the log of its summed power. Frames become up to LOUDER louder, for what has faded
+    to noise cannot be brought back, and silence stays silent.
+    """
+    gains = (x.logsumexp(2) - renditions.logsumexp(2)).clamp(max=LOUDER)[..., None]
+    share = (renditions - floor).clamp(0, 1)  # as in `filtered`
+    return (renditions + share * gains).clamp(min=floor)
 
 
 def perturbed(x: Tensor, share: float, floor: float) -> Tensor:

@@ -15,6 +15,7 @@ from core.dsae.decorrelation import Regression
 from core.dsae.evaluation.scores import active_units
 from core.dsae.evaluation.swap_f1 import LabelledBatch, swap_f1
 from core.dsae.model import Dsae
+from core.dsae.perturbation import with_dynamics_of
 from core.errors import RavelError
 from core.training import engine
 
@@ -179,11 +180,17 @@ class DsaeTask:
 
     def _with_renditions(self, indices: Tensor, pairs: Pairs) -> tuple[Batch, Tensor]:
         """Clips, and the same part of their phrases; of a share of them by another player."""
+        given = self.config.objective
         frames = self.config.data.crop or self.train.log_mel.shape[1]
         positions = self.train.draw(indices, frames)
-        chosen = torch.rand(len(indices), device=indices.device) < self.config.objective.same_phrase
+        chosen = torch.rand(len(indices), device=indices.device) < given.same_phrase
         played = torch.where(chosen, pairs.draw(indices), indices)
-        return self.train.excerpts(indices, positions), self.train.excerpts(played, positions).x
+        clips, renditions = (self.train.excerpts(rows, positions) for rows in (indices, played))
+        if not given.same_dynamics:
+            return clips, renditions.x
+        alike = torch.rand(len(indices), device=indices.device) < given.same_dynamics
+        matched = with_dynamics_of(clips.x, renditions.x, self.config.model.floor)
+        return clips, torch.where(alike[:, None, None], matched, renditions.x)
 
     def losses(self, model: Dsae, batch: Batch | TwoExcerpts, stage: str) -> dict[str, Tensor]:
         """The objective of the stage, term by term."""

@@ -1,6 +1,7 @@
 """Changes of timbre: smooth over the mels, one for all frames, and none to silence."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.fft import dct
 
@@ -9,6 +10,7 @@ from core.dsae.perturbation import (
     filtered,
     perturbed,
     random_filters,
+    with_dynamics_of,
     with_other_envelopes,
 )
 
@@ -66,3 +68,22 @@ def test_the_loudest_partial_of_each_frame_mostly_stays():
     x.scatter_(2, places[..., None], -1.0)
     found = perturbed(x, 1.0, FLOOR).argmax(2)
     assert (found == places).float().mean() > 0.75
+
+
+def test_a_rendition_gets_the_dynamics_of_the_clip_and_keeps_its_spectrum():
+    torch.manual_seed(0)
+    x, rendition = 2 * torch.randn(2, 3, 40, 80) - 1
+    found = with_dynamics_of(x, rendition, FLOOR)
+    assert torch.allclose(found.logsumexp(2), x.logsumexp(2), atol=0.05)
+    gains = found - rendition
+    loud = rendition > FLOOR + 1  # where nothing fades into silence
+    spread = torch.where(loud, gains, gains.median(2, keepdim=True).values)
+    assert float(spread.std(2).max()) < 1e-4
+
+
+def test_silence_of_a_rendition_stays_silent_and_noise_is_not_raised_without_bound():
+    x = torch.zeros(1, 2, 80)
+    silent = torch.full_like(x, FLOOR)
+    assert torch.equal(with_dynamics_of(x, silent, FLOOR), silent)
+    faint = with_dynamics_of(x + 9, torch.full_like(x, FLOOR + 1), FLOOR)
+    assert float(faint.max()) == pytest.approx(FLOOR + 1 + 6)

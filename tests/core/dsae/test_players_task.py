@@ -159,6 +159,18 @@ def test_renditions_are_the_same_part_of_the_same_phrase(with_phrases):
     assert could > 20 and 0.3 < exchanged / could < 0.7
 
 
+def test_renditions_may_have_the_dynamics_of_the_clip(with_phrases):
+    half = {"objective.same_phrase": 1.0, "objective.same_dynamics": 0.5}
+    task = DsaeTask(config(with_phrases, **half))
+    task.load(torch.device("cpu"))
+    torch.manual_seed(0)
+    batch = task.batch(torch.arange(len(task.train)).repeat(4))
+    x, y = batch.clips.x, batch.renditions
+    other = (x != y).flatten(1).any(1)
+    apart = (x.logsumexp(2) - y.logsumexp(2)).abs().mean(1)
+    assert 0.25 < float((apart[other] < 0.1).float().mean()) < 0.75
+
+
 def test_without_shared_phrases_z_is_that_of_the_clips(melodies):
     task = DsaeTask(config(melodies, **{"objective.same_phrase": 0.5}))
     task.load(torch.device("cpu"))

@@ -103,7 +103,7 @@ def test_a_clip_by_itself_is_trained_to_be_kept_whole(scenes):
     channels = model(references.sum(dim=1))
     mixtures, _ = objective.mixit(references[~alone], channels[~alone])
     clips = references[alone, 0]
-    ratio = (clips.square().sum(-1)[:, None] / (clips[:, None] - channels[alone]).square().sum(-1))
+    ratio = clips.square().sum(-1)[:, None] / (clips[:, None] - channels[alone]).square().sum(-1)
     bounded = -10 * torch.log10(1 / (1 / ratio.amax(dim=1) + 1e-3))
     assert float(found) == pytest.approx(float(torch.cat([mixtures, bounded]).mean()), abs=1e-3)
 

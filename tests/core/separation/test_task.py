@@ -110,7 +110,7 @@ def test_a_clip_by_itself_is_trained_to_be_kept_whole(scenes):
 
 def test_remixing_takes_no_single_clips(scenes):
     start = {"objective.method": "remixit", "objective.start": "separator-scenes"}
-    with pytest.raises(RavelError, match="leave data.single 0"):
+    with pytest.raises(RavelError, match=r"leave data\.single 0"):
         tiny(scenes, **start, **{"data.single": 0.1})
 
 

@@ -53,7 +53,7 @@ class ClipSet(NamedTuple):
 def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
     """Score encoders as `options` says. Raises RavelError for options that do not apply to them."""
     if options.real or options.duets or not options.data:
-        raise RavelError(f"{names[0]} makes embeddings: score it on clips, with --data STORE.")
+        raise RavelError(f"{names[0]} is an encoder: score it on clips, with --data STORE.")
     on_store(names, options.data, say, options.supervised, options.alone)
 
 

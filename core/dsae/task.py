@@ -112,7 +112,7 @@ class DsaeTask:
         self.of_players = config.objective.variant == "ts-dsae-players"
         if config.objective.adversary and not config.model.adversary:
             raise RavelError(
-                "objective.adversary needs the network that it trains: set model.adversary to true."
+                "objective.adversary needs the adversary's network: set model.adversary to true."
             )
 
     def load(self, device: torch.device) -> int:

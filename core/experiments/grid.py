@@ -148,7 +148,9 @@ def read(path: str | Path) -> Grid:
     try:
         grid = Grid.parse(values)
         if (cells := sum(table.size for table in grid.tables) * len(grid.seeds)) > MOST:
-            raise RavelError(f"It asks for {cells:,} runs: at most {MOST:,} are taken.")
+            raise RavelError(
+                f"The grid has {cells:,} runs, and {MOST:,} is the most: make several grids of it."
+            )
         grid.runs()  # so that a mistake in any cell is reported before the first run is trained
         parse_options(grid.evaluate)
         parse_options(grid.baselines)

@@ -71,7 +71,7 @@ class ObjectiveConfig(Settings):
     def _fitting(self) -> "ObjectiveConfig":
         if self.method != "mixit" and (self.sparsity or self.covariance):
             raise ValueError(
-                "objective.sparsity and objective.covariance belong to mixit: leave them 0 for "
+                "objective.sparsity and objective.covariance apply to mixit only: leave them 0 for "
                 f"{self.method}"
             )
         if self.remixes and not self.start:

@@ -55,7 +55,7 @@ class MixtureSet(NamedTuple):
 def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None:
     """Score separators as `options` says. Raises RavelError for options that do not apply."""
     if options.real or options.duets or not options.data:
-        raise RavelError(f"{names[0]} separates: score it on mixtures, with --data STORE.")
+        raise RavelError(f"{names[0]} is a separator: score it on mixtures, with --data STORE.")
     on_store(names, options.data, say, options.alone)
 
 

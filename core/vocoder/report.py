@@ -38,7 +38,9 @@ def evaluate(
     swaps, the rows of the store that hold their true sound, and the model's name.
     """
     if options.real or options.duets or not options.data:
-        raise RavelError(f"{names[0]} is a vocoder: score it on clips with sound, by --data STORE.")
+        raise RavelError(
+            f"{names[0]} is a vocoder: score it on a store with audio, with --data STORE."
+        )
     if not options.swapped:
         return on_store(names, options.data, say, options.melodies)
     pairs, where = swapped_pairs(

@@ -75,7 +75,7 @@ class BalancedJudge:
         clips = np.asarray(clips, np.float32)
         if clips.ndim != 3 or clips.shape[1] < FRAMES or clips.shape[2] != N_MELS:
             raise RavelError(
-                f"The judge takes log-mels of {FRAMES} frames or more and {N_MELS} bands, got "
+                f"The judge needs log-mels of {FRAMES} frames or more and {N_MELS} bands, got "
                 f"shape {list(clips.shape)}."
             )
         x = torch.from_numpy(clips)
@@ -93,7 +93,7 @@ class BalancedJudge:
         unknown = [label for label in among if label not in self.labels]
         if unknown:
             raise RavelError(
-                f"The judge never learnt '{unknown[0]}': it knows {', '.join(self.labels)}."
+                f"The judge was not trained on '{unknown[0]}', only on {', '.join(self.labels)}."
             )
         columns = [self.labels.index(label) for label in among]
         return np.array(among)[self.probabilities(clips)[:, columns].argmax(1)]

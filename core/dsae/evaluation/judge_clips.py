@@ -125,7 +125,9 @@ def excerpts(
                     for mel, register in _copy(wave, midi, rng.uniform(low, high), rng)
                 ]
     if not parts:
-        raise RavelError("The judge's recordings have no second with a pitch: give melodies.")
+        raise RavelError(
+            "None of the judge's recordings has a second with a pitch: give recordings of melodies."
+        )
     mels, *columns = zip(*parts, strict=True)
     return Excerpts(np.stack(mels), *map(np.array, columns))
 

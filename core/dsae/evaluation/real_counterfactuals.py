@@ -99,7 +99,8 @@ def play(clips: PlayerClips, players: dict[str, Sampler], seed: int = 0) -> Coun
             names.append(name)
     if not mels:
         raise RavelError(
-            f"No instrument of {clips.name} can play another's melody: there is no common reach."
+            f"No instrument of {clips.name} can play another's melody, for their ranges do not "
+            "overlap: give more notes."
         )
     return Counterfactuals(np.stack(mels), np.array(sources), np.array(names))
 

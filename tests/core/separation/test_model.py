@@ -139,7 +139,7 @@ def test_silence_and_excess_come_out_finite(mixture):
         ({"model.hop": 80}, "must not be above model.window"),
         ({"model.transform": "stft", "model.hop": 30}, "not be above half"),
         ({"objective.method": "labels"}, "objective.method"),
-        ({"objective.method": "pit", "objective.sparsity": 1}, "belong to mixit"),
+        ({"objective.method": "pit", "objective.sparsity": 1}, "apply to mixit only"),
         ({"objective.covariance": -1}, "objective.covariance"),
         ({"training.snapshots": "0, soon"}, "training.snapshots"),
     ],

@@ -215,7 +215,7 @@ def test_mixit_may_begin_with_a_checkpoint_too(scenes, separator):
         ({"objective.start": "nowhere"}, "nowhere"),
         ({"model.channels": 4}, "model.channels 2, but this run 4"),
         ({"training.batch_size": 1}, "2 or more"),
-        ({"objective.sparsity": 1.0}, "belong to mixit"),
+        ({"objective.sparsity": 1.0}, "apply to mixit only"),
         ({"objective.teacher_decay": 1.5}, "teacher_decay"),
     ],
 )

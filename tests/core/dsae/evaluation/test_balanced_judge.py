@@ -77,7 +77,7 @@ def test_a_small_collection_counts_as_much_as_a_large_one():
 def test_what_it_cannot_judge_is_refused(judges):
     with pytest.raises(RavelError, match="64 frames or more"):
         judges[True].probabilities(np.zeros((2, 50, 80)))
-    with pytest.raises(RavelError, match="never learnt 'tuba'"):
+    with pytest.raises(RavelError, match="not trained on 'tuba'"):
         judges[True].predict(np.zeros((1, 64, 80)), ["flute", "tuba"])
 
 

@@ -64,5 +64,5 @@ def test_folders_without_such_notes_are_refused(notes, clips):
         real_counterfactuals.samplers([notes], ["tuba"])
     low = clips.take(np.flatnonzero(clips.register < 50))
     players, _ = real_counterfactuals.samplers([notes], ["flute", "oboe"])
-    with pytest.raises(RavelError, match="no common reach"):
+    with pytest.raises(RavelError, match="ranges do not overlap"):
         real_counterfactuals.play(low, players)

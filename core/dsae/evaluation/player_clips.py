@@ -157,8 +157,8 @@ def _truth(path: Path, recording: Recording) -> np.ndarray | None:
         ) from error
     if values.ndim != 1 or not np.isfinite(values).all() or values.max(initial=0) > 127:
         raise RavelError(
-            f"{path / name} does not hold a pitch: expected a MIDI number a line, 0 in silence, and "
-            f"found numbers up to {np.nanmax(values):g}."
+            f"{path / name} does not hold a pitch: expected a MIDI number a line, 0 in silence, "
+            f"and found numbers up to {np.nanmax(values):g}."
         )
     return values
 

@@ -173,6 +173,30 @@ PRESETS: dict[str, dict[str, Any]] = {
             "snapshots": (0, 500, 5_000, 28_000),
         },
     },
+    # For scenes, at the cost of `small`: after 3,000 steps 5.1 dB of improvement in place of 3.7.
+    "scenes": {
+        "model": {
+            "transform": "stft",
+            "window": 512,
+            "hop": 256,
+            "bottleneck": 128,
+            "hidden": 256,
+            "blocks": 6,
+            "repeats": 3,
+        },
+        "data": {"seconds": 2.5, "single": 0.1},
+        "training": {
+            "steps": 50_000,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "gradient_clip": 5.0,
+            "validate_every": 1_000,
+            "checkpoint_every": 500,
+            "snapshots": (0, 500, 5_000, 50_000),
+        },
+    },
     # For instruments playing together: windows of 16 ms cannot resolve their partials.
     "duets": {
         "model": {

@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# One more than the cores: browser tests wait for longer than they compute.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 # Every process starts in half the time, also where Python is not to write bytecode (in containers).
 export UV_COMPILE_BYTECODE := 1
 
@@ -27,7 +29,7 @@ space: $(VENV)/.lab
 	$(BIN)/python lab/demo/app.py $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -59,6 +59,15 @@ class ViewsConfig(Settings):
         None,
         description="maximum seconds between the two patches, or none for anywhere in the clip",
     )
+    mix: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of patches to which another clip is added, as augmentation",
+    )
+    mix_below: NonNegativeFloat = Field(
+        10.0, description="most dB by which an added clip is quieter than the patch; 0 at least"
+    )
     specaugment: bool = Field(True, description="mask and warp the patches (SpecAugment)")
     freq_masks: NonNegativeInt = Field(2, description="frequency masks per patch")
     freq_width: NonNegativeInt = Field(10, description="maximum bands per mask")

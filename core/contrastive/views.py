@@ -149,6 +149,8 @@ class Views:
             # Of two channels, the second is the next one after the first.
             turn = int(self.config.pair == "channel-channel")
             whole[1] = self._channel(indices, starts[1], processor, pick, whole[1], turn)
+        if self.config.mix:
+            whole = [self._mixed(patches) for patches in whole]
         return self._augmented(whole[0]), self._augmented(whole[1])
 
     def _choices(self, count: int) -> tuple[Tensor, Tensor]:
@@ -205,6 +207,17 @@ class Views:
             found[mine] = patches[chosen, rows]
         return found
 
+    def _mixed(self, patches: Tensor) -> Tensor:
+        """A share of the patches [B, F, 64], each with a patch of a random clip added."""
+        count, device = len(patches), patches.device
+        clips = torch.randint(len(self), (count,), device=device)
+        room = (self.frames[clips] - self.config.frames).clamp(min=0)
+        starts = self._loud(clips, torch.zeros_like(room), room)
+        others = cut(self.mixtures, clips, starts, self.config.frames)
+        below = self.config.mix_below * torch.rand(count, device=device)
+        chosen = torch.rand(count, device=device) < self.config.mix
+        return torch.where(chosen[:, None, None], added(patches, others, below), patches)
+
     def _augmented(self, patches: Tensor) -> Tensor:
         c = self.config
         if not c.specaugment:
@@ -218,6 +231,19 @@ def level(patches: Tensor) -> Tensor:
     """The level of patches [..., F, 64] in dB, from the mean of the mel magnitudes."""
     magnitude = (patches.exp() - FRONT_END.epsilon).clamp(min=0).mean(dim=(-1, -2))
     return 20 * torch.log10(magnitude + 1e-12)
+
+
+def added(patches: Tensor, others: Tensor, below: Tensor) -> Tensor:
+    """Patches [B, F, 64] with others added that are `below` [B] dB quieter: their powers add up.
+
+    The patch is the louder one, so that it stays what the views have in common (mix-back, Fonseca
+    et al., ICASSP 2021). Silence is not added: it would be raised to noise.
+    """
+    epsilon = FRONT_END.epsilon
+    own, other = ((x.exp() - epsilon).clamp(min=0) for x in (patches, others))
+    gain = 10 ** ((level(patches) - below - level(others)) / 20)
+    gain = torch.where(level(others) < QUIET, 0.0, gain)
+    return (own.square() + (gain[:, None, None] * other).square()).sqrt().add(epsilon).log()
 
 
 def time_warp(patches: Tensor, most: int) -> Tensor:

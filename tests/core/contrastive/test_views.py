@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.audio.scene_mel import scene_log_mel
 from core.contrastive import views
 from core.contrastive.config import ViewsConfig
 from core.data.store import PCM, FeatureStore
@@ -267,3 +268,47 @@ def test_frames_are_counted_up_to_the_end_of_the_sound(scenes):
 def test_a_store_without_audio_says_so(melodies):
     with pytest.raises(RavelError, match="holds log-mels only"):
         views.mixtures(FeatureStore.open(melodies))
+
+
+# Mixing as augmentation
+
+
+def noise_log_mels(count=3, seconds=1.0):
+    """Waves of noise in different bands, and their log-mels [N, T, 64]."""
+    generator = torch.Generator().manual_seed(0)
+    waves = 0.1 * torch.randn(count, int(16_000 * seconds), generator=generator)
+    for number in range(count):
+        spectrum = torch.fft.rfft(waves[number])
+        spectrum[: 500 * number] = 0
+        waves[number] = torch.fft.irfft(spectrum, waves.shape[1])
+    return waves, scene_log_mel(waves)
+
+
+def test_an_added_clip_is_as_the_log_mel_of_the_sum_of_the_sounds():
+    waves, log_mels = noise_log_mels()
+    below = torch.tensor([0.0, 4.0, 9.0])
+    found = views.added(log_mels, log_mels.roll(1, 0), below)
+    other = waves.roll(1, 0)
+    gain = 10 ** ((views.level(log_mels) - below - views.level(log_mels.roll(1, 0))) / 20)
+    truth = scene_log_mel(waves + gain[:, None] * other)
+    assert float((found - truth).mean().abs()) < 0.1  # by chance bands' phases add or cancel
+    assert torch.allclose(found.mean(1), truth.mean(1), atol=0.35)
+
+
+def test_silence_is_not_raised_to_noise_by_adding_it():
+    _, log_mels = noise_log_mels(1)
+    silence = torch.full_like(log_mels, SILENCE).half().float()
+    found = views.added(log_mels, silence, torch.zeros(1))
+    assert torch.allclose(found, log_mels, atol=1e-4)
+
+
+def test_a_share_of_the_patches_has_another_clip_added():
+    made, indices = sources(clips=8, processors=0), list(range(8)) * 25
+    found = []
+    for share in (0.0, 0.5):
+        torch.manual_seed(0)
+        found.append(drawn(made, plain(pair="mixture-mixture", mix=share), indices))
+    for own, mixed in zip(*found, strict=True):
+        louder = mixed - own
+        assert float(louder.min()) > -1e-4 and float(louder.max()) < np.log(2) / 2 + 1e-3
+        assert 0.4 < float((louder.amax((1, 2)) > 0.01).float().mean()) < 0.6

@@ -96,6 +96,7 @@ class EvaluationOptions:
     route: str | None = None
     fad: Literal["crepe", "vggish"] = "crepe"
     vggish: str | None = None
+    mixed: tuple[int, ...] = ()  # numbers of sounds in scenes that encoders are scored on too
     supervised: bool = False
     alone: bool = False
     swapped: str | None = None

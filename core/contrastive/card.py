@@ -1,7 +1,7 @@
 """The words of a card about an encoder of scenes."""
 
 from core.checkpoints.card import About
-from core.contrastive.config import ContrastiveConfig
+from core.contrastive.config import MOST_SOUNDS, ContrastiveConfig
 
 MEANINGS = {
     "clips": "held-out clips",
@@ -15,6 +15,14 @@ MEANINGS = {
     "knn_accuracy": "accuracy of the five nearest training clips",
     "three_shot": "accuracy of prototypes of three clips a class",
     "folds_accuracy": "accuracy of a shallow network, cross-validated over folds",
+    **{
+        f"{name}_of_{count}": f"{words}, scenes of {count} sounds"
+        for count in range(2, MOST_SOUNDS + 1)
+        for name, words in (
+            ("map", "mAP of a shallow network"),
+            ("qbe_map", "query by example, mAP"),
+        )
+    },
     "supervised": "same encoder, trained with labels",
     "untrained": "same encoder, untrained",
 }

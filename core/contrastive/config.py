@@ -21,6 +21,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
 SMALLEST_BATCH = 2  # clips: both proxy tasks need negatives, which are other clips of the batch
 
+MOST_SOUNDS = 5  # in a scene that encoders are scored on, see `core.contrastive.mixed`
+
 # Processors that may be named among the separators; they need no checkpoint.
 RANDOM = ("random-separator", "random-filter", "random-equaliser")
 FRONT_END_SETTINGS: dict[str, float] = {"sample_rate": SAMPLE_RATE, **FRONT_END._asdict()}

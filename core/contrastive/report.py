@@ -1,6 +1,6 @@
 """Scores encoders and baselines on the same held-out clips, prints them and records them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ from torch import Tensor
 from core.checkpoints.card import record_scores
 from core.checkpoints.checkpoint import Checkpoint
 from core.checkpoints.tables import aligned, format_score
-from core.contrastive import baselines, views
+from core.contrastive import baselines, mixed, views
 from core.contrastive import evaluate as measures
 from core.contrastive.card import MEANINGS
+from core.contrastive.config import MOST_SOUNDS
 from core.contrastive.embed import Embedder, load
 from core.data.store import FeatureStore
 from core.errors import RavelError
@@ -23,6 +24,11 @@ from core.training.distributed import pick_device
 ORDER = ("encoder", "supervised", "untrained", "log-mel statistics")
 TESTS = ("eval", "test", "validation")  # a test split is preferred to one used for selection
 COLUMNS = ("accuracy", "map", "qbe_map", "knn_accuracy", "three_shot", "folds_accuracy")
+OF_SCENES = tuple(
+    f"{name}_of_{count}" for count in range(2, MOST_SOUNDS + 1) for name in ("map", "qbe_map")
+)
+
+Embed = Callable[["ClipSet"], measures.Embedded]
 
 
 class ClipSet(NamedTuple):
@@ -54,29 +60,38 @@ def evaluate(names: Sequence[str], options: EvaluationOptions, say: Say) -> None
     """Score encoders as `options` says. Raises RavelError for options that do not apply to them."""
     if options.real or options.duets or not options.data:
         raise RavelError(f"{names[0]} is an encoder: score it on clips, with --data STORE.")
-    on_store(names, options.data, say, options.supervised, options.alone)
+    on_store(names, options.data, say, options.supervised, options.alone, options.mixed)
 
 
 def on_store(
-    names: Sequence[str], path: str, say: Say, supervised: bool = False, alone: bool = False
+    names: Sequence[str],
+    path: str,
+    say: Say,
+    supervised: bool = False,
+    alone: bool = False,
+    mixed_sounds: Sequence[int] = (),
 ) -> None:
     """Score encoders and baselines on a store's held-out clips; write metrics.json and the card.
 
     A shallow network, nearest neighbours and prototypes are fitted on its training clips. NAME@STEP
     gets a row beside NAME's. `supervised` also trains an encoder of the same size with the labels,
-    which takes as long as a training run; `alone` leaves out all baselines. Raises RavelError for a
-    store without labels or without both splits.
+    which takes as long as a training run; `alone` leaves out all baselines. `mixed_sounds` are
+    numbers of sounds: scenes of so many clips are scored too, with all their labels. Raises
+    RavelError for a store without labels or without both splits.
     """
     device = pick_device("auto")
     models = [load(name, str(device)) for name in dict.fromkeys(names)]
-    clips = read_clips(FeatureStore.open(path), models[0].config.data.factor, device)
+    store = FeatureStore.open(path)
+    clips = read_clips(store, models[0].config.data.factor, device)
+    scenes = {count: _mixed(store, clips, count) for count in mixed_sounds}
     say(f"{clips.name}: " + ", ".join(f"{MEANINGS[k]} {v}" for k, v in clips.counts.items()))
-    base = {} if alone else {"log-mel statistics": _scores(_statistics(clips), clips)}
+    base = {} if alone else {"log-mel statistics": _scores(_statistics, clips, scenes)}
     for folder in dict.fromkeys(model.checkpoint.path for model in models):
         mine = [model for model in models if model.checkpoint.path == folder]
-        rows = {_row(model): _scores(_by(model.encoder, model, clips), clips) for model in mine}
+        embedders = {_row(model): _by(model.encoder, model) for model in mine}
         if not alone:
-            rows |= _same_size(mine[0], clips, supervised) | base
+            embedders |= _same_size(mine[0], clips, supervised)
+        rows = {name: _scores(embed, clips, scenes) for name, embed in embedders.items()} | base
         _keep(Checkpoint(folder), clips, rows)
         say(f"\n{folder.name} on {clips.name}, value [95 % interval]")
         say(table(rows))
@@ -85,7 +100,7 @@ def on_store(
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Rows of scores as text: encoders and baselines down, scores across."""
-    found = [name for name in COLUMNS if any(name in row for row in rows.values())]
+    found = [name for name in (*COLUMNS, *OF_SCENES) if any(name in row for row in rows.values())]
     cells = [[row, *(format_score(scores.get(c)) for c in found)] for row, scores in rows.items()]
     return aligned([["", *found], *cells])
 
@@ -95,12 +110,26 @@ def _row(model: Embedder) -> str:
     return "encoder" if step is None else f"step {step}"
 
 
-def _scores(embedded: measures.Embedded, clips: ClipSet) -> dict[str, Any]:
-    return measures.measure(embedded, clips.labels, clips.train, clips.held_out, clips.folds)
+def _mixed(store: FeatureStore, clips: ClipSet, count: int) -> ClipSet:
+    found = mixed.scenes(
+        store, clips.labels, clips.train, clips.held_out, count, clips.log_mels.device
+    )
+    return ClipSet(clips.name, *found, None)
 
 
-def _by(encoder: torch.nn.Module, model: Embedder, clips: ClipSet) -> measures.Embedded:
-    return baselines.embedded(encoder, clips.log_mels, clips.frames, model.patch)
+def _scores(embed: Embed, clips: ClipSet, scenes: Mapping[int, ClipSet]) -> dict[str, Any]:
+    found = _measured(embed, clips)
+    for count, some in scenes.items():
+        found |= {f"{name}_of_{count}": score for name, score in _measured(embed, some).items()}
+    return found
+
+
+def _measured(embed: Embed, clips: ClipSet) -> dict[str, Any]:
+    return measures.measure(embed(clips), clips.labels, clips.train, clips.held_out, clips.folds)
+
+
+def _by(encoder: torch.nn.Module, model: Embedder) -> Embed:
+    return lambda clips: baselines.embedded(encoder, clips.log_mels, clips.frames, model.patch)
 
 
 def _statistics(clips: ClipSet) -> measures.Embedded:
@@ -108,22 +137,21 @@ def _statistics(clips: ClipSet) -> measures.Embedded:
     return baselines.log_mel_statistics(log_mels, frames, clips.train)
 
 
-def _same_size(model: Embedder, clips: ClipSet, supervised: bool) -> dict[str, Any]:
-    """Rows of encoders of the same size: untrained and, if requested, trained with labels."""
+def _same_size(model: Embedder, clips: ClipSet, supervised: bool) -> dict[str, Embed]:
+    """Encoders of the same size: untrained and, if requested, trained with labels."""
     c, config = clips, model.config
     encoder = baselines.untrained(config, c.log_mels, c.frames, c.train)
-    rows = {"untrained": _scores(_by(encoder, model, c), c)}
+    found = {"untrained": _by(encoder, model)}
     if supervised:
-        seen = config.views.model_copy(update={"pair": "mixture-mixture"})
+        seen = config.views.model_copy(update={"pair": "mixture-mixture", "mix": 0.0})
         drawn = views.Views(
             seen, [c.log_mels[c.train][:, None].cpu().numpy()], c.frames[c.train].numpy(),
             c.log_mels.device,
         )  # fmt: skip
         targets = torch.from_numpy(c.labels.truth[c.train])
         encoder = baselines.supervised(config, drawn, targets, c.labels.single)
-        encoder = encoder.to(c.log_mels.device)
-        rows = {"supervised": _scores(_by(encoder, model, c), c), **rows}
-    return rows
+        found = {"supervised": _by(encoder.to(c.log_mels.device), model), **found}
+    return found
 
 
 def _training_note(model: Embedder, clips: ClipSet) -> str:

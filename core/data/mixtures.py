@@ -92,6 +92,27 @@ def levelled(waves: Tensor, gains: Tensor) -> Tensor:
     return scale[..., None] * waves
 
 
+def partners(
+    first: Tensor, count: int, sources: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Numbers [sources, B] of the clips to mix: `first` [B] and others of `count` at random.
+
+    No clip is twice in a mixture. Raises RavelError when there are fewer clips than sources.
+    """
+    if count < sources:
+        raise RavelError(
+            f"Mixtures of {sources} sources need as many clips, but there are {count}."
+        )
+    first = first.cpu()
+    steps = [torch.zeros(len(first), dtype=torch.long)]
+    for _ in range(1, sources):  # distinct steps around the circle of clips
+        step = 1 + torch.randint(count - len(steps), (len(first),), generator=generator)
+        for earlier in torch.stack(steps[1:], 1).sort(dim=1).values.T if steps[1:] else ():
+            step = step + (step >= earlier).long()
+        steps.append(step)
+    return (first + torch.stack(steps)) % count
+
+
 def draw(
     waves: Waves,
     first: Tensor,
@@ -106,18 +127,7 @@ def draw(
     Their sum over dimension 1 is the mixture. `spread`: dB by which levels go up or down. Raises
     RavelError when there are fewer clips than sources.
     """
-    if len(waves) < sources:
-        raise RavelError(
-            f"Mixtures of {sources} sources need as many clips, but there are {len(waves)}."
-        )
-    first = first.cpu()
-    steps = [torch.zeros(len(first), dtype=torch.long)]
-    for _ in range(1, sources):  # distinct steps around the circle of clips: no clip twice
-        step = 1 + torch.randint(len(waves) - len(steps), (len(first),), generator=generator)
-        for earlier in torch.stack(steps[1:], 1).sort(dim=1).values.T if steps[1:] else ():
-            step = step + (step >= earlier).long()
-        steps.append(step)
-    chosen = (first + torch.stack(steps)) % len(waves)  # [sources, B]
+    chosen = partners(first, len(waves), sources, generator)
     excerpts = torch.stack([waves.excerpts(row, samples, generator) for row in chosen], dim=1)
     gains = spread * (2 * torch.rand(excerpts.shape[:2], generator=generator) - 1)
     return levelled(excerpts, gains.to(excerpts.device))

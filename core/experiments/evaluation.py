@@ -142,6 +142,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     sound("--vggish", metavar="FILE", help="VGGish's weights (default: downloaded once)")
     add(
+        "--mixed",
+        nargs="+",
+        type=int,
+        default=(),
+        metavar="N",
+        help="encoders: score them on scenes of N sounds too, mixed from the clips, with all labels",
+    )
+    add(
         "--supervised",
         action="store_true",
         help="encoders: also train one of the same size on labels, for comparison",

@@ -9,7 +9,7 @@ import torch
 
 from core import statistics
 from core.cli import main
-from core.contrastive import baselines, evaluate, report, views
+from core.contrastive import baselines, evaluate, mixed, report, views
 from core.contrastive.embed import load
 from core.data.store import FeatureStore
 from core.errors import RavelError
@@ -158,3 +158,40 @@ def test_labels_teach_an_encoder_of_the_same_size(features, encoder, tiny):
     assert shapes == {k: v.shape for k, v in model.encoder.state_dict().items()}
     fresh = baselines.untrained(config, log_mels, frames, train)
     assert not torch.equal(by_order.fc.weight, fresh.fc.weight)
+
+
+def test_scenes_of_several_sounds_have_all_their_labels_and_scores_of_their_own(
+    checkpoint, scenes, capsys
+):
+    assert (
+        main(["evaluate", str(checkpoint), "--data", str(scenes), "--alone", "--mixed", "2"]) == 0
+    )
+    found = kept(checkpoint)["encoder"]
+    assert set(found) == {*report.COLUMNS, "map_of_2", "qbe_map_of_2"}
+    assert 0 <= found["map_of_2"]["low"] <= found["map_of_2"]["value"] <= 1
+    assert "map_of_2" in capsys.readouterr().out
+    card = (checkpoint / "README.md").read_text()
+    assert "mAP of a shallow network, scenes of 2 sounds" in card
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_scenes_have_two_to_five_sounds(checkpoint, scenes, capsys, count):
+    arguments = ["evaluate", str(checkpoint), "--data", str(scenes), "--mixed", str(count)]
+    assert main(arguments) == 1
+    assert "give 2 to 5" in capsys.readouterr().err
+
+
+def test_a_scene_is_the_sum_of_its_sounds_and_has_their_labels(scenes):
+    store = FeatureStore.open(scenes)
+    labels = evaluate.labels_of(store)
+    train, held_out = store.indices("train"), store.indices("validation")
+    made = mixed.scenes(store, labels, train, held_out, 3)
+    assert len(made.log_mels) == len(train) + len(held_out) == len(made.labels.truth)
+    assert made.held_out.tolist() == list(range(len(train), len(made.log_mels)))
+    of_first = np.concatenate([labels.truth[train], labels.truth[held_out]])
+    assert (made.labels.truth >= of_first).all() and not made.labels.single
+    assert made.labels.truth.all(axis=1).any()  # scenes with both classes
+    again = mixed.scenes(store, labels, train, held_out, 3)
+    assert torch.equal(made.log_mels, again.log_mels)
+    other = mixed.scenes(store, labels, train, held_out, 2)
+    assert not torch.equal(made.log_mels, other.log_mels)

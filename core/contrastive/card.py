@@ -3,6 +3,8 @@
 from core.checkpoints.card import About
 from core.contrastive.config import MOST_SOUNDS, ContrastiveConfig
 
+MIXED = range(2, MOST_SOUNDS + 1)
+
 MEANINGS = {
     "clips": "held-out clips",
     "training_clips": "training clips",
@@ -15,14 +17,8 @@ MEANINGS = {
     "knn_accuracy": "accuracy of the five nearest training clips",
     "three_shot": "accuracy of prototypes of three clips a class",
     "folds_accuracy": "accuracy of a shallow network, cross-validated over folds",
-    **{
-        f"{name}_of_{count}": f"{words}, scenes of {count} sounds"
-        for count in range(2, MOST_SOUNDS + 1)
-        for name, words in (
-            ("map", "mAP of a shallow network"),
-            ("qbe_map", "query by example, mAP"),
-        )
-    },
+    **{f"map_of_{n}": f"mAP of a shallow network, scenes of {n} sounds" for n in MIXED},
+    **{f"qbe_map_of_{n}": f"query by example, mAP, scenes of {n} sounds" for n in MIXED},
     "supervised": "same encoder, trained with labels",
     "untrained": "same encoder, untrained",
 }

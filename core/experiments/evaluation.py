@@ -147,7 +147,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=(),
         metavar="N",
-        help="encoders: score them on scenes of N sounds too, mixed from the clips, with all labels",
+        help="encoders: also on scenes of N sounds, mixed from the clips, with all their labels",
     )
     add(
         "--supervised",

@@ -44,6 +44,12 @@ SETTINGS = {
         {"true": "with SpecAugment", "false": "without SpecAugment"},
         help="Whether patches are masked and warped.",
     ),
+    "views.mix": Words(
+        "Mixing",
+        {"0": "no mixing"},
+        "mixed {}",
+        help="Share of the patches to which another clip is added.",
+    ),
     "views.random_pool": Words("Random draws", {"1": "one for the whole run"}, "{} random draws"),
     "objective.coincidence": Words(
         "Objective",
@@ -72,6 +78,7 @@ SETTINGS = {
         "v from", {"true": "another excerpt", "false": "the clip itself"}
     ),
     "objective.same_phrase": Words("Renditions", unit="renditions {}"),
+    "objective.same_dynamics": Words("Renditions' dynamics", unit="dynamics {}"),
     "objective.perturb": Words("Perturbed", unit="perturbed {}"),
     "objective.new_player": Words("New players", unit="new players {}"),
     "objective.adversary": Words("Weight: adversary"),

@@ -8,10 +8,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from core.cli import data, grid, hub, instruments, remix, train, use
+from core.cli import data, grid, hub, instruments, remix, takeaway, train, use
 from core.errors import RavelError
 
-ROOMS: tuple[Any, ...] = (data, train, grid, use, remix, instruments, hub)  # as --help lists them
+ROOMS: tuple[Any, ...] = (
+    data,
+    train,
+    grid,
+    use,
+    remix,
+    takeaway,
+    instruments,
+    hub,
+)  # as --help lists them
 INVALID = re.compile(r"invalid choice: '(?P<word>.*)' \(choose from (?P<choices>.*)\)")
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.audio.clip import HOP_SECONDS
 from core.maps.projection import nearest
-from core.service import corpora, log_mel, wav
+from core.service import corpora, log_mel, takeaways, wav
 from lab.find import query_on_map
 from lab.find.query_on_map import MapQuery
 from lab.map import export, plot
@@ -21,6 +21,9 @@ from lab.widgets.page import download, plain, row
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from core.maps.projection import Projection
+    from lab.map.plot import Colour
 
 MAX_WAVS = {True: 1000, False: 60}  # clips in a zip: of recordings, of clips to resynthesise first
 SAME = 1e-5  # cosine distance below which two clips are the same, up to rounding
@@ -197,8 +200,9 @@ def list_neighbours(points: MapPoints, near: np.ndarray, distances: np.ndarray) 
                 player.player(points.wav(point), name=points.name(point))
 
 
-def list_selection(points: MapPoints, places: np.ndarray) -> None:
+def list_selection(points: MapPoints, projection: Projection, colour: Colour) -> None:
     """The playlist, table and exports of the selected points, or the exports of all."""
+    places = projection.points
     chosen = np.array(state.map_chosen or range(len(points.clips)), dtype=int)
 
     def frame() -> pd.DataFrame:
@@ -214,7 +218,9 @@ def list_selection(points: MapPoints, places: np.ndarray) -> None:
             st.header(title, anchor=False, width="content")
             if state.map_chosen:
                 show_playlist_controls()
-        show_exports(points, frame, chosen)
+        with st.container(horizontal=True, width="content"):
+            offer_page(points, projection, colour)
+            show_exports(points, frame, chosen)
     if not state.map_chosen:
         st.caption("Select points with a lasso or a box to list, play and download them.")
         return
@@ -272,8 +278,24 @@ def show_exports(points: MapPoints, frame: Callable[[], pd.DataFrame], chosen: n
             f"The sound of these clips at their own level; at most {limit:,} clips.",
         ),
     }
-    with st.container(horizontal=True, width="content"):
-        for label, (make, ending, help) in files.items():
-            too_many = label == "WAVs" and len(clips) > limit
-            name, key = f"{stem}.{ending}", f"map_save_{label}"
-            download(label, make, name, key=key, help=help, disabled=too_many)
+    for label, (make, ending, help) in files.items():
+        too_many = label == "WAVs" and len(clips) > limit
+        name, key = f"{stem}.{ending}", f"map_save_{label}"
+        download(label, make, name, key=key, help=help, disabled=too_many)
+
+
+def offer_page(points: MapPoints, projection: Projection, colour: Colour) -> None:
+    """A download of the map with sounds as one HTML file."""
+    spec, chosen = points.spec, list(state.map_chosen)
+    groups = takeaways.Groups(colour.name, takeaways.grouped(colour.values))
+    swaps = "" if spec.is_embedding else f" With up to {takeaways.MOST} clips, also all swaps."
+    which = "the selected clips" if chosen else "some clips of every kind; select others first"
+    download(
+        "Page",
+        lambda: takeaways.make(spec, projection, chosen, groups).html,
+        f"{spec.subset.store.name}-{spec.checkpoint.name}-{spec.space}.html",
+        key="map_save_page",
+        mime="text/html",
+        help=f"The map as one HTML file of less than 5 MB, which opens without a network, with "
+        f"the sound of {which}.{swaps} Takes up to a minute.",
+    )

@@ -116,6 +116,6 @@ with right:
             st.markdown(f"**Nearest neighbours** :gray[{measure}]")
             inspector.list_neighbours(first, near, distances)
 
-inspector.list_selection(first, projections[0].points)
+inspector.list_selection(first, projections[0], points.colour(colour, first, highlighted))
 st.html(inspector.AUTOPLAY, unsafe_allow_javascript=True)
 player.one_at_a_time()

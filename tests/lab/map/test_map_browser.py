@@ -142,6 +142,9 @@ def test_a_lasso_on_one_of_two_maps_marks_both_and_its_clips_are_saved(tab, addr
         assert len(archive.namelist()) == 16
         wave, rate = soundfile.read(io.BytesIO(archive.read(archive.namelist()[0])))
     assert rate == 16_000 and len(wave) == 15_872
+    page = save(tab, "page").decode()
+    assert page.startswith("<!DOCTYPE html>") and page.count('"sound":') == 16
+    assert "included for up to 12 chosen clips" in page
 
     click(tab, 5, panel=1)
     tab.get_by_role("button", name="Next").click()

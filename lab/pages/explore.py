@@ -4,8 +4,8 @@ import streamlit as st
 
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
 from lab import bundled
-from lab.explore import dials, draw, grid, listen, local_latents, morph
-from lab.widgets import checkpoint_box, page, player, route, slot
+from lab.explore import dials, draw, grid, listen, local_latents, morph, tally
+from lab.widgets import checkpoint_box, page, player, route, session, slot
 
 DESCRIPTIONS = {
     "Dials": f"**Change the global latent to change the instrument.** {dials.ABOUT}",
@@ -38,6 +38,7 @@ with page.row("bottom"):
         )
         checkpoint = checkpoint_box.choose("Model", "dsae", DEFAULT_CHECKPOINT, "model", width=200)
         route.choose()
+        saved = session.menu("explore")
 st.caption(DESCRIPTIONS[section], help=HELP.get(section))
 if checkpoint is None:
     page.no_model("model")
@@ -74,6 +75,8 @@ with page.show_errors():
     else:
         morph.show(checkpoint, clip, other)
 
+if rounds := st.session_state.get("listening_rounds"):
+    saved.results = lambda: {"listening.csv": tally.to_csv(rounds)}
 if section not in OWN_CLIPS:
     st.caption(
         "Recordings are normalised to the same peak before encoding, and everything is played 6 dB "

@@ -7,7 +7,7 @@ from core.errors import RavelError
 from core.service import mixtures
 from lab import bundled
 from lab.find import data, query_on_map, view
-from lab.widgets import channels, page, player, spectrogram
+from lab.widgets import channels, page, player, session, spectrogram
 from lab.widgets import corpus as new_corpus
 from lab.widgets.cell import Cell
 
@@ -31,6 +31,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         corpus, split = view.choose_corpus(corpora)
         encoder = view.choose_encoder()
         new_corpus.add_button("find")
+        saved = session.menu("find")
 new_corpus.show_builds()
 left, right = st.columns(2)
 with left:
@@ -103,9 +104,14 @@ with results:
         sound = query_on_map.hand_over(taken, separator, channel)
         clips = data.map_address(corpus, split, encoder)
         st.switch_page("lab/pages/map.py", query_params=clips | sound)
+
+    def table() -> bytes:
+        return data.table(corpus, found).to_csv(index=False).encode()
+
+    saved.results = lambda: {"nearest.csv": table()}
     tools.download_button(
         "CSV",
-        lambda: data.table(corpus, found).to_csv(index=False).encode(),
+        table,
         f"{query.clip.name}-in-{corpus.name}.csv",
         "text/csv",
         icon=":material/download:",

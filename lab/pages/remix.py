@@ -7,7 +7,7 @@ from core.service import mixtures
 from lab import bundled
 from lab.bundled import READY, is_scene
 from lab.remix import view
-from lab.widgets import checkpoint_box, mixture_slot, mixture_view, page, player, route
+from lab.widgets import checkpoint_box, mixture_slot, mixture_view, page, player, route, session
 from lab.widgets.channels import Work
 
 SEPARATOR = "separator-duets"
@@ -30,6 +30,7 @@ with page.row("bottom"):
         separator = checkpoint_box.choose("Separator", "separation", SEPARATOR, "separator")
         model = checkpoint_box.choose("Model", "dsae", DEFAULT_CHECKPOINT, "model")
         route.choose()
+        saved = session.menu("remix")
 
 choice = mixture_view.choose(DUETS, TAKING, instruments=True)
 results = st.container()
@@ -65,4 +66,5 @@ with results:
     view.show_latents(setup, changes, mixture.clip.seconds)
     st.header("Stems", anchor=False, help=view.STEMS)
     waves = view.show_stems(work, setup, changes)
+    saved.results = lambda: {"stems.zip": mixtures.remix_zip(setup, changes, waves, "")}
     view.show_remix(work, setup, changes, waves)

@@ -5,8 +5,8 @@ import streamlit as st
 from core.service import mixtures
 from lab import bundled
 from lab.separate import view
-from lab.separate.data import is_clipped
-from lab.widgets import mixture_view, page, player, separator_box
+from lab.separate.data import is_clipped, stems
+from lab.widgets import mixture_view, page, player, separator_box, session
 from lab.widgets.channels import Work
 
 ABOUT = (
@@ -23,6 +23,7 @@ with controls:
     checkpoint = separator_box.choose(choice.source)
     if checkpoint:
         checkpoint = view.choose_step(checkpoint)
+    saved = session.menu("separate")
 
 results = st.container()
 st.caption(
@@ -52,6 +53,7 @@ with results:
     view.advise(checkpoint, source)
     with page.show_errors(stop=True), tools, st.spinner("Separating"):
         channels = mixtures.separate(checkpoint, source)
+    saved.results = lambda: {"stems.zip": stems(work, channels)}
     with tools:
         with_clips = view.show_tools(work, channels)
     view.show_channels(work, channels, "channel")

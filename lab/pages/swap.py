@@ -9,7 +9,7 @@ from core.audio.clip import CLIP_SECONDS
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, list_checkpoints
 from lab import bundled
 from lab.swap import data, instrument_target, verdict, view
-from lab.widgets import page, player, route, slot
+from lab.widgets import page, player, route, session, slot
 from lab.widgets.cell import steady
 from lab.widgets.spectrogram import Scale
 
@@ -30,6 +30,7 @@ with page.row("bottom"):
     with page.controls():
         what = view.choose_swap()
         chosen = view.choose_models(list(checkpoints))
+        saved = session.menu("swap")
 with page.row("bottom"):
     st.caption(view.DESCRIPTIONS[what], width="content")
     with page.controls("bottom"):
@@ -109,6 +110,11 @@ for row in rows:
         row.play(part, decoded[part], wav)
     loaded.append(row)
 
+saved.results = lambda: {
+    f"{row.name}-{part}.wav": service.sound(row.pair, part, by)
+    for row in loaded
+    for part in row.cells
+}
 if quick:
     time.sleep(SOUND_FIRST)
     for side, clip in filled.items():

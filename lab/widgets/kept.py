@@ -6,6 +6,7 @@ the visitor looks at other pages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,12 @@ FILES, ACTIVE = "kept_files", "kept_active"  # in the session: by a slot's key
 def parameter(key: str) -> str:
     """The name of a slot's file in the address."""
     return f"{key}_own"
+
+
+def shown() -> Callable[[], dict[str, str]]:
+    """A function for any thread: the ids of the files that slots show by then, by slot."""
+    files, active = _of(FILES), _of(ACTIVE)
+    return lambda: {key: id for key, id in files.items() if active.get(key)}
 
 
 def is_held(key: str) -> bool:

@@ -1,6 +1,8 @@
 """Visitors' own files outlive a reload, a look at another page, and are there in another tab."""
 
 import io
+import re
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from core.checkpoints import checkpoint as checkpoints
-from core.service import uploads
+from core.service import sessions, uploads
+from core.service.sessions import Session
 from tests.lab.conftest import APP
 from tests.lab.pages import played
 from tests.lab.tones import tone
@@ -72,3 +75,22 @@ def test_an_upload_is_remembered_while_another_page_is_open(lab):
     page.switch_page("lab/pages/swap.py").run()
     assert page.segmented_control(key="source_from").value == "Upload"
     assert address(page, "source_own") == id and not page.error
+
+
+def test_a_session_is_opened_with_its_file_and_its_settings(lab):
+    page = lab().run()
+    mine = Session("swap", {"strength": "0.5"}, {"source_own": ("mine.wav", sound())}, {})
+    page.file_uploader(key="session_open").upload("it.zip", sessions.pack(mine, {})).run()
+    assert not page.exception and not page.error
+    scripts = " ".join(one.proto.body for one in page.get("html"))
+    found = parse_qs(re.search(r'href = "\./\?([^"]*)"', scripts)[1])
+    assert found["strength"] == ["0.5"]
+    again = lab(source_own=found["source_own"][0], strength="0.5").run()
+    assert again.segmented_control(key="source_from").value == "Upload" and not again.error
+    assert uploads.get(found["source_own"][0]).name == "mine.wav"
+
+
+def test_a_file_that_is_no_session_is_named_on_the_page(lab):
+    page = lab().run()
+    page.file_uploader(key="session_open").upload("it.zip", b"no zip").run()
+    assert "no readable zip" in page.error[0].value and not page.exception

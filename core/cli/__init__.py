@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from core.cli import data, grid, hub, instruments, remix, takeaway, train, use
+from core.cli import data, grid, hub, instruments, mushra, remix, takeaway, train, use
 from core.errors import RavelError
 
 ROOMS: tuple[Any, ...] = (
@@ -18,6 +18,7 @@ ROOMS: tuple[Any, ...] = (
     use,
     remix,
     takeaway,
+    mushra,
     instruments,
     hub,
 )  # as --help lists them

@@ -163,6 +163,7 @@ def _files(archive: zipfile.ZipFile, given: Any) -> dict[str, tuple[str, bytes]]
         known = isinstance(entry, str) and entry.startswith(FILES) and entry in archive.namelist()
         if not OWN.fullmatch(parameter) or not known or not isinstance(name, str):
             raise RavelError(f"The session's file {parameter[:80]!r} is missing or damaged.")
+        assert isinstance(entry, str)
         title = re.split(r"[/\\]", name)[-1][:200] or "recording"
         found[parameter] = title, _read(archive, entry, uploads.MAX_BYTES)
     return found

@@ -1,4 +1,4 @@
-"""Blind listening tests between two renderings of the same sound: ABX and preference."""
+"""Blind listening tests: ABX and preference between two renderings; `mushra` has those of more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.service import Pair
 from core.vocoder.play import GRIFFIN_LIM, PAPER, VOCODER
 from lab import bundled
-from lab.explore import tally
+from lab.explore import mushra, tally
 from lab.widgets import page, route, slot, switch
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ TESTS: dict[Kind, str] = {
 }
 
 
-CHOICES = [f"listen_{name}" for name in ("test", "compare", "trials", "other", "source", "target")]
+CHOICES = [
+    *(f"listen_{name}" for name in ("test", "compare", "trials", "other", "source", "target")),
+    *mushra.CHOICES,
+]
 
 
 class Comparison(NamedTuple):
@@ -85,6 +88,10 @@ def show(checkpoint: Checkpoint) -> None:
         keep_choices()
         show_trial(now)
         return
+    if mushra.running():
+        keep_choices()
+        mushra.show_trial(mushra.running())
+        return
     if rounds:
         tally.show_result(rounds[-1])
         st.button(
@@ -110,8 +117,14 @@ def running() -> Round | None:
 
 def prepare(checkpoint: Checkpoint) -> None:
     """Choose what to compare, and start."""
+    tests = [*TESTS, mushra.KIND]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = page.choice("listen", "Test", list(TESTS), "  \n".join(TESTS.values()))
+        kind = page.choice("listen", "Test", tests, "  \n".join([*TESTS.values(), mushra.ABOUT]))
+    if kind == mushra.KIND:
+        mushra.prepare(checkpoint)
+        return
+    kind = next(name for name in TESTS if name == kind)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         explained = (f"**{name}**: {one.description}" for name, one in COMPARISONS.items())
         what = page.choice("listen", "Compare", list(COMPARISONS), "  \n".join(explained))
         trials = st.selectbox(

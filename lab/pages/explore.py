@@ -13,7 +13,7 @@ DESCRIPTIONS = {
     "Melody": f"**Edit the local latents to change the melody.** {local_latents.ABOUT}",
     "Draw": f"**New sounds, sampled from the model.** {draw.ABOUT}",
     "Grid": "**Every clip's melody by every clip's instrument.**",
-    "Listen": "**Compare two renderings in a blind listening test.**",
+    "Listen": "**Compare renderings in a blind listening test.**",
 }
 HELP = {"Dials": dials.ORDER}
 TWO_CLIPS = ("Morph", "Melody")
@@ -26,7 +26,7 @@ ABOUT = (
 
 with page.row("bottom"):
     st.title("Explore", anchor=False, width="content", help=ABOUT)
-    with page.controls():
+    with page.controls("bottom"):
         section = st.segmented_control(
             "Section",
             list(DESCRIPTIONS),
@@ -75,7 +75,8 @@ with page.show_errors():
     else:
         morph.show(checkpoint, clip, other)
 
-if rounds := st.session_state.get("listening_rounds"):
+rounds = st.session_state.get("listening_rounds", [])
+if rounds:
     saved.results = lambda: {"listening.csv": tally.to_csv(rounds)}
 if section not in OWN_CLIPS:
     st.caption(

@@ -26,7 +26,7 @@ TAKING = mixture_slot.TAKING._replace(
 
 with page.row("bottom"):
     st.title("Remix", anchor=False, width="content", help=ABOUT)
-    with page.controls():
+    with page.controls("bottom"):
         separator = checkpoint_box.choose("Separator", "separation", SEPARATOR, "separator")
         model = checkpoint_box.choose("Model", "dsae", DEFAULT_CHECKPOINT, "model")
         route.choose()

@@ -17,7 +17,7 @@ ABOUT = (
 
 with page.row("bottom"):
     st.title("Separate", anchor=False, width="content", help=ABOUT)
-    controls = page.controls()
+    controls = page.controls("bottom")
 choice = mixture_view.choose()
 with controls:
     checkpoint = separator_box.choose(choice.source)

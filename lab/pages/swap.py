@@ -27,7 +27,7 @@ steady()
 checkpoints = {checkpoint.name: checkpoint for checkpoint in list_checkpoints("dsae")}
 with page.row("bottom"):
     st.title("Swap", anchor=False, width="content", help=ABOUT)
-    with page.controls():
+    with page.controls("bottom"):
         what = view.choose_swap()
         chosen = view.choose_models(list(checkpoints))
         saved = session.menu("swap")

@@ -10,7 +10,8 @@ import streamlit as st
 
 CSS = """
 .switch { display: flex; flex-direction: column; gap: 0.6rem; align-items: center; padding: 3px; }
-.switch .keys { display: flex; gap: 0.75rem; width: 100%; justify-content: center; }
+.switch .keys { display: flex; flex-wrap: wrap; gap: 0.75rem; width: 100%;
+  justify-content: center; }
 .switch button { flex: 0 1 170px; height: 6.5rem; border: 1px solid var(--st-border-color);
   border-radius: var(--st-base-radius); background: var(--st-secondary-background-color);
   color: var(--st-text-color); font: inherit; cursor: pointer; }

@@ -175,7 +175,8 @@ def test_a_clip_that_the_map_handed_over_can_be_chosen_and_linked_to(page, tmp_p
 def test_the_table_and_the_sounds_can_be_saved(grid_page):
     grid_page.run()
 
-    assert [one.proto.label for one in grid_page.get("download_button")] == ["Table", "WAVs"]
+    labels = [one.proto.label for one in grid_page.get("download_button")]
+    assert labels == ["Save this session", "Table", "WAVs"]
     rows = list(csv.DictReader(io.StringIO(grid.to_csv(spots()).decode())))
     assert [(row["melody_of"], row["instrument_of"]) for row in rows] == [
         ("violin-1", "violin-1"),

@@ -4,7 +4,8 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes them for allow_pickle
     replace(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """One process at a time, of all that hold the file `lock`; it is made, and left there."""
+    with open(lock, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def is_locked(path: Path) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.common import command, say
+from core.data.shard import WHOLE, Shard
 from core.errors import RavelError
 
 COMMANDS = ("data",)
@@ -25,13 +26,28 @@ def add(commands: Any) -> None:
     _add_players(corpora)
     _add_urmp(corpora)
     _add_folder(corpora)
+    _add_merge(corpora)
 
 
-def _add_build(corpora: Any, name: str, summary: str, example: str, run: Any) -> Any:
+def _add_build(
+    corpora: Any, name: str, summary: str, example: str, run: Any, *, shards: bool = True
+) -> Any:
     parser = command(corpora, name, summary, example, run)
     parser.add_argument("--out", required=True, metavar="STORE", help="folder of the feature store")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    if shards:
+        parser.add_argument(
+            "--shard", metavar="I/N", type=_shard, default=WHOLE,
+            help="build only this part, 2/8 for the second of eight; 'data merge' joins the parts",
+        )  # fmt: skip
     return parser
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except RavelError as error:  # which argparse would not show
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_dmelodies(corpora: Any) -> None:
@@ -76,6 +92,7 @@ def run_dmelodies(arguments: argparse.Namespace) -> None:
         soundfont=arguments.soundfont,
         audio=not arguments.no_audio,
         seed=arguments.seed,
+        shard=arguments.shard,
         workers=arguments.workers,
     )
     say(f"{len(store)} clips in {store.path}, played by {store.synthesiser}")
@@ -117,6 +134,7 @@ def run_instruments(arguments: argparse.Namespace) -> None:
         noise=arguments.noise,
         audio=arguments.audio,
         seed=arguments.seed,
+        shard=arguments.shard,
         workers=arguments.workers,
     )
     say(f"{len(store)} clips in {store.path}, played by {store.synthesiser}")
@@ -184,6 +202,7 @@ def run_players(arguments: argparse.Namespace) -> None:
         noise=arguments.noise,
         audio=arguments.audio,
         seed=arguments.seed,
+        shard=arguments.shard,
         workers=arguments.workers,
     )
     say(f"{_splits(store)}; {len(set(store.labels['player']))} players")
@@ -197,6 +216,7 @@ def _add_urmp(corpora: Any) -> None:
         "python -m core data urmp URMP/Dataset --out data/urmp\n"
         "  python -m core data urmp URMP/Dataset --out data/urmp-all --instruments all",
         run_urmp,
+        shards=False,
     )
     parser.add_argument("folder", metavar="FOLDER", help="URMP's folder Dataset")
     parser.add_argument(
@@ -291,9 +311,31 @@ def run_folder(arguments: argparse.Namespace) -> None:
         validation_fold=arguments.validation_fold,
         audio=not arguments.no_audio,
         seed=arguments.seed,
+        shard=arguments.shard,
         workers=arguments.workers,
     )
     say(_splits(store))
+
+
+def _add_merge(corpora: Any) -> None:
+    parser = command(
+        corpora,
+        "merge",
+        "Join the shards that were built with --shard into one store.",
+        "python -m core data folder audioset/ --shard 1/2 --out data/audioset-1\n"
+        "  python -m core data folder audioset/ --shard 2/2 --out data/audioset-2\n"
+        "  python -m core data merge data/audioset-* --out data/audioset",
+        run_merge,
+    )
+    parser.add_argument("shards", nargs="+", metavar="SHARD", help="all shards, in any order")
+    parser.add_argument("--out", required=True, metavar="STORE", help="folder of the feature store")
+
+
+def run_merge(arguments: argparse.Namespace) -> None:
+    """Join shards."""
+    from core.data.merge import merge
+
+    say(_splits(merge(arguments.shards, arguments.out)))
 
 
 def _splits(store: Any) -> str:

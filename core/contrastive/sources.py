@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from core.audio.scene_mel import FRONT_END, scene_log_mel
+from core.data.joined import Rows
 from core.data.store import PCM
 
 Process = Callable[[Tensor], Tensor]  # waves [B, S] to channels [B, M, S] that sum to them
@@ -32,27 +33,36 @@ class Source(Protocol):
 
 
 class Kept:
-    """Log-mels [N, M, T, 64] computed in advance."""
+    """Log-mels [N, M, T, 64] computed in advance, brought to a device or left on disk (Rows)."""
 
-    def __init__(self, log_mels: np.ndarray | Tensor, device: torch.device | str) -> None:
-        self.log_mels = torch.as_tensor(np.array(log_mels)).to(device)
+    def __init__(self, log_mels: np.ndarray | Tensor | Rows, device: torch.device | str) -> None:
+        self.log_mels: list[Tensor | Rows]  # of each channel, [N, T, 64]
+        if isinstance(log_mels, Rows):
+            array, rows = log_mels.array, log_mels.rows
+            self.log_mels = [Rows(array[:, m], rows) for m in range(array.shape[1])]
+        else:
+            kept = torch.as_tensor(np.array(log_mels)).to(device)
+            self.log_mels = [kept[:, m] for m in range(kept.shape[1])]
 
     def patches(self, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
         """See Source."""
-        channels = range(self.log_mels.shape[1])
-        return torch.stack([cut(self.log_mels[:, m], indices, starts, frames) for m in channels])
+        return torch.stack([cut(one, indices, starts, frames) for one in self.log_mels])
 
 
 class Drawn:
     """Channels that random processes make of each patch when it is drawn.
 
-    `waves` are int16 [N, S]; each call draws one of `pool` processes.
+    `waves` are int16 [N, S], brought to a device or left on disk (Rows); each call draws one of
+    `pool` processes.
     """
 
     def __init__(
-        self, waves: np.ndarray, make: Make, pool: int, device: torch.device | str
+        self, waves: np.ndarray | Rows, make: Make, pool: int, device: torch.device | str
     ) -> None:
-        self.waves = torch.from_numpy(np.array(waves)).to(device)
+        self.waves: Tensor | Rows
+        self.waves = (
+            waves if isinstance(waves, Rows) else torch.from_numpy(np.array(waves)).to(device)
+        )
         self.pool, self.make = pool, lru_cache(maxsize=1)(make)
 
     @torch.no_grad()
@@ -60,18 +70,26 @@ class Drawn:
         """See Source."""
         process = self.make(int(torch.randint(self.pool, ())))
         size = FRONT_END.n_fft + (frames - 1) * FRONT_END.hop
-        at = starts[:, None] * FRONT_END.hop + torch.arange(size, device=self.waves.device)
+        at = starts[:, None] * FRONT_END.hop + torch.arange(size, device=starts.device)
         beyond = at >= self.waves.shape[1]
-        waves = self.waves[indices[:, None], at.clamp(max=self.waves.shape[1] - 1)].float() / PCM
+        waves = span(self.waves, indices, at).float() / PCM
         channels = process(waves.masked_fill(beyond, 0.0))
         return scene_log_mel(channels, FRONT_END).transpose(0, 1)
 
 
-def cut(source: Tensor, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
+def cut(source: Tensor | Rows, indices: Tensor, starts: Tensor, frames: int) -> Tensor:
     """Patches float32 [B, frames, 64] of log-mels [N, T, 64] from `starts` [B] on."""
     positions = starts[:, None] + torch.arange(frames, device=starts.device)
-    positions = positions.clamp(max=source.shape[1] - 1)
-    return source[indices[:, None], positions].float()
+    return span(source, indices, positions).float()
+
+
+def span(source: Tensor | Rows, indices: Tensor, positions: Tensor) -> Tensor:
+    """Of [N, T, ...] the items [B, F, ...] at positions [B, F], which follow one another; the last
+    one is repeated after the end."""
+    if isinstance(source, Rows):
+        found = source.spans(indices.numpy(), positions[:, 0].numpy(), positions.shape[1])
+        return torch.from_numpy(found)
+    return source[indices[:, None], positions.clamp(max=source.shape[1] - 1)]
 
 
 def random_filter(number: int) -> Process:

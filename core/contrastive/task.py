@@ -10,9 +10,13 @@ from torch import Tensor
 from core.contrastive import objective, probe, sources, views
 from core.contrastive.config import RANDOM, SMALLEST_BATCH, ContrastiveConfig
 from core.contrastive.model import Contrastive
+from core.data.joined import Rows
 from core.data.store import FeatureStore
 from core.errors import RavelError
+from core.statistics import spread_evenly
+from core.training import distributed, memory
 
+PROBED = 4_000  # clips for the probe, where they are read from disk
 HELD_OUT = 256  # validation clips for the losses
 
 LoadSeparator = Callable[[str, str], Any]
@@ -50,6 +54,8 @@ class ContrastiveTask:
                 f"{store.path} has {len(train)} training clip, but clips are distinguished from "
                 f"others: an encoder needs {SMALLEST_BATCH} or more."
             )
+        examples, self.device = len(train), device
+        self.first, train = distributed.own(train)
         names = self.config.views.separators
         if self.config.views.pair == "mixture-mixture":
             names = ()
@@ -59,23 +65,30 @@ class ContrastiveTask:
             if name not in RANDOM
         }
         mixtures, frames = views.mixtures(store), views.frames_of(store)
+        count = len(train) + len(held_out)
+        size = sum(array.nbytes for array in (mixtures, *kept.values())) * count // len(store)
+        resident = memory.fits(size, device, self.training)
+        self.where, self.from_disk = memory.said(count, size, resident, device), not resident
+        place = device if resident else torch.device("cpu")
 
         def part(rows: np.ndarray) -> views.Views:
             assert store.audio is not None  # views.mixtures has checked it
+
+            def of(array: np.ndarray) -> np.ndarray | Rows:
+                return array[rows] if resident else Rows(array, rows)
+
             processors = [
-                kept[name][rows] if name in kept else self._drawn(name, store.audio[rows], device)
+                of(kept[name]) if name in kept else self._drawn(name, of(store.audio), place)
                 for name in names
             ]
-            return views.Views(
-                self.config.views, [mixtures[rows], *processors], frames[rows], device
-            )
+            return views.Views(self.config.views, [of(mixtures), *processors], frames[rows], place)
 
         self.train, self.held_out = part(train), part(held_out)
         column = store.labels.get(self.config.data.factor)  # for the probe only
         self.labels = None if column is None else (column[train], column[held_out])
-        return len(self.train)
+        return examples
 
-    def _drawn(self, name: str, waves: np.ndarray, device: torch.device) -> sources.Drawn:
+    def _drawn(self, name: str, waves: np.ndarray | Rows, device: torch.device) -> sources.Drawn:
         """A random processor of the named kind, with seeds that start from this run's."""
         first = self.training.seed * self.config.views.random_pool
         make: dict[str, sources.Make] = {
@@ -123,7 +136,8 @@ class ContrastiveTask:
         """
         count = min(HELD_OUT, len(self.held_out))
         rows = torch.linspace(0, len(self.held_out) - 1, count).long()
-        a, b = self.held_out.draw(rows.to(self.held_out.frames.device))
+        pairs = self.held_out.draw(rows.to(self.held_out.frames.device))
+        a, b = (view.to(self.device) for view in pairs)
         figures: dict[str, list[float]] = {}
         size = min(self.training.batch_size, count)
         for part in zip(a.split(size), b.split(size), strict=True):
@@ -143,8 +157,16 @@ class ContrastiveTask:
     def _probe(self, model: Contrastive) -> dict[str, float]:
         if self.labels is None:
             return {}
-        train, held_out = (
-            probe.embed_all(model.encoder, part.mixtures, part.frames, self.config.views.frames)
-            for part in (self.train, self.held_out)
-        )
-        return probe.quick(train, held_out, *self.labels)
+        # Of clips that are read from disk a sample will do.
+        most = PROBED if self.from_disk else len(self.train)
+        embeddings, labels = [], []
+        for part, column in zip((self.train, self.held_out), self.labels, strict=True):
+            some = spread_evenly(len(part), most)
+            log_mels, frames = part.whole(some)
+            embeddings.append(
+                probe.embed_all(
+                    model.encoder, log_mels.to(self.device), frames, self.config.views.frames
+                )
+            )
+            labels.append(column[some])
+        return probe.quick(*embeddings, *labels)

@@ -20,9 +20,10 @@ from core.audio.mel import HOP
 from core.audio.scene_mel import FRONT_END, scene_frames, scene_log_mel
 from core.contrastive.config import ViewsConfig
 from core.contrastive.sources import Kept, Source, cut
+from core.data.joined import Rows
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
-from core.files import replace
+from core.files import only_one, replace
 
 if TYPE_CHECKING:
     from core.separation.separate import SeparationModel
@@ -62,12 +63,13 @@ def _kept(
         )
     path = store.path / "views" / f"{name}.npy"
     shape = (len(store), count, scene_frames(store.audio.shape[1]), FRONT_END.bands)
-    if path.exists():
-        found = np.load(path, mmap_mode="r")
-        if found.shape == shape:
-            return found
     path.parent.mkdir(exist_ok=True)
-    replace(path, lambda temporary: _fill(temporary, store, shape, made, name, progress))
+    with only_one(path.with_suffix(".lock")):  # of several processes one makes it for all
+        if path.exists():
+            found = np.load(path, mmap_mode="r")
+            if found.shape == shape:
+                return found
+        replace(path, lambda temporary: _fill(temporary, store, shape, made, name, progress))
     return np.load(path, mmap_mode="r")
 
 
@@ -106,36 +108,42 @@ class Views:
     """Pairs of augmented patches of clips, drawn anew at each call.
 
     `sources` are log-mels [N, M, T, 64]: first those of the mixtures (M = 1), then those of each
-    processor's channels, or a Source that makes them when drawn. `frames` [N] is the number of
-    frames of sound in each clip.
+    processor's channels, or a Source that makes them when drawn. Those that are Rows are left on
+    disk. `frames` [N] is the number of frames of sound in each clip.
     """
 
     def __init__(
         self,
         config: ViewsConfig,
-        sources: Sequence[np.ndarray | Source],
+        sources: Sequence[np.ndarray | Rows | Source],
         frames: np.ndarray,
         device: torch.device | str = "cpu",
     ) -> None:
         if config.pair != "mixture-mixture" and len(sources) < 2:
             raise RavelError("views.separators is empty: name a separator, or mix with mixtures.")
         mixtures = sources[0]
-        assert isinstance(mixtures, np.ndarray)
+        assert isinstance(mixtures, np.ndarray | Rows)
         if mixtures.shape[2] < config.frames:
             raise RavelError(
                 f"The clips have {mixtures.shape[2]} frames, fewer than the {config.frames} of a "
                 "patch: lower views.frames, or build the store with longer segments."
             )
         self.config = config
-        self.mixtures = torch.from_numpy(np.array(mixtures[:, 0])).to(device)  # [N, T, 64]
+        self.mixtures = Kept(mixtures, device).log_mels[0]  # [N, T, 64]
         self.processors: list[Source] = [
-            Kept(source, device) if isinstance(source, np.ndarray) else source
+            Kept(source, device) if isinstance(source, np.ndarray | Rows) else source
             for source in sources[1:]
         ]
         self.frames = torch.from_numpy(frames).to(device).clamp(min=config.frames)
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def whole(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The log-mels [n, T, 64] of some mixtures, and their frames [n]."""
+        mixtures = self.mixtures[rows]
+        made = torch.from_numpy(mixtures) if isinstance(mixtures, np.ndarray) else mixtures
+        return made, self.frames[rows]
 
     def draw(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Two views [B, F, 64] of the clips `indices` [B], each with its own random numbers."""

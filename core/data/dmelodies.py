@@ -18,6 +18,7 @@ import numpy as np
 from core.audio.clip import from_array
 from core.audio.mel import log_mel
 from core.data import pool, synth
+from core.data.shard import WHOLE, Shard
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.data.synth import Note, Synthesiser
 from core.errors import RavelError
@@ -117,6 +118,7 @@ def build(
     counterfactual: bool = True,
     audio: bool = True,
     seed: int = 888,
+    shard: Shard = WHOLE,
     workers: int | None = None,
     progress: pool.Progress = True,
 ) -> FeatureStore:
@@ -126,6 +128,7 @@ def build(
     and a part `validation` of each becomes the split 'validation'. The split 'counterfactual' holds
     each validation melody as every *other* instrument plays it: the truth of a swap. Labels: name,
     split, melody (row number), tonic, octave, scale, instrument. RavelError for impossible choices.
+    `shard`: only this part of it, for `core.data.merge`.
     """
     chosen = [synth.proper_name(name) for name in instruments]
     settings = {
@@ -150,6 +153,7 @@ def build(
         settings=settings,
         chunks=len(chunks),
         synthesiser=player.description,
+        shard=shard,
     )
     if progress is True and not writer.finished:
         print(f"Playing {len(jobs)} clips by {player.description}.")

@@ -18,6 +18,7 @@ from core.audio.mel import log_mel
 from core.data import pool
 from core.data.layouts import recognise
 from core.data.recording import Recording, is_audio, is_there, read_table
+from core.data.shard import WHOLE, Shard
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 
@@ -88,6 +89,7 @@ def build(
     validation_fold: str | None = None,
     audio: bool = True,
     seed: int = 0,
+    shard: Shard = WHOLE,
     workers: int | None = None,
     progress: pool.Progress = True,
 ) -> FeatureStore:
@@ -98,6 +100,7 @@ def build(
     folder by itself. With several folders, names begin with their folder's, and a label that only
     some of them have is empty for the others. RavelError for what `listing` and `read` refuse,
     unknown labels and folds, and segments not of 0.5 to 60 s.
+    `shard`: only this part of it, for `core.data.merge`.
     """
     if not MIN_SEGMENT_SECONDS <= seconds <= MAX_SEGMENT_SECONDS:
         raise RavelError(
@@ -116,7 +119,7 @@ def build(
         "audio": audio,
     }
     chunks = pool.chunked(jobs, FILES_PER_CHUNK)
-    writer = StoreWriter(out, kind="folder", settings=settings, chunks=len(chunks))
+    writer = StoreWriter(out, kind="folder", settings=settings, chunks=len(chunks), shard=shard)
     return pool.build(
         writer, partial(_features, seconds, audio), chunks, workers=workers, progress=progress
     )

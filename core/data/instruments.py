@@ -18,6 +18,7 @@ import numpy as np
 from core.audio.clip import CLIP_SAMPLES, CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read
 from core.audio.mel import log_mel
 from core.data import augment, folder, phrases, pool, synth
+from core.data.shard import WHOLE, Shard
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.errors import RavelError
 
@@ -78,6 +79,7 @@ def build(
     validation: float = 0.05,
     audio: bool = False,
     seed: int = 0,
+    shard: Shard = WHOLE,
     workers: int | None = None,
     progress: pool.Progress = True,
 ) -> FeatureStore:
@@ -90,6 +92,7 @@ def build(
     tenth of the files), untouched, joins 'validation'. `noise`: an audio folder of background
     sounds. Labels: name, split, melody (shared by a counterfactual pair), instrument, source
     (rendered or real), soundfont. RavelError for impossible choices.
+    `shard`: only this part of it, for `core.data.merge`.
     """
     names = [synth.proper_name(name) for name in instruments]
     players = soundfont_engines(synthesiser, soundfonts)
@@ -108,7 +111,12 @@ def build(
     chunks = [*pool.chunked(rendered), *pool.chunked(copies)]
     played_by = "; ".join(player.description for player in players)
     writer = StoreWriter(
-        out, kind="instruments", settings=settings, chunks=len(chunks), synthesiser=played_by
+        out,
+        kind="instruments",
+        settings=settings,
+        chunks=len(chunks),
+        synthesiser=played_by,
+        shard=shard,
     )
     if progress is True and not writer.finished:
         print(f"Playing {len(rendered)} clips by {played_by}, {len(copies)} of recordings.")

@@ -15,31 +15,38 @@ from torch.nn import functional as F
 
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.mel import HOP
+from core.data.joined import Rows
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
 
 LEVEL = 0.1  # the RMS that excerpts are brought to, -20 dB of full scale
 SILENCE = 1e-3  # RMS below which an excerpt is taken elsewhere: many corpora pad with zeros
 TRIES = 4
-ON_DEVICE = 2**32  # bytes of sound that are kept on a GPU
 
 
 class Waves:
     """The sound of some clips of a store, as 16-bit samples until they are used."""
 
     def __init__(
-        self, store: FeatureStore, indices: np.ndarray, device: torch.device | str = "cpu"
+        self,
+        store: FeatureStore,
+        indices: np.ndarray,
+        device: torch.device | str = "cpu",
+        *,
+        mapped: bool = False,
     ) -> None:
+        """`mapped`: leave the sound on disk, and give excerpts on the host, whatever the device."""
         if store.audio is None:
             raise RavelError(
                 f"{store.path} holds log-mels only, but mixtures are made of sound: build it "
                 "again with its audio."
             )
-        self.device = torch.device(device)
+        self.device = torch.device("cpu" if mapped else device)
         self.audio, self.rows = store.audio, np.asarray(indices)
+        self.read = Rows(store.audio, self.rows)
         size = self.audio.shape[1]
-        self.resident: Tensor | None = None  # int16 [N, size], on a GPU that has room
-        if self.device.type == "cuda" and 2 * len(self.rows) * size <= ON_DEVICE:
+        self.resident: Tensor | None = None  # int16 [N, size], on a GPU
+        if self.device.type == "cuda":
             self.resident = torch.from_numpy(self.audio[self.rows]).to(self.device)
         frames = torch.from_numpy(store.lengths[self.rows].astype("int64"))
         self.samples = (frames * HOP).clamp(max=size)  # of each clip
@@ -70,11 +77,9 @@ class Waves:
 
     def _cut(self, indices: Tensor, starts: Tensor, samples: int) -> Tensor:
         if self.resident is None:
-            pieces = [
-                self.audio[self.rows[i], start : start + samples]
-                for i, start in zip(indices.tolist(), starts.tolist(), strict=True)
-            ]
-            cut = torch.from_numpy(np.stack(pieces)).to(self.device)
+            size = min(samples, self.audio.shape[1])
+            pieces = self.read.spans(indices.numpy(), starts.numpy(), size)
+            cut = torch.from_numpy(pieces).to(self.device)
         else:
             positions = starts[:, None] + torch.arange(min(samples, self.resident.shape[1]))
             cut = self.resident[indices[:, None].to(self.device), positions.to(self.device)]
@@ -169,6 +174,7 @@ def held_out(
     labels = np.arange(len(clips)) if column is None else column[clips]
     if len(set(labels)) < sources:
         labels = np.arange(len(clips))
+    labels = np.unique(labels, return_inverse=True)[1]  # numbers are sorted faster than texts
     rng = np.random.default_rng([seed, sources])
     chosen = np.stack([_different(rng, labels, sources, store) for _ in range(count)])
     generator = torch.Generator().manual_seed(seed)
@@ -181,13 +187,13 @@ def held_out(
 def _different(
     rng: np.random.Generator, labels: np.ndarray, sources: int, store: FeatureStore
 ) -> np.ndarray:
-    if len(set(labels)) < sources:
+    order = rng.permutation(len(labels))
+    _, firsts = np.unique(labels[order], return_index=True)
+    if len(firsts) < sources:
         raise RavelError(
             f"{store.path} has {len(labels)} clips to mix, but a mixture of {sources} sources "
             "needs as many: add recordings."
         )
-    order = rng.permutation(len(labels))
-    _, firsts = np.unique(labels[order], return_index=True)
     return order[np.sort(firsts)[:sources]]
 
 

@@ -28,6 +28,7 @@ from core.audio.mel import log_mel
 from core.data import augment, folder, pool, voices
 from core.data.instruments import noises, soundfont_engines
 from core.data.playing import Player, Setting, others, own
+from core.data.shard import WHOLE, Shard
 from core.data.store import Chunk, FeatureStore, StoreWriter, to_pcm
 from core.data.voices import Voice
 from core.errors import RavelError
@@ -54,6 +55,7 @@ def build(
     validation: float = 0.05,
     audio: bool = False,
     seed: int = 0,
+    shard: Shard = WHOLE,
     workers: int | None = None,
     progress: bool = True,
 ) -> FeatureStore:
@@ -70,6 +72,7 @@ def build(
     soundfont, register (the median MIDI note of what was played, empty for recordings), and with
     `shared` the phrase, which clips of several players have in common. Raises RavelError for
     impossible choices.
+    `shard`: only this part of it, for `core.data.merge`.
     """
     players = count + sampled * bool(notes) + recorded * bool(recordings)
     _check(min(count, sampled, recorded, shared), players, phrases_each, rooms, beyond, validation)
@@ -101,7 +104,12 @@ def build(
     played_by = "; ".join(engine.description for engine in engines)
     chunks = pool.chunked(dealt)
     writer = StoreWriter(
-        out, kind="players", settings=settings, chunks=len(chunks), synthesiser=played_by
+        out,
+        kind="players",
+        settings=settings,
+        chunks=len(chunks),
+        synthesiser=played_by,
+        shard=shard,
     )
     if progress and not writer.finished:
         print(f"{len(dealt)} players of {len(drawn)} voices, {phrases_each} clips each.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from core.errors import RavelError
 CHUNK_CLIPS = 32
 IDLE_SECONDS = 15  # after which processes without work end; until then another build takes them
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Work = Callable[[Sequence[Any]], Any]  # jobs to what `Writer.write` takes
@@ -31,6 +33,7 @@ class Writer(Protocol):
     """What keeps the results of numbered chunks of jobs: a StoreWriter, or another of its kind."""
 
     path: Path
+    numbers: range  # of the chunks that are this writer's
 
     def missing(self) -> list[int]: ...
 
@@ -59,9 +62,27 @@ def build(
     share nothing with this one, which may hold threads or be somebody's notebook. A build soon
     after another uses its processes again, as each takes seconds to start.
     """
+    try:
+        return _build(writer, work, chunks, workers, progress)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise RavelError(
+            f"{writer.path} has no room left ({error.strerror}): make room, and run the same "
+            "command again to continue."
+        ) from error
+
+
+def _build(
+    writer: Writer,
+    work: Work,
+    chunks: Sequence[Sequence[Any]],
+    workers: int | None,
+    progress: Progress,
+) -> Any:
     missing = writer.missing()
     if missing:
-        total = sum(map(len, chunks))
+        total = sum(len(chunks[number]) for number in writer.numbers)
         done = total - sum(len(chunks[number]) for number in missing)
         tell = progress if callable(progress) else None
         with tqdm(

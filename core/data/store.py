@@ -16,10 +16,13 @@ import numpy as np
 
 from core.audio.clip import Clip
 from core.audio.mel import EPSILON, N_MELS
+from core.data import store_files
+from core.data.joined import Columns, Joined
+from core.data.shard import WHOLE, Shard
+from core.data.store_files import FORMAT, SHARDED, json_bytes, read_npy, write
 from core.errors import RavelError
 from core.files import replace
 
-FORMAT = 1
 LOG_FLOOR = float(np.log(EPSILON))  # what a silent frame has, and what pads short clips
 PCM = 32_767  # full scale of the stored audio
 HELD_OUT_EVERY = 10  # clips, of a store that holds none out itself
@@ -37,40 +40,46 @@ class Chunk:
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
     """N clips: `log_mel` float16 [N, T, M] (a memory map), `lengths` int32 [N] in frames, and
-    `labels`, a column [N] of strings for each label, `name` and `split` among them."""
+    `labels`, a column [N] of strings for each label, `name` and `split` among them.
+
+    Of a store of many shards `log_mel` and `audio` are `Joined` arrays, which are indexed alike.
+    """
 
     path: Path
     info: dict[str, Any]
     log_mel: np.ndarray
     lengths: np.ndarray
-    labels: dict[str, np.ndarray]
+    labels: Mapping[str, np.ndarray]
     audio: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> FeatureStore:
         """The finished store at `path`. RavelError where there is none, or an unfinished one."""
         path = Path(path)
-        info = _read_info(path)
+        info = store_files.read_info(path)
         if info is None:
             raise RavelError(f"{path} is no feature store: build one with 'python -m core data'.")
         if not info.get("finished"):
             raise RavelError(f"{path} is unfinished: run the same command again to continue it.")
         try:
-            labels = _read_csv(path / "clips.csv")
-            log_mel = _read_npy(path / "log_mel.npy", mapped=True)
-            lengths = _read_npy(path / "lengths.npy")
-            audio = _read_npy(path / "audio.npy", mapped=True) if info["audio"] else None
-            sizes = {len(log_mel), len(lengths), *map(len, labels.values()), info["clips"]}
+            found = cls(
+                path, info, *(_read_shards if info["format"] == SHARDED else _read)(path, info)
+            )
+            sizes = {len(found.log_mel), len(found.lengths), info["clips"]}
+            if info["format"] == FORMAT:
+                sizes |= set(map(len, found.labels.values()))
             if not isinstance(info["kind"], str) or not isinstance(info["settings"], dict):
                 raise ValueError("store.json")
-            if len(sizes) != 1 or log_mel.shape[2:] != (N_MELS,):
+            if len(sizes) != 1 or found.log_mel.shape[2:] != (N_MELS,):
                 raise ValueError(f"sizes {sizes}")
         except (OSError, ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
+            if isinstance(error, RavelError):
+                raise
             said = " ".join(str(error).split())[:120]
             raise RavelError(
                 f"{path} is damaged ({said}): delete it and build it again."
             ) from error
-        return cls(path, info, log_mel, lengths, labels, audio)
+        return found
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -115,11 +124,29 @@ class FeatureStore:
             train = np.setdiff1d(train, held_out) if len(train) > 1 else train
         return train, held_out
 
+    def labels_of(self, index: int) -> dict[str, str]:
+        """The labels of one clip, its name among them."""
+        if isinstance(self.labels, Columns):
+            return self.labels.row(index)
+        return {key: str(column[index]) for key, column in self.labels.items()}
+
+    @property
+    def size(self) -> int:
+        """The bytes of its log-mels and its sound."""
+        return self.log_mel.nbytes + (0 if self.audio is None else self.audio.nbytes)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that hold its log-mels."""
+        shards = range(1, 1 + self.info.get("shards", 0))
+        folders = [shard_folder(self.path, number) for number in shards] or [self.path]
+        return [folder / "log_mel.npy" for folder in folders]
+
     def clip(self, index: int) -> Clip:
         """One clip as sound, at the level of its log-mel."""
         if self.audio is None:
             raise RavelError(f"{self.path} holds log-mels only: build it again with its audio.")
-        labels = {key: str(column[index]) for key, column in self.labels.items()}
+        labels = self.labels_of(index)
         wave = self.audio[index].astype(np.float32) / PCM
         return Clip(wave, labels.pop("name"), labels)
 
@@ -139,14 +166,16 @@ class StoreWriter:
         settings: Mapping[str, Any],
         chunks: int,
         synthesiser: str = "",
+        shard: Shard = WHOLE,
     ) -> None:
-        self.path, self.chunks = Path(path), chunks
+        self.path, self.numbers = Path(path), shard.part(chunks)
         wanted = {"kind": kind, "synthesiser": synthesiser, "settings": dict(settings)}
         self.info = json.loads(json.dumps({"format": FORMAT, **wanted, "chunks": chunks}))
-        found = _read_info(self.path)
+        self.info |= {"shard": list(shard)} if shard != WHOLE else {}
+        found = store_files.read_info(self.path)
         if found is None:
             self._start()
-        elif any(found.get(key) != value for key, value in self.info.items()):
+        elif any(found.get(key) != self.info.get(key) for key in (*self.info, "shard")[1:]):
             raise RavelError(
                 f"{self.path} was built with other settings ({_difference(found, self.info)}): "
                 "choose another folder or delete that one."
@@ -165,7 +194,7 @@ class StoreWriter:
             if any(name != "chunks" and not name.startswith(".store.json.") for name in names):
                 raise RavelError(f"{self.path} holds other files: choose a new or empty folder.")
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write(self.path / "store.json", _json({**self.info, "finished": False}))
+            write(self.path / "store.json", json_bytes({**self.info, "finished": False}))
         except OSError as error:
             raise RavelError(f"{self.path} cannot be written ({error.strerror}).") from error
 
@@ -178,7 +207,7 @@ class StoreWriter:
         if self.finished:
             return []
         done = {int(file.stem) for file in self._folder.glob("*.npz")}
-        return [number for number in range(self.chunks) if number not in done]
+        return [number for number in self.numbers if number not in done]
 
     def write(self, number: int, chunk: Chunk) -> None:
         """Adds a chunk, whole or not at all; safe to call from any process."""
@@ -191,7 +220,7 @@ class StoreWriter:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes them for allow_pickle
         self._folder.mkdir(exist_ok=True)
-        _write(self._folder / f"{number:06d}.npz", buffer.getvalue())
+        write(self._folder / f"{number:06d}.npz", buffer.getvalue())
 
     def finish(self) -> FeatureStore:
         """Joins the chunks, in their order, and opens the store."""
@@ -209,7 +238,7 @@ class StoreWriter:
             )
         rows: list[dict[str, str]] = []
         lengths, samples = [], []
-        for number in range(self.chunks):
+        for number in self.numbers:
             with self._chunk(number) as chunk:
                 rows += json.loads(str(chunk["rows"]))
                 lengths.append(chunk["lengths"])
@@ -220,10 +249,10 @@ class StoreWriter:
         self._stack("log_mel", frames, (N_MELS,), np.float16, LOG_FLOOR)
         if samples:
             self._stack("audio", np.concatenate(samples), (), np.int16, 0)
-        _write(self.path / "lengths.npy", _npy(frames))
-        _write(self.path / "clips.csv", _csv(rows))
+        write(self.path / "lengths.npy", store_files.npy_bytes(frames))
+        write(self.path / "clips.csv", store_files.csv_bytes(rows))
         done = {**self.info, "clips": len(rows), "audio": bool(samples), "finished": True}
-        _write(self.path / "store.json", _json(done))
+        write(self.path / "store.json", json_bytes(done))
 
     def _chunk(self, number: int) -> Any:
         return np.load(self._folder / f"{number:06d}.npz", allow_pickle=False)
@@ -236,6 +265,8 @@ class StoreWriter:
 
         def fill_in(temporary: Path) -> None:
             out = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=full)
+            with open(temporary, "r+b") as file:  # where the disk is full, writing a map kills
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             for row, part in enumerate(self._parts(name)):
                 out[row, : len(part)], out[row, len(part) :] = part, fill
             out.flush()
@@ -244,7 +275,7 @@ class StoreWriter:
 
     def _parts(self, name: str) -> Iterator[np.ndarray]:
         """Each clip's `name` (log-mel or audio), from the chunks."""
-        for number in range(self.chunks):
+        for number in self.numbers:
             with self._chunk(number) as chunk:
                 counts = chunk["lengths" if name == "log_mel" else "samples"]
                 yield from np.split(chunk[name], np.cumsum(counts)[:-1]) if len(counts) else []
@@ -259,65 +290,44 @@ def _joined(parts: Sequence[np.ndarray], empty: np.ndarray) -> np.ndarray:
     return np.concatenate(list(parts)) if parts else empty
 
 
+def shard_folder(path: Path, number: int) -> Path:
+    """Where a store of many keeps a shard; the first is 1."""
+    return path / "shards" / f"{number:05d}"
+
+
+def _read(path: Path, info: Mapping) -> tuple[Any, ...]:
+    """The arrays of a store that is one array, as `FeatureStore` takes them."""
+    labels = store_files.read_csv(path / "clips.csv")
+    log_mel = read_npy(path / "log_mel.npy", mapped=True)
+    audio = read_npy(path / "audio.npy", mapped=True) if info["audio"] else None
+    return log_mel, read_npy(path / "lengths.npy"), labels, audio
+
+
+def _read_shards(path: Path, info: Mapping) -> tuple[Any, ...]:
+    """The arrays of a store of many shards. Raises RavelError where one is missing."""
+    folders = [shard_folder(path, number) for number in range(1, 1 + info["shards"])]
+    missing = [folder for folder in folders if not (folder / "log_mel.npy").is_file()]
+    if missing:
+        raise RavelError(
+            f"{path} lacks {len(missing)} of its {len(folders)} shards, such as {missing[0]}: put "
+            "them back, or merge the shards again."
+        )
+    log_mel = Joined([read_npy(f / "log_mel.npy", mapped=True) for f in folders], LOG_FLOOR)
+    audio = None
+    if info["audio"]:
+        audio = Joined([read_npy(folder / "audio.npy", mapped=True) for folder in folders], 0)
+    labels = Columns(store_files.read_columns(path / "labels"))
+    return log_mel, read_npy(path / "lengths.npy"), labels, audio
+
+
 def _difference(found: Mapping, wanted: Mapping) -> str:
+    if found.get("shard") != wanted.get("shard"):
+        shards = [value.get("shard") for value in (found, wanted)]
+        was, now = ["whole" if one is None else f"shard {one[0]}/{one[1]}" for one in shards]
+        return f"{was}, now {now}"
     if found.get("kind") != wanted["kind"] or found.get("synthesiser") != wanted["synthesiser"]:
         return f"{found.get('kind')}, {found.get('synthesiser') or 'recordings'}"
     old, new = found.get("settings") or {}, wanted["settings"]
     keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
     changes = [f"{key} was {old.get(key)}, now {new.get(key)}" for key in keys[:3]]
     return ", ".join(changes) or "format"
-
-
-def _read_info(path: Path) -> dict[str, Any] | None:
-    try:
-        info = json.loads((path / "store.json").read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RavelError(
-            f"{path / 'store.json'} is damaged: delete {path} and build it again."
-        ) from error
-    if not isinstance(info, dict) or info.get("format") != FORMAT:
-        raise RavelError(
-            f"{path} is no feature store of this version: delete it and build it again."
-        )
-    return info
-
-
-def _write(path: Path, data: bytes) -> None:
-    replace(path, lambda temporary: temporary.write_bytes(data))
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def _csv(rows: Sequence[Mapping[str, str]]) -> bytes:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def _read_npy(path: Path, mapped: bool = False) -> np.ndarray:
-    """An array from a .npy file. Raises OSError, or ValueError for a damaged one."""
-    try:
-        return np.load(path, mmap_mode="r" if mapped else None)
-    except OSError:
-        raise
-    except Exception as error:  # its header is parsed as Python, and fails as Python may
-        raise ValueError(f"{path.name}: {error}") from None
-
-
-def _read_csv(path: Path) -> dict[str, np.ndarray]:
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file))
-    return {key: np.array([row[i] for row in rows]) for i, key in enumerate(header)}

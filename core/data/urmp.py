@@ -200,20 +200,20 @@ class Measurements:
     """The segments of each part as JSON files among a store's chunks, for `pool.build` to fill."""
 
     def __init__(self, path: Path, parts: int) -> None:
-        self.path, self.parts = path, parts
+        self.path, self.numbers = path, range(parts)
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.json"
 
     def missing(self) -> list[int]:
-        return [number for number in range(self.parts) if not self._file(number).exists()]
+        return [number for number in self.numbers if not self._file(number).exists()]
 
     def write(self, number: int, segments: list[Segment]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self._file(number), segments)
 
     def finish(self) -> list[list[Segment]]:
-        files = [self._file(number) for number in range(self.parts)]
+        files = [self._file(number) for number in self.numbers]
         return [[Segment(*values) for values in json.loads(f.read_text("utf-8"))] for f in files]
 
 

@@ -1,7 +1,8 @@
 """The task the engine trains: TS-DSAE or one of its baselines."""
 
+import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from core.data import players
 from core.data.store import FeatureStore
 from core.dsae import objective, player_objective, samples
+from core.dsae.clips import Batch, Clips
 from core.dsae.config import DsaeConfig
 from core.dsae.decorrelation import Regression
 from core.dsae.evaluation.scores import active_units
@@ -17,17 +19,11 @@ from core.dsae.evaluation.swap_f1 import LabelledBatch, swap_f1
 from core.dsae.model import Dsae
 from core.dsae.perturbation import with_dynamics_of
 from core.errors import RavelError
-from core.training import engine
+from core.training import distributed, engine, memory
+from core.training.reading import place
 
 SIGNAL_CLIPS = 240  # validation clips that the collapse signals are computed on
 REGRESSION_CLIPS = 4_000  # training clips for the regression from v to z
-
-
-class Batch(NamedTuple):
-    """Log-mels x [B, T, M] and their lengths [B], or None if all have T frames."""
-
-    x: Tensor
-    lengths: Tensor | None
 
 
 class TwoExcerpts(NamedTuple):
@@ -37,42 +33,6 @@ class TwoExcerpts(NamedTuple):
     clips: Batch
     others: Batch
     renditions: Tensor | None = None
-
-
-class Clips:
-    """Some clips of a store on a device, kept in half precision."""
-
-    def __init__(
-        self, store: FeatureStore, indices: Any, device: torch.device, floor: float
-    ) -> None:
-        self.log_mel = torch.from_numpy(store.log_mel[indices]).to(device).clamp_(min=floor)
-        self.lengths = torch.from_numpy(store.lengths[indices].astype("int64")).to(device)
-        self.ragged = bool((self.lengths != self.log_mel.shape[1]).any())
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def whole(self, indices: Tensor | slice) -> Batch:
-        """The clips in full length."""
-        lengths = self.lengths[indices] if self.ragged else None
-        return Batch(self.log_mel[indices].float(), lengths)
-
-    def crop(self, indices: Tensor, frames: int) -> Batch:
-        """A random excerpt of each clip; a clip shorter than the crop stays whole and is masked."""
-        return self.excerpts(indices, self.draw(indices, frames))
-
-    def draw(self, indices: Tensor, frames: int) -> Tensor:
-        """Positions [B, frames] of a random excerpt of each clip."""
-        room = (self.lengths[indices] - frames).clamp(min=0)
-        start = (torch.rand(len(indices), device=room.device) * (room + 1)).long()
-        positions = start[:, None] + torch.arange(frames, device=room.device)
-        return positions.clamp(max=self.log_mel.shape[1] - 1)
-
-    def excerpts(self, indices: Tensor, positions: Tensor) -> Batch:
-        """The frames of each clip at its positions [B, T']."""
-        x = self.log_mel[indices[:, None], positions].float()
-        lengths = self.lengths[indices].clamp(max=positions.shape[1])
-        return Batch(x, lengths if self.ragged else None)
 
 
 class Pairs:
@@ -119,19 +79,43 @@ class DsaeTask:
         """Load training and validation clips to the device; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
         train, held_out = store.training_rows()
-        floor = self.config.model.floor
-        self.train = Clips(store, train, device, floor)
-        self.held_out = Clips(store, held_out, device, floor)
+        self.renditions, phrases = None, players.of_phrases(store.labels)
+        if not (self.of_players and self.config.objective.same_phrase):
+            phrases = None
+        # Renditions are by any player, whichever process has it.
+        shared = phrases is not None and distributed.place()[1] > 1
+        examples = len(train)
+        self.first, train = (0, train) if shared else distributed.own(train)
+        self._take(store, train, held_out, device, shared=shared)
         factor = labels_of(store, self.config.data.factor)
-        self.renditions = None
-        phrases = players.of_phrases(store.labels)
-        if self.of_players and self.config.objective.same_phrase and phrases is not None:
+        if phrases is not None:
             self.renditions = Pairs(phrases[train])
         if self.of_players:
             numbers = players.of_store(store.labels)
             self.pairs, self.held_out_pairs = Pairs(numbers[train]), Pairs(numbers[held_out])
         self.factor, self.held_out_factor = factor[train], factor[held_out]
-        return len(self.train)
+        return examples
+
+    def _take(
+        self,
+        store: FeatureStore,
+        train: np.ndarray,
+        held_out: np.ndarray,
+        device: torch.device,
+        *,
+        shared: bool,
+    ) -> None:
+        """Keep the clips on the device, or leave them on disk where they do not fit, and where each
+        of several processes would have to keep all of them."""
+        floor, self.device = self.config.model.floor, device
+        count = len(train) + len(held_out)
+        size = count * math.prod(store.log_mel.shape[1:]) * store.log_mel.dtype.itemsize
+        wish = self.training.in_memory
+        kept = memory.fits(size, device, self.training) and not (shared and wish == "auto")
+        self.where, self.from_disk = memory.said(count, size, kept, device), not kept
+        self.train = Clips(store, train, device, floor, mapped=not kept)
+        idle = distributed.place()[0] > 0  # the main process validates for all
+        self.held_out = Clips(store, held_out, device, floor, mapped=idle or not kept)
 
     def build(self) -> Dsae:
         """A freshly initialised model."""
@@ -175,13 +159,17 @@ class DsaeTask:
         others = self.pairs.draw(indices)
         return TwoExcerpts(clips, self._excerpts(others, self.config.data.other_crop), renditions)
 
+    def _placed(self, clips: Clips, indices: Tensor) -> Batch:
+        """Whole clips, on the device of the model."""
+        return place(clips.whole(indices), self.device)
+
     def _excerpts(self, indices: Tensor, crop: int | None) -> Batch:
         return self.train.crop(indices, crop) if crop else self.train.whole(indices)
 
     def _with_renditions(self, indices: Tensor, pairs: Pairs) -> tuple[Batch, Tensor]:
         """Clips, and the same part of their phrases; of a share of them by another player."""
         given = self.config.objective
-        frames = self.config.data.crop or self.train.log_mel.shape[1]
+        frames = self.config.data.crop or self.train.frames
         positions = self.train.draw(indices, frames)
         chosen = torch.rand(len(indices), device=indices.device) < given.same_phrase
         played = torch.where(chosen, pairs.draw(indices), indices)
@@ -226,11 +214,11 @@ class DsaeTask:
         size = min(self.training.batch_size, 128)
         for start in range(0, len(self.held_out), size):
             rows = torch.arange(start, min(start + size, len(self.held_out)))
-            clips = self.held_out.whole(rows)
+            clips = self._placed(self.held_out, rows)
             batch: Batch | TwoExcerpts = clips
             if self.of_players:
                 others = self.held_out_pairs.next(rows)
-                batch = TwoExcerpts(clips, self.held_out.whole(others))
+                batch = TwoExcerpts(clips, self._placed(self.held_out, others))
             share = len(clips.x) / len(self.held_out)
             for name, value in self.losses(model, batch, stage).items():
                 sums[name] = sums.get(name, 0.0) + share * float(value)
@@ -241,7 +229,7 @@ class DsaeTask:
         """Fit the regression from v to z on training clips rather than the latest batches."""
         local, parts = model.local_encoder, []
         for some in spread(len(self.train), REGRESSION_CLIPS).split(128):
-            x, lengths = self.train.whole(some)
+            x, lengths = self._placed(self.train, some)
             q_v = model.global_encoder(x, lengths)
             parts.append((q_v.mean, local.means(local(x, q_v.mean, lengths), q_v, lengths)))
         regression.fit(*map(torch.cat, zip(*parts, strict=True)))
@@ -249,9 +237,11 @@ class DsaeTask:
     def _signals(self, model: Dsae) -> dict[str, float]:
         """Signs of a collapse: swap F1 and active units, on a sample of the clips."""
         rows = spread(len(self.train), 2 * SIGNAL_CLIPS)
-        train = LabelledBatch(*self.train.whole(rows), self.factor[rows.numpy()])
+        train = LabelledBatch(*self._placed(self.train, rows), self.factor[rows.numpy()])
         rows = spread(len(self.held_out), SIGNAL_CLIPS)
-        held_out = LabelledBatch(*self.held_out.whole(rows), self.held_out_factor[rows.numpy()])
+        held_out = LabelledBatch(
+            *self._placed(self.held_out, rows), self.held_out_factor[rows.numpy()]
+        )
         signals = active_units(model, held_out.x, held_out.lengths)
         if len(train.labels) <= len(set(train.labels)):  # too few clips for a classifier
             return signals
@@ -264,9 +254,10 @@ class DsaeTask:
         """
         labels = self.held_out_factor
         other = next((i for i, label in enumerate(labels) if label != labels[0]), len(labels) - 1)
-        samples.write_sounds(model, *self.held_out.whole(torch.tensor([0, other])), folder)
+        two = self._placed(self.held_out, torch.tensor([0, other]))
+        samples.write_sounds(model, *two, folder)
         some = spread(len(self.held_out), SIGNAL_CLIPS)
-        batch = self.held_out.whole(some)
+        batch = self._placed(self.held_out, some)
         samples.write_latents(model, *batch, labels[some.numpy()], folder)
 
 

@@ -137,6 +137,7 @@ def neighbours(
 
 
 def _fingerprint(store: FeatureStore) -> list[Any]:
-    mel = (store.path / "log_mel.npy").stat()
+    mels = [file.stat() for file in store.files]
     texts = [(store.path / name).read_bytes() for name in ("store.json", "clips.csv")]
-    return [hashlib.sha256(b"".join(texts)).hexdigest(), mel.st_size, mel.st_mtime_ns]
+    stamps = [stamp for mel in mels for stamp in (mel.st_size, mel.st_mtime_ns)]
+    return [hashlib.sha256(b"".join(texts)).hexdigest(), *stamps]

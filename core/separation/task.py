@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from core.errors import RavelError
 from core.separation import evaluate, objective, remixing
 from core.separation.config import SeparationConfig
 from core.separation.model import Separator
+from core.training import distributed, memory
 
 HELD_OUT = 96  # validation mixtures
 HELD_OUT_SECONDS = 5.0
@@ -33,11 +35,14 @@ class SeparationTask:
         """Load training clips and held-out mixtures; return the number of training clips."""
         store = FeatureStore.open(self.config.data.store)
         train, _ = mixtures.training_rows(store)
-        self.waves = mixtures.Waves(store, train, device)
-        if len(self.waves) < 2:
+        examples = len(train)
+        self.first, train = distributed.own(train)
+        if len(train) < 2:
             raise RavelError(
-                f"{store.path} has fewer than two training clips, which a mixture needs."
+                f"{store.path} has fewer than two training clips for each process, which a mixture "
+                "needs."
             )
+        self._take(store, train, device)
         factor = self.config.data.factor
         references, chosen = mixtures.held_out(
             store, HELD_OUT, seconds=HELD_OUT_SECONDS, spread=self.config.data.level_spread,
@@ -46,7 +51,14 @@ class SeparationTask:
         self.held_out = references.to(device)
         labels = store.labels.get(factor, store.labels["name"])
         self.names = [str(label) for label in labels[chosen[0]]]
-        return len(self.waves)
+        return examples
+
+    def _take(self, store: FeatureStore, train: np.ndarray, device: torch.device) -> None:
+        """Keep the sound on the device, or leave it on disk where it does not fit."""
+        size = 2 * len(train) * (0 if store.audio is None else store.audio.shape[1])
+        kept = memory.fits(size, device, self.training)
+        self.where, self.from_disk = memory.said(len(train), size, kept, device), not kept
+        self.waves = mixtures.Waves(store, train, device, mapped=not kept)
 
     def build(self) -> Separator:
         """A freshly initialised model, or that of `objective.start`. Raises RavelError."""

@@ -182,4 +182,10 @@ class TrainingConfig(Settings):
         1, description="processes to train with, each on a GPU of its own; torchrun sets it itself"
     )
     threads: PositiveInt = Field(1, description="CPU threads a process computes with")
+    in_memory: Literal["auto", "yes", "no"] = Field(
+        "auto", description="keep clips on the device; auto does what half its free memory allows"
+    )
+    readers: int = Field(
+        2, ge=0, le=64, description="processes that read ahead where clips stay on disk"
+    )
     tensorboard: bool = Field(False, description="also write TensorBoard events")

@@ -4,11 +4,16 @@ import gc
 import os
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 from core.errors import RavelError
+from core.training.order import part
+
+BLOCK = 32  # clips that are dealt to one process together, at most
+BLOCKS = 16  # that each process has at least, where there are clips enough
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,25 @@ class World:
             gc.collect()
             dist.destroy_process_group()
             gc.collect()
+
+
+def place() -> tuple[int, int]:
+    """This process's rank, and how many train the model with it, it among them."""
+    alone = not (dist.is_available() and dist.is_initialized())
+    return (0, 1) if alone else (dist.get_rank(), dist.get_world_size())
+
+
+def own(rows: np.ndarray) -> tuple[int, np.ndarray]:
+    """Of the training clips `rows` [N] those of this process, after how many others they count.
+
+    Alone it has all. Else the clips are dealt in blocks, so that what belongs together stays
+    together mostly (a player's clips, a file's pages), and every process sees all of the corpus.
+    """
+    rank, size = place()
+    block = min(BLOCK, max(1, len(rows) // (BLOCKS * size)))
+    dealt = np.argsort(np.arange(len(rows)) // block % size, kind="stable")
+    mine = part(len(rows), rank, size)
+    return mine.start, rows[dealt[mine.start : mine.stop]]
 
 
 def join(device: str) -> World:

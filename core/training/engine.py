@@ -27,6 +27,7 @@ from core.training import distributed, precision, sinks
 from core.training.config import TrainingConfig
 from core.training.meter import Meter
 from core.training.order import Order, seed_of
+from core.training.reading import Batches
 from core.training.run import INITIAL, Run, restore_initial, restore_optimizer, this_process
 from core.training.schedule import learning_rate
 
@@ -41,12 +42,18 @@ class Task(Protocol):
     called after so many steps; and, for what is to be saved and resumed beside the model, `kept()`,
     which gives tensors by name, and `restore(tensors)`, which is called after `enter`. A task that
     learns nothing from very few clips names the fewest, over all processes, as `smallest_batch`.
+
+    A task may keep the examples of this process alone (`distributed.own`), and then says how
+    many are before them as `first`. It says where its clips are as `where`, and `from_disk` where
+    other processes are to make its batches ahead: those are tensors on the host, and functions of
+    the indices and torch's random numbers.
     """
 
     training: TrainingConfig
 
     def load(self, device: torch.device) -> int:
-        """Bring the data to the device and return the number of training examples."""
+        """Bring the data to the device and return the number of training examples, over all
+        processes."""
 
     def build(self) -> nn.Module:
         """A freshly initialised model."""
@@ -58,7 +65,8 @@ class Task(Protocol):
         """Freeze and unfreeze for a stage; `fresh` is false when a resumed run is inside it."""
 
     def batch(self, indices: Tensor) -> Any:
-        """The training examples with these indices [B], which are on the host, on the device."""
+        """The training examples with these indices [B], which are on the host and count from
+        `first`, on the device."""
 
     def losses(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
         """Named scalar terms; `loss` is the one minimised."""
@@ -113,6 +121,10 @@ class _Loop:
         smallest = getattr(task, "smallest_batch", 1)
         batch_size, seed = self.config.batch_size, self.config.seed
         self.order = Order(examples, batch_size, seed, processes=world.size, smallest=smallest)
+        readers = self.config.readers if getattr(task, "from_disk", False) else 0
+        self.batches = Batches(
+            task.batch, self._indices, self._seed, world.device, readers=readers, begin=run.release
+        )
         torch.manual_seed(seed_of(self.config.seed, 0))
         self.model = task.build().to(world.device)
         self.forward: nn.Module = self.model  # until a stage wraps it
@@ -152,6 +164,7 @@ class _Loop:
                 signal.signal(number, handler)
             # DDP keeps the process group, and gloo's threads must not outlive the interpreter.
             self.forward = self.model
+            self.batches.close()
 
     def _go(self) -> dict[str, Any]:
         if self.run.has("last"):
@@ -160,6 +173,7 @@ class _Loop:
             restore_initial(self.model, self.run)
         self.bar.update(self.step)
         self._say(f"training on {self.world.device}, from step {self.step:,}")
+        self._say(getattr(self.task, "where", ""))
         reason = "finished"
         while self.step < self.config.steps:
             self._enter_stage()
@@ -215,11 +229,10 @@ class _Loop:
 
     def _train_step(self) -> None:
         self.forward.train()
-        torch.manual_seed(seed_of(self.config.seed, 1, self.step, self.world.rank))
         rate = self._rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = self.task.batch(self._indices())
+        batch = self.batches.batch(self.step, self.config.steps)
         with self._autocast():
             terms = self.forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -246,10 +259,13 @@ class _Loop:
             with torch.no_grad():
                 self.task.samples(self.model, self.run.path / "samples" / f"step_{self.step:06d}")
 
-    def _indices(self) -> Tensor:
-        """This process's share of the step's batch, on the host: a task that needs numbers need not
+    def _indices(self, step: int) -> Tensor:
+        """This process's share of a step's batch, on the host: a task that needs numbers need not
         wait for the device."""
-        return self.order.batch(self.step)[self.world.rank :: self.world.size]
+        return self.order.share(step, self.world.rank) - getattr(self.task, "first", 0)
+
+    def _seed(self, step: int) -> int:
+        return seed_of(self.config.seed, 1, step, self.world.rank)
 
     def _validate(self) -> bool:
         """Validate; keep the best; say whether patience has run out."""
@@ -302,7 +318,7 @@ class _Loop:
                 sink(kind, self.step, {"stage": self.stage, **values})
 
     def _say(self, text: str) -> None:
-        if self.talks and self.bar.disable:
+        if self.talks and self.bar.disable and text:
             print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     def _speed(self) -> dict[str, float]:

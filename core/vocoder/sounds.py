@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core.audio.mel import HOP
+from core.data.joined import AROUND, Rows
 from core.data.store import PCM, FeatureStore
 from core.errors import RavelError
 from core.statistics import spread_evenly
@@ -61,6 +62,7 @@ class Sounds:
                 "again with its audio."
             )
         self.store, self.audio, self.rows, self.device = store, store.audio, rows, device
+        self.read = Rows(store.log_mel, rows), Rows(store.audio, rows)
         self.rebuilt: dict[int, list[np.ndarray]] = {}  # by row, one [T, M] for each model
 
     def add(self, rows: np.ndarray, made: np.ndarray) -> None:
@@ -105,6 +107,8 @@ class Sounds:
         cut = np.asarray(log_mel[start : start + frames], np.float32)
         if len(cut) < frames:  # all clips of the store are shorter than the excerpts
             cut = np.pad(cut, ((0, frames - len(cut)), (0, 0)), mode="edge")
+        for read in self.read:
+            read.touched(AROUND)
         return cut, sound_around(self.audio[row], start, frames)
 
 

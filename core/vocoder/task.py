@@ -11,6 +11,7 @@ from core.audio.clip import write_wav
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.statistics import spread_evenly
+from core.training import distributed, memory
 from core.training.schedule import learning_rate
 from core.vocoder import objective
 from core.vocoder.config import VocoderConfig
@@ -41,13 +42,20 @@ class VocoderTask:
         stores = {name: FeatureStore.open(name) for name in (data.store, *data.more)}
         parts = [store.training_rows() for store in stores.values()]
         of_stores = list(zip(stores.items(), parts, strict=True))
+        size = sum(store.size * len(train) // len(store) for (_, store), (train, _) in of_stores)
+        count = sum(len(train) for train, _ in parts)
+        kept = memory.fits(size, torch.device("cpu"), self.training)
+        self.where, self.from_disk = memory.said(count, size, kept, torch.device("cpu")), not kept
         self.train = [self._sounds(*it, train, data.rebuilt_clips) for it, (train, _) in of_stores]
         held_out = [self._sounds(*it, rows, HELD_OUT) for it, (_, rows) in of_stores]
         self.held_out = [batch for some in held_out for batch in some.whole(HELD_OUT, AT_ONCE)]
         if not self.held_out:
             raise RavelError(f"{data.store} has no clips to train on: choose another store.")
-        self.places = [(sounds, row) for sounds in self.train for row in sounds.rows.tolist()]
-        return len(self.places)
+        counts = [len(sounds.rows) for sounds in self.train]
+        numbers = np.repeat(np.arange(len(counts)), counts)
+        self.first, mine = distributed.own(np.arange(count))
+        self.of, self.row = numbers[mine], np.concatenate([s.rows for s in self.train])[mine]
+        return count
 
     def _sounds(self, name: str, store: FeatureStore, rows: np.ndarray, count: int) -> Sounds:
         sounds = Sounds(store, rows, self.device)
@@ -79,12 +87,14 @@ class VocoderTask:
         """An excerpt of each clip, randomly attenuated, some with a reconstructed log-mel."""
         data = self.config.data
         draw = np.random.default_rng(int(torch.randint(2**62, ())))
-        chosen = [self.places[index] for index in indices.tolist()]
+        chosen = zip(self.of[indices].tolist(), self.row[indices].tolist(), strict=True)
         parts = [
-            sounds.excerpt(row, data.crop, draw, rebuilt=data.rebuilt) for sounds, row in chosen
+            self.train[number].excerpt(row, data.crop, draw, rebuilt=data.rebuilt)
+            for number, row in chosen
         ]
         below = torch.from_numpy(draw.uniform(0, data.quietest, len(parts)))
-        return Excerpts.of(parts, self.device).levelled(below.float().to(self.device))
+        device = torch.device("cpu") if self.from_disk else self.device
+        return Excerpts.of(parts, device).levelled(below.float().to(device))
 
     def losses(self, model: VocoderNetwork, batch: Excerpts, stage: str) -> dict[str, Tensor]:
         """The terms of the stage's objective."""

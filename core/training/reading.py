@@ -5,6 +5,7 @@ the step. So a reader can make it as well as the training process, which then go
 random numbers where the reader left off: with any number of readers a run is the same run.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+
+from core.errors import RavelError
 
 AHEAD = 2  # batches that each reader has ready
 
@@ -47,7 +50,15 @@ class Batches:
             return place(self.make(self.indices(step)), self.device)
         if self._ahead is None:
             self._ahead = self._start(step, last)
-        batch, state = next(self._ahead)
+        try:
+            batch, state = next(self._ahead)
+        except RuntimeError as error:
+            if "exited unexpectedly" not in str(error):
+                raise
+            raise RavelError(
+                "A process that reads clips ahead was ended, by a lack of memory perhaps: resume "
+                "the run with training.readers 0."
+            ) from error
         torch.set_rng_state(state)
         return place(batch, self.device)
 
@@ -58,7 +69,7 @@ class Batches:
                 _Made(self.make, self.seed),
                 batch_size=None,
                 sampler=_Steps(steps),
-                num_workers=self.readers,
+                num_workers=min(self.readers, len(os.sched_getaffinity(0))),
                 prefetch_factor=AHEAD,
                 pin_memory=self.device.type == "cuda",
                 worker_init_fn=self._begin,

@@ -87,7 +87,8 @@ class VocoderTask:
         """An excerpt of each clip, randomly attenuated, some with a reconstructed log-mel."""
         data = self.config.data
         draw = np.random.default_rng(int(torch.randint(2**62, ())))
-        chosen = zip(self.of[indices].tolist(), self.row[indices].tolist(), strict=True)
+        some = indices.numpy()
+        chosen = zip(self.of[some].tolist(), self.row[some].tolist(), strict=True)
         parts = [
             self.train[number].excerpt(row, data.crop, draw, rebuilt=data.rebuilt)
             for number, row in chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,13 +82,15 @@ class Joined:
 class Rows:
     """Some rows of an array on disk, read when they are asked for.
 
-    What was read is let go of soon after, so that a process that reads a corpus again and again
-    stays as small as it was; the operating system keeps in its cache what there is room for.
+    All that a call needs is asked of the disk at once, and let go of soon after: a process that
+    reads a corpus again and again stays as small as it was. The operating system keeps in its cache
+    what there is room for.
     """
 
     def __init__(self, array: Any, rows: np.ndarray) -> None:
         self.array, self.rows = array, rows
-        self._mapped = 0
+        self._maps = sorted(_maps(array), key=lambda found: found[0])
+        self._touched = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,34 +101,63 @@ class Rows:
 
     def __getitem__(self, indices: np.ndarray | slice) -> np.ndarray:
         """The rows with these numbers, [B, ...]."""
-        return self._read(np.asarray(self.array[self.rows[indices]]))
+        return self._read([np.asarray(self.array[row]) for row in self.rows[indices].tolist()])
 
     def spans(self, indices: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
         """Of each row the items from its start on, [B, size, ...]; its last one is repeated where
         it ends before."""
         last = self.array.shape[1]
-        found = []
-        for row, start in zip(self.rows[indices].tolist(), starts.tolist(), strict=True):
-            part = np.asarray(self.array[row, start : min(start + size, last)])
-            short = size - len(part)
-            edges = [(0, short), *[(0, 0)] * (part.ndim - 1)]
-            found.append(np.pad(part, edges, mode="edge") if short else part)
-        return self._read(np.stack(found))
+        ends = np.minimum(starts + size, last).tolist()
+        parts = [
+            np.asarray(self.array[row, start:end])
+            for row, start, end in zip(
+                self.rows[indices].tolist(), starts.tolist(), ends, strict=True
+            )
+        ]
+        return self._read(parts, size)
 
     def touched(self, size: int) -> None:
         """Count bytes that were read of the array, and let its pages go when they are many."""
-        self._mapped += size
-        if self._mapped > MOST_MAPPED:
-            for part in getattr(self.array, "parts", [self.array]):
-                while isinstance(part, np.ndarray):
-                    part = part.base
-                if isinstance(part, mmap.mmap):
-                    part.madvise(mmap.MADV_DONTNEED)
-            self._mapped = 0
+        self._touched += size
+        if self._touched > MOST_MAPPED:
+            for _, mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
 
-    def _read(self, found: np.ndarray) -> np.ndarray:
+    def _read(self, parts: list[np.ndarray], size: int | None = None) -> np.ndarray:
+        for part in parts:
+            self._expect(part)
+        if size is not None:
+            parts = [_ended(part, size) for part in parts]
+        found = np.stack(parts) if parts else np.empty((0, *self.shape[1:]), self.array.dtype)
         self.touched(found.nbytes + len(found) * AROUND)
         return found
+
+    def _expect(self, part: np.ndarray) -> None:
+        """Have the kernel read a part of the file. Waiting for it page by page, as a map does by
+        itself, takes a hundred times as long; and of its neighbours nothing is needed."""
+        address = part.__array_interface__["data"][0]
+        number = bisect.bisect_right(self._maps, address, key=lambda found: found[0]) - 1
+        if number >= 0 and part.nbytes:
+            start, mapped = self._maps[number]
+            first = (address - start) // mmap.PAGESIZE * mmap.PAGESIZE
+            if address - start + part.nbytes <= len(mapped):  # else it was copied already
+                mapped.madvise(mmap.MADV_WILLNEED, first, address - start - first + part.nbytes)
+
+
+def _maps(array: Any) -> Iterator[tuple[int, mmap.mmap]]:
+    """The maps that an array is a part of, each with its address; none for one in memory."""
+    for part in getattr(array, "parts", [array]):
+        while isinstance(part, np.ndarray):
+            part = part.base
+        if isinstance(part, mmap.mmap):
+            yield np.frombuffer(part, np.uint8).__array_interface__["data"][0], part
+
+
+def _ended(part: np.ndarray, size: int) -> np.ndarray:
+    """An array [n, ...] with its last item repeated up to `size` of them."""
+    edges = [(0, size - len(part)), *[(0, 0)] * (part.ndim - 1)]
+    return np.pad(part, edges, mode="edge") if len(part) < size else part
 
 
 class Columns(Mapping[str, np.ndarray]):

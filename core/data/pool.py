@@ -92,7 +92,9 @@ def _build(
             unit="clip",
             disable=not progress or tell is not None,
         ) as bar:
-            for number in _finished(writer, work, chunks, missing, workers or os.cpu_count() or 1):
+            for number in _finished(
+                writer, work, chunks, missing, workers or len(os.sched_getaffinity(0))
+            ):
                 bar.update(len(chunks[number]))
                 done += len(chunks[number])
                 if tell:

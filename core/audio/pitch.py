@@ -73,11 +73,13 @@ def raw_pitch_accuracy(
     *,
     voiced: np.ndarray | None = None,
     cents: float = 50,
+    chroma: bool = False,
 ) -> float:
     """The share of voiced reference frames whose estimate lies within `cents` of the reference.
 
     `reference_f0`, `estimate_f0` [P] in Hz; `voiced` bool [P], by default where the reference is
-    above 0. By mir_eval.melody; NaN when no frame is voiced. RavelError for unequal lengths.
+    above 0; `chroma` forgives octave errors. By mir_eval.melody; NaN when no frame is voiced.
+    RavelError for unequal lengths.
     """
     from mir_eval import melody
 
@@ -91,8 +93,9 @@ def raw_pitch_accuracy(
     if not voiced.any():
         return float("nan")
     everywhere = np.ones(len(reference), bool)  # as voiced: this asks for pitch alone
+    accuracy = melody.raw_chroma_accuracy if chroma else melody.raw_pitch_accuracy
     return float(
-        melody.raw_pitch_accuracy(
+        accuracy(
             voiced,
             melody.hz2cents(reference),
             everywhere,

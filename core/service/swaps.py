@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -84,16 +85,12 @@ def figures(pair: Pair, part: str, route: str | None = None) -> SwapFigures:
 
 
 def _kept(true: Track, made: Track) -> tuple[float, float]:
-    from mir_eval import melody
+    from core.audio.pitch import raw_pitch_accuracy
 
     frames = min(true.f0.shape[1], made.f0.shape[1])  # a log-mel ends with its last whole hop
-    voiced = true.voiced[0, :frames]
-    if not voiced.any():
-        return float("nan"), float("nan")
-    cents = [melody.hz2cents(np.asarray(one.f0[0, :frames])) for one in (true, made)]
-    everywhere = np.ones(frames, bool)
-    parts = voiced, cents[0], everywhere, cents[1]
-    return float(melody.raw_pitch_accuracy(*parts)), float(melody.raw_chroma_accuracy(*parts))
+    pitches = true.f0[0, :frames], made.f0[0, :frames]
+    accuracy = partial(raw_pitch_accuracy, *pitches, voiced=true.voiced[0, :frames])
+    return accuracy(), accuracy(chroma=True)
 
 
 def _moved(pair: Pair, part: str, wav: bytes) -> float:

@@ -132,3 +132,10 @@ def test_impossible_requests_get_one_clear_sentence():
         pitch.track(tone(440), capacity="huge")
     with pytest.raises(RavelError, match="frame by frame"):
         pitch.raw_pitch_accuracy(np.ones(3), np.ones(4))
+
+
+def test_chroma_accuracy_forgives_octaves_and_nothing_else():
+    reference = np.array([220.0, 220.0, 220.0, 0.0])
+    estimate = np.array([440.0, 220.0, 330.0, 100.0])
+    assert pitch.raw_pitch_accuracy(reference, estimate) == pytest.approx(1 / 3)
+    assert pitch.raw_pitch_accuracy(reference, estimate, chroma=True) == pytest.approx(2 / 3)

@@ -10,6 +10,12 @@ NAMES = {
     "ts-dsae": "TS-DSAE, with constrained training, informed prior and swap terms",
     "ts-dsae-players": "TS-DSAE for players, with v from another excerpt of the same player,\n"
     "similarity maximisation, swap terms and back-translation",
+    "fhvae": "FHVAE (Hsu, Zhang and Glass, NeurIPS 2017), with the networks of TS-DSAE",
+    "r-wae": "R-WAE with the maximum mean discrepancy (Han et al., ICLR 2021), with the networks\n"
+    "of TS-DSAE",
+    "c-dsvae": "C-DSVAE (Bai et al., NeurIPS 2021), carried over to sound with the networks of\n"
+    "TS-DSAE",
+    "s3-vae": "S3-VAE (Zhu et al., CVPR 2020), carried over to sound with the networks of TS-DSAE",
 }
 FACTORS = ("instrument", "octave", "scale", "tonic")
 CLIPS = {
@@ -173,6 +179,7 @@ MEANINGS = {
 
 def about(config: DsaeConfig, name: str) -> About:
     """Describe a model with this config and show how to use it."""
+    related = ("fhvae", "r-wae", "c-dsvae", "s3-vae")  # whose names say where they come from
     model, kind = config.model, NAMES[config.objective.variant]
     completed = ""
     if model.equaliser:
@@ -180,11 +187,11 @@ def about(config: DsaeConfig, name: str) -> About:
             f"\nAn equaliser of {model.equaliser} numbers completes `v`: what the reconstruction "
             "lacks on average."
         )
-    text = f"""{kind[0].upper()}{kind[1:]} (Luo, Ewert and
-Dixon, IJCAI 2022). It splits four seconds of one instrument into a global latent `v`
-({model.v_size} numbers: the instrument) and local latents `z` ({model.z_size} numbers per frame of
-16 ms: the melody). Posterior {model.posterior}, decoder {model.decoder}, {model.hidden} units \
-wide.{completed}
+    source = "" if config.objective.variant in related else " (Luo, Ewert and\nDixon, IJCAI 2022)"
+    text = f"""{kind[0].upper()}{kind[1:]}{source}.
+It splits four seconds of one instrument into a global latent `v` ({model.v_size} numbers: the
+instrument) and local latents `z` ({model.z_size} numbers per frame of 16 ms: the melody). Posterior
+{model.posterior}, decoder {model.decoder}, {model.hidden} units wide.{completed}
 
 ```python
 from core.audio.clip import read

@@ -21,6 +21,24 @@ PLAYERS = (
     "latents' variance: 1 is as far as another clip. **back_translation** is the error of a swap "
     "that is encoded again and decoded with the clip's own v."
 )
+FHVAE = (
+    "Negative log-probability of a segment's own clip, among those of the batch, given its v, over "
+    "the size of v. At 0 every clip is recognised."
+)
+R_WAE = (
+    "Squared maximum mean discrepancy of v from N(0, I) and of z from the transition prior: 0 for "
+    "equal distributions. Estimates of it may be negative."
+)
+C_DSVAE = (
+    "**contrast_v** and **contrast_z** are NT-Xent between the v of a clip's halves, and between "
+    "the z of a frame and of the same frame through a random filter. **information** is the mutual "
+    "information of v and z in nats, estimated within the batch."
+)
+S3_VAE = (
+    "**triplet**: the v of a clip's halves should be nearer to each other than to another clip's. "
+    "**dynamics**: the share of the variance of loudness that is not a linear function of z. "
+    "**information** is the mutual information of v and z in nats, estimated within the batch."
+)
 F1 = (
     "Macro-F1 of the label predicted from v of validation clips: **f1_pre** without a swap, "
     "**f1_global** after a global swap, against the label of the clip that gave v; **f1_local** "
@@ -59,6 +77,20 @@ CHARTS = (
         PLAYERS,
         logarithmic=True,
         variant="ts-dsae-players",
+    ),
+    Chart("Discriminative term", ("train discriminative",), FHVAE, variant="fhvae"),
+    Chart("Discrepancies", ("train mmd_v", "train mmd_z"), R_WAE, variant="r-wae"),
+    Chart(
+        "Contrast and shared information",
+        ("train contrast_v", "train contrast_z", "train information"),
+        C_DSVAE,
+        variant="c-dsvae",
+    ),
+    Chart(
+        "Self-supervision and shared information",
+        ("train triplet", "train dynamics", "train information"),
+        S3_VAE,
+        variant="s3-vae",
     ),
 )
 HEADLINE = (

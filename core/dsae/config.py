@@ -6,7 +6,11 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from core.training.config import RunConfig, Settings, Size, TrainingConfig
 
-Variant = Literal["dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae", "ts-dsae-players"]
+Variant = Literal[
+    "dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae", "ts-dsae-players",
+    "fhvae", "r-wae", "c-dsvae", "s3-vae",
+]  # fmt: skip
+ONE_STAGE = ("dsae", "fhvae", "r-wae", "c-dsvae", "s3-vae")
 
 
 class ModelConfig(Settings):
@@ -59,12 +63,13 @@ class ModelConfig(Settings):
 
 
 class ObjectiveConfig(Settings):
-    """Which of the four models is trained, and the weight of each loss term."""
+    """Which model is trained, and the weight of each loss term."""
 
     variant: Variant = Field(
         "ts-dsae",
-        description="the baselines DSAE, DSAE-f, TS-DSAE without swap terms, TS-DSAE, or "
-        "TS-DSAE for players, which uses the settings from other_excerpt on",
+        description="the baselines DSAE, DSAE-f, TS-DSAE without swap terms, TS-DSAE, "
+        "TS-DSAE for players, which uses the settings from other_excerpt on, or a related method: "
+        "FHVAE, R-WAE, C-DSVAE, S3-VAE",
     )
     reduction: Literal["mean", "elbo"] = Field(
         "mean", description="means as in the authors' code, or sums as in equation 2"
@@ -120,6 +125,28 @@ class ObjectiveConfig(Settings):
     prior_steps: int = Field(
         0, ge=0, description="last steps, in which the transition prior alone is fitted"
     )
+    segment: PositiveInt = Field(20, description="frames of FHVAE's segments")
+    sequence_variance: PositiveFloat = Field(
+        0.25, description="variance of FHVAE's v of a segment around the clip's mean"
+    )
+    discriminative: NonNegativeFloat = Field(
+        10.0, description="weight: the clip is recognised by the v of its segments (FHVAE)"
+    )
+    mmd_v: NonNegativeFloat = Field(1.0, description="weight: v follows its prior (R-WAE)")
+    mmd_z: NonNegativeFloat = Field(1.0, description="weight: z follows its prior (R-WAE)")
+    contrast: NonNegativeFloat = Field(
+        0.1, description="weight: contrastive estimates of I(v; x) and I(z; x) (C-DSVAE)"
+    )
+    information: NonNegativeFloat = Field(
+        0.1, description="weight: I(v; z) of the batch is small (C-DSVAE, S3-VAE)"
+    )
+    triplet: NonNegativeFloat = Field(
+        0.1, description="weight: the v of a clip's halves is alike, those of clips not (S3-VAE)"
+    )
+    margin: PositiveFloat = Field(1.0, description="by how much, as a distance")
+    dynamics: NonNegativeFloat = Field(
+        0.1, description="weight: loudness follows from z linearly (S3-VAE)"
+    )
 
 
 class DataConfig(Settings):
@@ -145,11 +172,11 @@ class DsaeConfig(RunConfig):
     training: TrainingConfig = TrainingConfig()
 
     def stage(self, step: int) -> str:
-        """`constrained`, then `informed`; the plain DSAE has one stage, `joint`.
+        """`constrained`, then `informed`; the plain DSAE and related methods have one, `joint`.
 
         For players: `excerpts`, `swaps` with the terms of swaps, and `prior`.
         """
-        if self.objective.variant == "dsae":
+        if self.objective.variant in ONE_STAGE:
             return "joint"
         if self.objective.variant == "ts-dsae-players":
             if step >= self.training.steps - self.objective.prior_steps:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.data import players
 from core.data.store import FeatureStore
-from core.dsae import objective, player_objective, samples
+from core.dsae import objective, player_objective, related, samples
 from core.dsae.clips import Batch, Clips
 from core.dsae.config import DsaeConfig
 from core.dsae.decorrelation import Regression
@@ -193,6 +193,8 @@ class DsaeTask:
                 swaps=stage == "swaps",
                 renditions=batch.renditions,
             )
+        if of_related := related.LOSSES.get(self.config.objective.variant):
+            return of_related(model, *batch, self.config.objective)
         informed = stage == "informed"
         return objective.losses(
             model,

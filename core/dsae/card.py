@@ -138,6 +138,8 @@ MEANINGS = {
         }
     ),
     **_by_factor({"leak_z": "leak: macro-F1 of a linear probe on time-averaged z"}),
+    "eer_v": "equal error rate of the instrument by v (best: 0)",
+    "eer_z": "equal error rate of the instrument by time-averaged z (best: 0.5)",
     "leak_v_notes": "leak: R² of the notes by a linear probe on v",
     "leak_v_pitch": "leak: R² of a clip's pitch by a linear probe on v",
     "heard_clips": "validation clips resynthesised",

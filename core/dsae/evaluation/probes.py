@@ -14,7 +14,7 @@ from core.data.store import FeatureStore
 from core.dsae.evaluation.swap_f1 import LabelledBatch, Predictions
 from core.dsae.layers import masked_mean
 from core.dsae.model import Dsae
-from core.statistics import interval
+from core.statistics import interval, spread_evenly
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CHUNK = 128
 PENALTIES = np.logspace(-3, 3, 13)
 FOLDS = 5
+VERIFIED = 100  # clips, so that the bootstrap over their pairs takes seconds
 
 
 class Means(NamedTuple):
@@ -112,6 +113,37 @@ def explained(truth: np.ndarray, predicted: np.ndarray, means: np.ndarray) -> di
     return interval(np.arange(len(truth)), of_rows)
 
 
+def equal_error_rate(features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The equal error rate of telling by cosine whether two clips share a label, from 0 to 1.
+
+    As in speaker verification (Hsu et al., NeurIPS 2017): where as many pairs of one label are
+    rejected as pairs of two are accepted. `features` [N, D] of clips with `labels` [N], at most
+    VERIFIED of them, evenly spaced; 0.5 is chance. Empty where one of the two kinds is missing.
+    """
+    from sklearn.metrics import roc_curve
+
+    some = spread_evenly(len(labels), VERIFIED)
+    unit = features[some] / np.maximum(np.linalg.norm(features[some], axis=1, keepdims=True), 1e-12)
+    cosine, same = unit @ unit.T, np.equal.outer(labels[some], labels[some])
+    if same.all() or same.sum() == len(same):
+        return {}
+
+    def of_rows(rows: np.ndarray) -> float:
+        one, other = np.triu_indices(len(rows), 1)
+        one, other = rows[one], rows[other]
+        one, other = one[one != other], other[one != other]  # a clip may be drawn twice
+        accepted, found, _ = roc_curve(same[one, other], cosine[one, other])
+        missed = 1 - found
+        first = int(np.argmax(accepted >= missed))  # the curves cross between this and the last
+        if first == 0:
+            return float(accepted[0])
+        step = (missed - accepted)[first - 1 : first + 1]
+        share = step[0] / (step[0] - step[1])
+        return float(accepted[first - 1] + share * (accepted[first] - accepted[first - 1]))
+
+    return interval(np.arange(len(some)), of_rows)
+
+
 def notes_of(store: FeatureStore, rows: np.ndarray) -> np.ndarray | None:
     """The twelve pitches of each melody within its octave [N, 12]; None for other stores."""
     if store.kind != "dmelodies":
@@ -143,7 +175,8 @@ def measure(
     held_out: LabelledBatch,
     factors: list[str],
 ) -> dict[str, Any]:
-    """`leak_z` for each global factor, the model's own first, and `leak_v_notes` on dMelodies."""
+    """`leak_z` for each global factor, the model's own first; `eer_v` and `eer_z`, which should be
+    0 and 0.5; and `leak_v_notes` on dMelodies."""
     fitted, tested = time_averages(model, train), time_averages(model, held_out)
     rows = [store.indices(split) for split in ("train", "validation")]
     scores: dict[str, Any] = {}
@@ -151,6 +184,10 @@ def measure(
         labels = [store.labels[factor][some] for some in rows]
         name = f"leak_z_{factor}" if i else "leak_z"
         scores[name] = label_in(fitted.z, labels[0], tested.z, labels[1])
+    if factors:
+        own = store.labels[factors[0]][rows[1]]
+        rates = {f"eer_{at}": equal_error_rate(getattr(tested, at), own) for at in Means._fields}
+        scores |= {name: rate for name, rate in rates.items() if rate}
     notes, truth = (notes_of(store, some) for some in rows)
     if notes is not None and truth is not None:
         found = notes_in_v(fitted.v, notes, tested.v, truth)

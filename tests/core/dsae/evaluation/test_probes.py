@@ -103,3 +103,27 @@ def test_a_probe_is_never_fitted_on_the_group_it_predicts():
 
 def test_too_few_clips_of_a_label_tell_nothing():
     assert leak.label_across(np.zeros((9, 2)), np.array(["violin"] * 5 + ["trumpet"] * 4)) == {}
+
+
+def test_the_equal_error_rate_is_none_for_labels_apart_and_chance_for_noise():
+    draw = np.random.default_rng(0)
+    labels = np.array(["violin", "trumpet"] * 40)
+    apart = np.where(labels[:, None] == "violin", [[1.0, 0.0]], [[0.0, 1.0]])
+    found = leak.equal_error_rate(apart + 0.01 * draw.normal(size=(80, 2)), labels)
+    assert found["value"] == 0
+    chance = leak.equal_error_rate(draw.normal(size=(80, 8)), labels)
+    assert 0.4 < chance["low"] <= chance["value"] <= chance["high"] < 0.6
+    assert leak.equal_error_rate(apart, np.full(80, "violin")) == {}
+
+
+def test_the_equal_error_rate_is_where_both_kinds_of_error_are_as_many():
+    draw = np.random.default_rng(1)
+    labels = np.repeat([0, 1, 2], 20)
+    features = np.eye(3)[labels] + 0.5 * draw.normal(size=(60, 3))
+    found = leak.equal_error_rate(features, labels)["value"]
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    one, other = np.triu_indices(60, 1)
+    cosine, same = (unit[one] * unit[other]).sum(1), labels[one] == labels[other]
+    errors = [((cosine[~same] >= t).mean(), (cosine[same] < t).mean()) for t in np.unique(cosine)]
+    accepted, missed = min(errors, key=lambda pair: abs(pair[0] - pair[1]))
+    assert found == pytest.approx((accepted + missed) / 2, abs=0.01)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from core.audio.clip import SAMPLE_RATE
 from core.audio.scene_mel import FRONT_END
-from core.contrastive.embed import Embedder, load
+from core.contrastive.embed import Embedder, trained
 from core.errors import RavelError
 
 DEFAULT = "scenes-encoder"
@@ -32,7 +32,7 @@ class Model(nn.Module):
 def load_model(model_file_path: str = DEFAULT) -> Model:
     """A model by the name, folder, weights file or Hub id of a checkpoint. Raises RavelError."""
     path = Path(model_file_path or DEFAULT)
-    return Model(load(path.parent if path.is_file() else str(path)))
+    return Model(trained(path.parent if path.is_file() else str(path)))
 
 
 def get_scene_embeddings(audio: Tensor, model: Model) -> Tensor:

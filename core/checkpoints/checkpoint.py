@@ -92,6 +92,12 @@ class Checkpoint:
         return str(self.config.get("system", "unknown"))
 
     @property
+    def external(self) -> Any:
+        """What an encoder that Ravel did not train is made of (core.contrastive.external); None for
+        a trained network."""
+        return self.config.get("external")
+
+    @property
     def title(self) -> str:
         """The first heading of its card, else its name."""
         try:
@@ -232,6 +238,8 @@ def check(folder: Path, called: str) -> Checkpoint:
     """
     found = Checkpoint(folder, source=called)
     try:
+        if found.external is not None:
+            raise RavelError("it needs code or a table, which stay on the machine that has them")
         config = registry.parse({"system": "none", **found.config})
         expected = shapes_of(lambda: registry.network(config), "its config makes no model")
         for step in (None, *found.snapshots):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from core.cli import data, grid, hub, instruments, mushra, remix, takeaway, train, use
+from core.cli import data, encoder, grid, hub, instruments, mushra, remix, takeaway, train, use
 from core.errors import RavelError
 
 ROOMS: tuple[Any, ...] = (
@@ -20,6 +20,7 @@ ROOMS: tuple[Any, ...] = (
     takeaway,
     mushra,
     instruments,
+    encoder,
     hub,
 )  # as --help lists them
 INVALID = re.compile(r"invalid choice: '(?P<word>.*)' \(choose from (?P<choices>.*)\)")

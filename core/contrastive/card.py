@@ -19,6 +19,7 @@ MEANINGS = {
     "folds_accuracy": "accuracy of a shallow network, cross-validated over folds",
     **{f"map_of_{n}": f"mAP of a shallow network, scenes of {n} sounds" for n in MIXED},
     **{f"qbe_map_of_{n}": f"query by example, mAP, scenes of {n} sounds" for n in MIXED},
+    "whole clips": "same encoder, one embedding a clip",
     "supervised": "same encoder, trained with labels",
     "untrained": "same encoder, untrained",
 }

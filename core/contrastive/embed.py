@@ -3,11 +3,16 @@
 model = load("scenes-encoder")
 h = model.embed(read("street.wav"))  # [D]
 h, times = model.timeline(read("street.wav"), hop_seconds=0.5)  # [T, D], [T]
+
+`Encoder` is what Map, Find and `evaluate` ask of an encoder, whether Ravel trained it (`Embedder`)
+or not (`core.contrastive.external`).
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,12 +22,17 @@ from torch.nn import functional as F
 from core.audio.clip import SAMPLE_RATE, Clip
 from core.audio.scene_mel import FRONT_END, FrontEnd, scene_frames, scene_log_mel
 from core.checkpoints import checkpoint as checkpoints
+from core.checkpoints.checkpoint import Checkpoint
 from core.checkpoints.loaded import Loaded
+from core.contrastive import index
 from core.contrastive.config import ContrastiveConfig
 from core.contrastive.model import Cnn14, SmallEncoder
 from core.contrastive.probe import starts_of
 from core.errors import RavelError
 from core.files import replace
+
+if TYPE_CHECKING:
+    from core.data.store import FeatureStore
 
 BATCH = 64  # patches at a time: about a minute of sound
 
@@ -34,6 +44,32 @@ class Timeline(NamedTuple):
 
     h: Tensor
     times: Tensor
+
+
+class Encoder(Protocol):
+    """Any encoder, ready for use; `checkpoint.digest` changes with whatever its embeddings do."""
+
+    checkpoint: Checkpoint
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+
+    @property
+    def size(self) -> int:
+        """D, the size of an embedding."""
+
+    def embed(self, sound: Waveform) -> Tensor:
+        """The embedding h [D] of a sound [S] at 16 kHz. Raises RavelError."""
+
+    def embed_many(self, sounds: Iterable[Waveform]) -> Tensor:
+        """Embeddings [N, D] of sounds. Raises RavelError."""
+
+    def timeline(self, sound: Waveform, hop_seconds: float = 0.96) -> Timeline:
+        """Embeddings along a sound [S]. Raises RavelError."""
+
+    def clips(self, store: FeatureStore, rows: Iterable[int]) -> Tensor:
+        """Embeddings [N, D] of clips of a store with audio. Raises RavelError."""
 
 
 class Embedder(Loaded[Cnn14 | SmallEncoder, ContrastiveConfig]):
@@ -63,9 +99,9 @@ class Embedder(Loaded[Cnn14 | SmallEncoder, ContrastiveConfig]):
         A sound shorter than a patch is followed by silence. Raises RavelError for another shape or
         samples that are not numbers.
         """
-        wave = _checked(sound)
+        samples = checked(sound)
         total, count = torch.zeros(self.size), 0
-        for h in self._patches(wave, starts_of(scene_frames(len(wave)), self.patch)):
+        for h in self._patches(samples, starts_of(scene_frames(len(samples)), self.patch)):
             total, count = total + h.sum(dim=0), count + len(h)
         return total / count
 
@@ -78,36 +114,59 @@ class Embedder(Loaded[Cnn14 | SmallEncoder, ContrastiveConfig]):
 
         Raises RavelError for a hop below 10 ms, and as `embed` does.
         """
-        wave = _checked(sound)
-        hop = round(hop_seconds * SAMPLE_RATE / FRONT_END.hop) if hop_seconds < 1e6 else 0
-        if hop < 1:
-            raise RavelError(f"A hop of {hop_seconds:g} s is not possible: give 0.01 s or more.")
-        starts = starts_of(scene_frames(len(wave)), self.patch, hop)
-        h = torch.cat(list(self._patches(wave, starts)))
+        samples, hop = checked(sound), hop_of(hop_seconds)
+        starts = starts_of(scene_frames(len(samples)), self.patch, hop)
+        h = torch.cat(list(self._patches(samples, starts)))
         middle = ((self.patch - 1) * FRONT_END.hop + FRONT_END.n_fft) / 2
         times = (torch.tensor(starts) * FRONT_END.hop + middle) / SAMPLE_RATE
         return Timeline(h, times)
 
+    def clips(self, store: FeatureStore, rows: Iterable[int]) -> Tensor:
+        """Embeddings [N, D] of clips of a store with audio."""
+        return self.embed_many(index.wave(store, row) for row in rows)
+
     @torch.inference_mode()
-    def _patches(self, wave: Tensor, starts: Sequence[int]) -> Iterator[Tensor]:
+    def _patches(self, samples: Tensor, starts: Sequence[int]) -> Iterator[Tensor]:
         """Embeddings [b, D] of the patches starting at these frames, in bounded memory."""
         for first in range(0, len(starts), BATCH):
             some = starts[first : first + BATCH]
             frames = some[-1] + self.patch - some[0]
             size = (frames - 1) * FRONT_END.hop + FRONT_END.n_fft
-            piece = wave[some[0] * FRONT_END.hop :][:size].to(self.device)
+            piece = samples[some[0] * FRONT_END.hop :][:size].to(self.device)
             log_mel = scene_log_mel(F.pad(piece, (0, size - len(piece))))
             cut = [log_mel[start - some[0] :][: self.patch] for start in some]
             yield self.model(torch.stack(cut)).cpu()
 
 
-def load(checkpoint: str | Path, device: str = "cpu") -> Embedder:
-    """An encoder by name, NAME@STEP or folder.
+def load(checkpoint: str | Path, device: str = "cpu") -> Encoder:
+    """An encoder by name, NAME@STEP or folder, whether Ravel trained it or not.
 
-    Raises RavelError when it is missing or damaged, or was trained on another front end.
+    Raises RavelError when it is missing or damaged, was trained on another front end, or would
+    import code and was not made here.
     """
+    found = checkpoints.find(checkpoint)
+    if found.external is None:
+        return trained(checkpoint, device)
+    from core.contrastive.external import folder
+
+    return folder.load(found, device)
+
+
+def trained(checkpoint: str | Path, device: str = "cpu") -> Embedder:
+    """An encoder that Ravel trained. Raises RavelError as `load`, and for any other."""
+    found = checkpoints.find(checkpoint)
+    if found.external is not None:
+        raise RavelError(f"Ravel did not train the encoder {found.name}: choose one that it did.")
     model, config, found = checkpoints.load(checkpoint, "contrastive")
     return Embedder(model.encoder.to(device), config, found)
+
+
+def hop_of(seconds: float) -> int:
+    """A hop in frames of 10 ms. Raises RavelError for one below that."""
+    hop = round(seconds * SAMPLE_RATE / FRONT_END.hop) if seconds < 1e6 else 0
+    if hop < 1:
+        raise RavelError(f"A hop of {seconds:g} s is not possible: give 0.01 s or more.")
+    return hop
 
 
 def save_embeddings(
@@ -127,12 +186,13 @@ def save_embeddings(
     replace(Path(path), write)
 
 
-def _checked(sound: Waveform) -> Tensor:
-    wave = torch.as_tensor(sound.wave if isinstance(sound, Clip) else sound)
-    if wave.dim() != 1 or not len(wave):
+def checked(sound: Waveform) -> Tensor:
+    """A sound [S] in single precision. Raises RavelError for another shape or no numbers."""
+    samples = torch.as_tensor(sound.wave if isinstance(sound, Clip) else sound)
+    if samples.dim() != 1 or not len(samples):
         raise RavelError(
-            f"A sound of shape {tuple(wave.shape)} was given: it must be mono, (samples,)."
+            f"A sound of shape {tuple(samples.shape)} was given: it must be mono, (samples,)."
         )
-    if not torch.isfinite(wave).all():
+    if not torch.isfinite(samples).all():
         raise RavelError("The sound has samples that are not numbers: save the file again.")
-    return wave.float()
+    return samples.float()

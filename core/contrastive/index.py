@@ -21,7 +21,7 @@ from core.files import replace
 
 if TYPE_CHECKING:
     from core.checkpoints.checkpoint import Checkpoint
-    from core.contrastive.embed import Embedder
+    from core.contrastive.embed import Encoder
     from core.data.store import FeatureStore
 
 FORMAT = 1
@@ -166,7 +166,7 @@ def _chunks(
     folder: Path,
     on_progress: Callable[[int, int], Any],
 ) -> Iterable[np.ndarray]:
-    model: Embedder | None = None
+    model: Encoder | None = None
     for number, first in enumerate(range(0, len(store), CHUNK)):
         on_progress(first, len(store))
         path = folder / f"chunk-{number:05d}.npy"
@@ -174,14 +174,14 @@ def _chunks(
         part = _array(path)
         if part is None or len(part) != len(rows):
             model = model or _load(checkpoint)
-            part = model.embed_many(wave(store, row) for row in rows).numpy()
+            part = model.clips(store, rows).numpy()
             unit(part)  # what is not finite is found at once
             _write(path, part)
         yield part
     on_progress(len(store), len(store))
 
 
-def _load(checkpoint: Checkpoint) -> Embedder:
+def _load(checkpoint: Checkpoint) -> Encoder:
     from core.contrastive import embed
 
     step = "" if checkpoint.snapshot is None else f"@{checkpoint.snapshot}"

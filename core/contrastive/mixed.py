@@ -5,6 +5,8 @@ N scenes, C classes, T frames, 64 bands.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,13 +25,15 @@ SPREAD = 5.0  # dB by which a sound is louder or quieter than the middle, at mos
 
 
 class Scenes(NamedTuple):
-    """Scenes: log-mels [N, T, 64], frames of sound in each [N], labels, and both splits."""
+    """Scenes: log-mels [N, T, 64], frames of sound in each [N], labels, both splits, and `waves`,
+    which makes the sound [S] of one after another."""
 
     log_mels: Tensor
     frames: Tensor
     labels: Labels
     train: np.ndarray
     held_out: np.ndarray
+    waves: Callable[[], Iterator[Tensor]]
 
 
 def scenes(
@@ -48,21 +52,13 @@ def scenes(
     """
     if not 2 <= count <= MOST_SOUNDS:
         raise RavelError(f"Scenes of {count} sounds: give 2 to {MOST_SOUNDS}.")
+    splits = (train, held_out)
     parts, truth = [], []
-    for number, rows in enumerate((train, held_out)):
-        generator = torch.Generator().manual_seed(MOST_SOUNDS * number + count)
-        waves = Waves(store, rows)
-        samples = int(waves.audio.shape[1])
-        for some in torch.arange(len(rows)).split(views.BATCH):
-            chosen = partners(some, len(rows), count, generator)  # [count, B]
-            sounds = torch.stack([waves.excerpts(row, samples, generator) for row in chosen], 1)
-            gains = SPREAD * (2 * torch.rand(sounds.shape[:2], generator=generator) - 1)
-            mixed = levelled(sounds, gains).sum(dim=1)
-            peaks = mixed.abs().amax(dim=1, keepdim=True)  # 1, as those of clips
-            parts.append(views.features(mixed / peaks.clamp(min=SILENCE)))
-            truth.append(labels.truth[rows[chosen.numpy()]].any(axis=0))
+    for mixed, rows in _batches(store, splits, count):
+        parts.append(views.features(mixed))
+        truth.append(labels.truth[rows].any(axis=0))
     log_mels = torch.cat(parts).to(device)
-    frames = torch.full((len(log_mels),), scene_frames(samples))
+    frames = torch.full((len(log_mels),), scene_frames(mixed.shape[1]))
     first = np.arange(len(train))
     return Scenes(
         log_mels,
@@ -70,4 +66,27 @@ def scenes(
         Labels(labels.names, np.concatenate(truth), single=False),
         first,
         len(train) + np.arange(len(held_out)),
+        partial(_waves, store, splits, count),
     )
+
+
+def _batches(
+    store: FeatureStore, splits: tuple[np.ndarray, ...], count: int
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Sounds [B, S] of scenes with a peak of 1, and the clips [count, B] that each is mixed of."""
+    for number, rows in enumerate(splits):
+        generator = torch.Generator().manual_seed(MOST_SOUNDS * number + count)
+        waves = Waves(store, rows)
+        samples = int(waves.audio.shape[1])
+        for some in torch.arange(len(rows)).split(views.BATCH):
+            chosen = partners(some, len(rows), count, generator)
+            sounds = torch.stack([waves.excerpts(row, samples, generator) for row in chosen], 1)
+            gains = SPREAD * (2 * torch.rand(sounds.shape[:2], generator=generator) - 1)
+            mixed = levelled(sounds, gains).sum(dim=1)
+            peaks = mixed.abs().amax(dim=1, keepdim=True)  # 1, as those of clips
+            yield mixed / peaks.clamp(min=SILENCE), rows[chosen.numpy()]
+
+
+def _waves(store: FeatureStore, splits: tuple[np.ndarray, ...], count: int) -> Iterator[Tensor]:
+    for mixed, _ in _batches(store, splits, count):
+        yield from mixed

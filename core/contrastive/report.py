@@ -1,12 +1,14 @@
 """Scores encoders and baselines on the same held-out clips, prints them and records them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from core.checkpoints.card import record_scores
 from core.checkpoints.checkpoint import Checkpoint
@@ -15,13 +17,15 @@ from core.contrastive import baselines, mixed, views
 from core.contrastive import evaluate as measures
 from core.contrastive.card import MEANINGS
 from core.contrastive.config import MOST_SOUNDS
-from core.contrastive.embed import Embedder, load
+from core.contrastive.embed import Embedder, Encoder, load
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.registry import EvaluationOptions, Say
 from core.training.distributed import pick_device
 
-ORDER = ("encoder", "supervised", "untrained", "log-mel statistics")
+WHOLE = "whole clips"  # the row of an encoder that is asked for one embedding a clip
+ORDER = ("encoder", WHOLE, "supervised", "untrained", "log-mel statistics")
+LABEL = "label"  # the column of classes, where no encoder's config names another
 TESTS = ("eval", "test", "validation")  # a test split is preferred to one used for selection
 COLUMNS = ("accuracy", "map", "qbe_map", "knn_accuracy", "three_shot", "folds_accuracy")
 OF_SCENES = tuple(
@@ -32,7 +36,10 @@ Embed = Callable[["ClipSet"], measures.Embedded]
 
 
 class ClipSet(NamedTuple):
-    """The clips of a store: log-mels [N, T, 64], frames of sound in each, labels, and splits."""
+    """The clips of a store: log-mels [N, T, 64], frames of sound in each, labels, and splits.
+
+    `by` returns their embeddings [N, D] by an encoder, from their sound.
+    """
 
     name: str
     log_mels: Tensor
@@ -41,6 +48,7 @@ class ClipSet(NamedTuple):
     train: np.ndarray
     held_out: np.ndarray
     folds: np.ndarray | None
+    by: Callable[[Encoder], Tensor]
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -76,26 +84,32 @@ def on_store(
     A shallow network, nearest neighbours and prototypes are fitted on its training clips. NAME@STEP
     gets a row beside NAME's. `supervised` also trains an encoder of the same size with the labels,
     which takes as long as a training run; `alone` leaves out all baselines. `mixed_sounds` are
-    numbers of sounds: scenes of so many clips are scored too, with all their labels. Raises
+    numbers of sounds: scenes of so many clips are scored too, with all their labels. An encoder
+    that Ravel did not train embeds whole clips; those beside it get a row for that. Raises
     RavelError for a store without labels or without both splits.
     """
     device = pick_device("auto")
     models = [load(name, str(device)) for name in dict.fromkeys(names)]
     store = FeatureStore.open(path)
-    clips = read_clips(store, models[0].config.data.factor, device)
+    factors = [model.config.data.factor for model in models if isinstance(model, Embedder)]
+    clips = read_clips(store, factors[0] if factors else LABEL, device)
+    beside = any(not isinstance(model, Embedder) for model in models)
     scenes = {count: _mixed(store, clips, count) for count in mixed_sounds}
     say(f"{clips.name}: " + ", ".join(f"{MEANINGS[k]} {v}" for k, v in clips.counts.items()))
     base = {} if alone else {"log-mel statistics": _scores(_statistics, clips, scenes)}
     for folder in dict.fromkeys(model.checkpoint.path for model in models):
         mine = [model for model in models if model.checkpoint.path == folder]
-        embedders = {_row(model): _by(model.encoder, model) for model in mine}
-        if not alone:
-            embedders |= _same_size(mine[0], clips, supervised)
+        embedders = {_row(model): _by_any(model) for model in mine}
+        if isinstance(first := mine[0], Embedder):
+            if beside and "encoder" in embedders:
+                embedders[WHOLE] = partial(_whole, embedders["encoder"])
+            if not alone:
+                embedders |= _same_size(first, clips, supervised)
         rows = {name: _scores(embed, clips, scenes) for name, embed in embedders.items()} | base
         _keep(Checkpoint(folder), clips, rows)
         say(f"\n{folder.name} on {clips.name}, value [95 % interval]")
         say(table(rows))
-        say(_training_note(mine[0], clips))
+        say(_training_note(first, clips))
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
@@ -105,7 +119,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return aligned([["", *found], *cells])
 
 
-def _row(model: Embedder) -> str:
+def _row(model: Encoder) -> str:
     step = model.checkpoint.snapshot
     return "encoder" if step is None else f"step {step}"
 
@@ -114,7 +128,8 @@ def _mixed(store: FeatureStore, clips: ClipSet, count: int) -> ClipSet:
     found = mixed.scenes(
         store, clips.labels, clips.train, clips.held_out, count, clips.log_mels.device
     )
-    return ClipSet(clips.name, *found, None)
+    *parts, waves = found
+    return ClipSet(clips.name, *parts, None, lambda model: model.embed_many(waves()))
 
 
 def _scores(embed: Embed, clips: ClipSet, scenes: Mapping[int, ClipSet]) -> dict[str, Any]:
@@ -126,6 +141,24 @@ def _scores(embed: Embed, clips: ClipSet, scenes: Mapping[int, ClipSet]) -> dict
 
 def _measured(embed: Embed, clips: ClipSet) -> dict[str, Any]:
     return measures.measure(embed(clips), clips.labels, clips.train, clips.held_out, clips.folds)
+
+
+def _by_any(model: Encoder) -> Embed:
+    """A trained encoder embeds the patches of clips, any other one whole clips."""
+    if isinstance(model, Embedder):
+        return _by(model.encoder, model)
+
+    def embed(clips: ClipSet) -> measures.Embedded:
+        h = clips.by(model).numpy()
+        return measures.Embedded(h, np.arange(len(h)))
+
+    return embed
+
+
+def _whole(embed: Embed, clips: ClipSet) -> measures.Embedded:
+    """One embedding a clip, the mean over its patches."""
+    h = embed(clips).clips
+    return measures.Embedded(h, np.arange(len(h)))
 
 
 def _by(encoder: torch.nn.Module, model: Embedder) -> Embed:
@@ -154,8 +187,13 @@ def _same_size(model: Embedder, clips: ClipSet, supervised: bool) -> dict[str, E
     return found
 
 
-def _training_note(model: Embedder, clips: ClipSet) -> str:
+def _training_note(model: Encoder, clips: ClipSet) -> str:
     """Which of the clips the encoder was trained on, as far as its config says."""
+    if not isinstance(model, Embedder):
+        return (
+            f"{model.name} was not trained by Ravel, which cannot tell whether it knows the "
+            "held-out clips. Each clip is embedded as a whole."
+        )
     if Path(model.config.data.store).name != clips.name:
         return f"{model.name} was trained on {model.config.data.store}, without labels."
     text = f"{model.name} was trained on the training clips, without labels; not on held-out clips."
@@ -190,4 +228,9 @@ def read_clips(store: FeatureStore, factor: str, device: torch.device) -> ClipSe
     if folds is not None and (len(set(folds)) < 2 or "" in folds):
         folds = None
     frames = torch.from_numpy(views.frames_of(store))
-    return ClipSet(store.path.name, log_mels, frames, labels, train, held_out, folds)
+    parts = store.path.name, log_mels, frames, labels, train, held_out, folds
+    return ClipSet(*parts, partial(_embed_clips, store))
+
+
+def _embed_clips(store: FeatureStore, model: Encoder) -> Tensor:
+    return model.clips(store, tqdm(range(len(store)), f"clips by {model.name}", disable=None))

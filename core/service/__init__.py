@@ -29,7 +29,7 @@ from core.vocoder.play import check_route, play, route_digest
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
-    from core.contrastive.embed import Embedder
+    from core.contrastive.embed import Encoder
     from core.dsae.latents import Disentangler, Latents
     from core.separation.separate import SeparationModel
 
@@ -136,7 +136,7 @@ def separator(checkpoint: Checkpoint, device: str = "cpu") -> SeparationModel:
 
 
 @keep(2)
-def encoder(checkpoint: Checkpoint, device: str = "cpu") -> Embedder:
+def encoder(checkpoint: Checkpoint, device: str = "cpu") -> Encoder:
     """A contrastive checkpoint, loaded. Raises RavelError."""
     with_torch()
     from core.contrastive.embed import load

@@ -216,9 +216,25 @@ def index_of(clips: Clips, checkpoint: Checkpoint) -> Index:
     return Index.of(embedded)
 
 
+def embeds_sounds(checkpoint: Checkpoint) -> bool:
+    """Whether an encoder can embed any sound; a table of embeddings only knows its own clips."""
+    external = checkpoint.external
+    return not (isinstance(external, Mapping) and external.get("kind") == "table")
+
+
+def embedding(store: Path, row: int, checkpoint: Checkpoint) -> np.ndarray:
+    """The embedding [D] of a clip of a store, which a table has too. Raises RavelError."""
+    return _embedding(store, row, checkpoint, changed(store / "store.json"))
+
+
+@keep(128)
+def _embedding(store: Path, row: int, checkpoint: Checkpoint, changed: int) -> np.ndarray:
+    return encoder(checkpoint).clips(open_store(store), [row]).numpy()[0]
+
+
 def is_indexed(store: Path, checkpoint: Checkpoint) -> bool:
     """Whether a store's index is on disk, or so small that one can wait for it. RavelError."""
-    few = len(columns(store)["name"]) <= SOON
+    few = len(columns(store)["name"]) <= SOON or not embeds_sounds(checkpoint)
     return few or indexing_progress(store, checkpoint).state == "done"
 
 

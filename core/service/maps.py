@@ -110,7 +110,8 @@ def is_encoded(spec: MapSpec) -> bool:
     split = None if spec.is_embedding else spec.subset.split  # an index is of the whole store
     counts = corpora.splits(spec.subset.store)
     clips = sum(count for name, count in counts.items() if split in (None, name))
-    return clips <= few or maps.is_there(*spec.source)
+    at_once = clips <= few or not corpora.embeds_sounds(spec.checkpoint)
+    return at_once or maps.is_there(*spec.source)
 
 
 def start_encoding(spec: MapSpec) -> None:

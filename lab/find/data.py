@@ -35,10 +35,12 @@ class Corpus(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A sound to search for, at full level; for a channel, how many dB `below` the whole it was."""
+    """A sound to search for, at full level; for a channel, how many dB `below` the whole it was;
+    for a whole clip of a corpus, its place there."""
 
     clip: Clip
     below: float | None = None
+    place: tuple[Corpus, int] | None = None
 
 
 def corpora() -> dict[str, Corpus]:
@@ -108,17 +110,30 @@ def channels_of(separator: Checkpoint) -> int:
     return int(separator.config.get("model", {}).get("channels", 0))
 
 
-def query(taken: MixtureSource, separator: Checkpoint | None = None, channel: int = 0) -> Query:
-    """A sound, or channel 1, 2, ... of it, normalised as clips are. Raises RavelError."""
+def query(
+    taken: MixtureSource,
+    separator: Checkpoint | None = None,
+    channel: int = 0,
+    place: tuple[Corpus, int] | None = None,
+) -> Query:
+    """A sound, or channel 1, 2, ... of it, normalised as clips are. `place`: where it is from, if
+    it is a clip of a corpus. Raises RavelError."""
     whole = mixtures.mixture(taken).clip
     if not separator or not channel:
-        return Query(_at_full_level(whole.wave, taken.name))
+        return Query(_at_full_level(whole.wave, taken.name), place=place)
     wave = mixtures.separate(separator, taken).waves[channel - 1]
     level = float(np.sqrt(np.mean(wave**2) / np.mean(whole.wave**2)))
     below = max(0.0, -20 * np.log10(max(level, 1e-9)))
     if below > TOO_QUIET:
         raise RavelError(f"Channel {channel} is silent: choose another one, or the whole sound.")
     return Query(_at_full_level(wave, f"{taken.name}-channel-{channel}"), below)
+
+
+def embedding(query: Query, encoder: Checkpoint) -> np.ndarray:
+    """A query's embedding [D]. Raises RavelError, as for a table that has no such clip."""
+    if query.place and query.place[0].path:
+        return stores.embedding(query.place[0].path, query.place[1], encoder)
+    return service.embedding(encoder, query.clip)
 
 
 def _at_full_level(wave: np.ndarray, name: str) -> Clip:

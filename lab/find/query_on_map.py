@@ -14,11 +14,10 @@ import streamlit as st
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from core.contrastive.index import unit
 from core.errors import RavelError
-from core.service import embedding
 from core.service.mixtures import MixtureSource
 from lab.bundled import READY, is_scene, sources
 from lab.find import data
-from lab.find.data import Query
+from lab.find.data import Corpus, Query
 from lab.widgets import channels, mixture_slot
 
 OWN, WHOLE = "own", "Query"
@@ -33,7 +32,7 @@ class MapQuery(NamedTuple):
 
     def vectors(self, encoder: Checkpoint) -> np.ndarray:
         """The embeddings of the queries at length 1, [Q, D]. Raises RavelError."""
-        return unit(np.stack([embedding(encoder, one.clip) for one in self.queries.values()]))
+        return unit(np.stack([data.embedding(one, encoder) for one in self.queries.values()]))
 
 
 def examples() -> dict[str, tuple[str, ...]]:
@@ -60,8 +59,8 @@ def from_address() -> MapQuery | None:
     name, separator, channel = (st.query_params.get(key) for key in PARAMETERS)
     if name is None:
         return None
-    taken = _taken(name)
-    queries = {WHOLE: data.query(taken)}
+    taken, place = _taken(name)
+    queries = {WHOLE: data.query(taken, place=place)}
     if channel is not None:
         separators = {one.name: one for one in list_checkpoints("separation")}
         if separator not in separators:
@@ -82,13 +81,15 @@ def forget() -> None:
         st.query_params.pop(key, None)
 
 
-def _taken(name: str) -> MixtureSource:
+def _taken(name: str) -> tuple[MixtureSource, tuple[Corpus, int] | None]:
+    """A sound, and its place if it is a clip of a corpus."""
     if name == OWN:
         own = st.session_state.get("map_query")
         if own is None:
             raise RavelError("Your sound is no longer available: search again on the Find page.")
-        return own
+        return own, None
     if name in examples():
-        return mixture_slot.bundled(examples()[name])
-    clip = data.clip(*data.find(name))
-    return MixtureSource(clip.name, (clip,))
+        return mixture_slot.bundled(examples()[name]), None
+    place = data.find(name)
+    clip = data.clip(*place)
+    return MixtureSource(clip.name, (clip,)), place

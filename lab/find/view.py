@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from core.checkpoints.checkpoint import Checkpoint, list_checkpoints
@@ -28,11 +29,19 @@ STORES = ("scenes", included.NAME)  # shown first: a large corpus of scenes, els
 WHOLE = "The whole sound"
 COUNTS = [5, 10, 20, 50]
 CORPUS = "The clips to search: a corpus with audio. **included** holds all sounds that ship."
-CHECKPOINT = "A checkpoint: a trained model in the folder `checkpoints`."
+CHECKPOINT = (
+    "A checkpoint: a trained model in the folder `checkpoints`, or an encoder that was added by "
+    "`python -m core encoder`."
+)
 PART = (
     "The whole sound, or one of the channels into which the separator splits it. Search for a "
     "channel to find a sound that is only in the background."
 )
+TABLE = (
+    "**{}** is a table of embeddings, made elsewhere: it has those of its own clips, and none of "
+    "other sounds or channels. Choose a clip to search for."
+)
+MOST_CLIPS = 2_000  # to choose from
 ANY = Taking(
     mixture_slot.MAX_SECONDS,
     normalise=False,
@@ -104,6 +113,34 @@ def choose_sound() -> MixtureSource | None:
             return None
         st.caption(f"{plain(clip.name)}, a clip of {plain(corpus.name)}.")
         return MixtureSource(clip.name, (clip,))
+
+
+def place() -> tuple[Corpus, int] | None:
+    """Where the sound is from, if it is a clip of a corpus that the address names. RavelError."""
+    reference = st.query_params.get("clip")
+    return None if reference is None else data.find(reference)
+
+
+def can_search(corpus: Corpus, split: str | None, encoder: Checkpoint, query: Query) -> bool:
+    """Whether the encoder can embed the query; if not, says so and offers the corpus's clips."""
+    if stores.embeds_sounds(encoder) or query.place:
+        return True
+    st.info(TABLE.format(plain(encoder.name)), icon=":material/table:")
+    if corpus.path:
+        rows = np.flatnonzero(data.allowed(corpus, split, None, ()))[:MOST_CLIPS]
+        names = data.labels(corpus)["name"][rows].tolist()
+        chosen = st.selectbox(
+            f"Clip of {plain(corpus.name)}",
+            names,
+            None,
+            key="find_clip",
+            placeholder="Choose a clip",
+            width=400,
+        )
+        if chosen:
+            search_like(f"{corpus.name}/{chosen}")
+            st.rerun()
+    return False
 
 
 def forget_clip() -> None:

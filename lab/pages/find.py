@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from core import service
 from core.errors import RavelError
 from core.service import mixtures
 from lab import bundled
@@ -12,8 +11,8 @@ from lab.widgets import corpus as new_corpus
 from lab.widgets.cell import Cell
 
 ABOUT = (
-    "An **encoder** turns a sound into an **embedding**, a vector that describes it. It was "
-    "trained without labels, on sounds and their separated channels. Similar sounds have "
+    "An **encoder** turns a sound into an **embedding**, a vector that describes it. Those that "
+    "ship were trained without labels, on sounds and their separated channels. Similar sounds have "
     "embeddings that point in similar directions."
 )
 DISTANCE = (
@@ -58,7 +57,7 @@ if taken is None:
 
 try:
     with cell.picture.skeleton(spectrogram.HEIGHT):
-        query = data.query(taken, separator, channel)
+        query = data.query(taken, separator, channel, view.place())
         separated = mixtures.separate(separator, taken) if separator and channel else None
     view.draw_query(cell, query)
     if separated and separated.matches:
@@ -70,6 +69,8 @@ if encoder is None:
     st.stop()
 
 with results:
+    if not view.can_search(corpus, split, encoder, query):
+        st.stop()
     try:
         if not view.is_indexed(corpus, encoder):
             st.stop()
@@ -85,7 +86,7 @@ with results:
         with st.spinner("Searching"):
             index = data.index(corpus, encoder)
             found = index.nearest(
-                service.embedding(encoder, query.clip),
+                data.embedding(query, encoder),
                 count,
                 among=data.allowed(corpus, split, column, only),
                 without=view.own_rows(taken, corpus, channel),

@@ -10,23 +10,32 @@ import pytest
 import soundfile
 
 from core.audio.clip import read
+from core.contrastive.external.folder import make_hear
 from core.service import HEADROOM
 from lab.bundled import sources
+from tests.conftest import ROOT
 from tests.lab.browser import Server, at_rest, needs_chromium
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
 pytestmark = needs_chromium
+HEAR = "tests/core/contrastive/external/statistics_hear.py"
 ROUNDING = 1 / 32768
 PLAYERS = 11  # of the query and of what is found
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, scene_models, scene_data) -> Iterator[str]:
-    """Where the lab answers; it has one small store, without an index."""
+    """Where the lab answers; it has one small store, without an index, and among its encoders one
+    that Ravel did not train."""
     folder = tmp_path_factory.mktemp("server")
     data = shutil.copytree(scene_data, folder / "data")
-    server = Server(folder / "log.txt", scene_models, RAVEL_DATA=str(data))
+    models = shutil.copytree(scene_models, folder / "checkpoints")
+    places = {"RAVEL_DATA": str(data), "XDG_STATE_HOME": str(folder / "state")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", places["XDG_STATE_HOME"])
+        make_hear(models / "statistics", str(ROOT / HEAR), None)
+    server = Server(folder / "log.txt", models, **places)
     yield server.address
     server.kill()
 
@@ -146,3 +155,18 @@ def test_a_channel_is_placed_on_the_map_whose_points_play_and_lead_back(tab, add
     tab.get_by_role("button", name="Find similar").click()
     tab.wait_for_url("**/find?**clip=scenes%2F**")
     tab.get_by_text("a clip of scenes").wait_for()
+
+
+def test_an_encoder_that_was_added_finds_and_maps_clips(tab, address):
+    tab.goto(f"{address}/find?encoder=statistics")
+    at_rest(tab, PLAYERS)
+    assert saved(tab)[0]["label"] == "dog"
+    tab.get_by_role("button", name="Show on the map").click()
+    tab.wait_for_url("**/map?**map_model=statistics**")
+    tab.wait_for_function(
+        """() => {
+            const graph = document.querySelector(".map .plot");
+            return graph?.data?.find((trace) => trace.meta?.queries)?.x.length == 1;
+        }"""
+    )
+    at_rest(tab)

@@ -128,8 +128,9 @@ def _mixed(store: FeatureStore, clips: ClipSet, count: int) -> ClipSet:
     found = mixed.scenes(
         store, clips.labels, clips.train, clips.held_out, count, clips.log_mels.device
     )
-    *parts, waves = found
-    return ClipSet(clips.name, *parts, None, lambda model: model.embed_many(waves()))
+    return ClipSet(
+        clips.name, *found[:5], folds=None, by=lambda model: model.embed_many(found.waves())
+    )
 
 
 def _scores(embed: Embed, clips: ClipSet, scenes: Mapping[int, ClipSet]) -> dict[str, Any]:

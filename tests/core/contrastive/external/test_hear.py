@@ -124,15 +124,16 @@ def test_our_own_module_gives_the_scores_of_its_checkpoint(ours, patches, store,
     weights = own / "model.safetensors"
     assert made(tmp_path / "other", "--hear", "core.hear", "--weights", weights) == 0
     words = ["evaluate", str(own), str(tmp_path / "other"), "--data", str(patches), "--alone"]
-    assert main(words) == 0
+    assert main([*words, "--mixed", "2"]) == 0
     scores, other = kept(own, patches), kept(tmp_path / "other", patches)["encoder"]
     one, whole = scores["encoder"], scores[report.WHOLE]
     assert whole == one  # a clip is a patch
     clips = report.read_clips(FeatureStore.open(patches), "label", torch.device("cpu"))
     h = clips.by(load(own)).numpy()
     parts = clips.labels, clips.train, clips.held_out, clips.folds
-    assert other == evaluate.measure(evaluate.Embedded(h, np.arange(32)), *parts)
-    assert set(one) == set(other) == set(report.COLUMNS)
+    expected = evaluate.measure(evaluate.Embedded(h, np.arange(32)), *parts)
+    assert {name: other[name] for name in report.COLUMNS} == expected
+    assert set(one) == set(other) == {*report.COLUMNS, "map_of_2", "qbe_map_of_2"}
     for name, score in one.items():  # by log-mels that are stored in half precision
         assert other[name]["value"] == pytest.approx(score["value"], abs=0.05), name
 

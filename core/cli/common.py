@@ -13,7 +13,7 @@ def command(commands: Any, name: str, summary: str, example: str, run: Any) -> A
     """A subcommand with its help and an example; `run` takes the parsed arguments."""
     parser = commands.add_parser(
         name,
-        help=summary,
+        help=summary.replace("%", "%%"),  # argparse formats it, and not the description
         description=summary,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,7 +12,7 @@ from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
 from lab.explore.data import Dimensions, dimensions
 from lab.explore.sounds import fill, offer_latents, scale
-from lab.widgets import page, route
+from lab.widgets import page, route, sound_view
 from lab.widgets.cell import Cell
 
 STEP = 0.05
@@ -20,6 +20,7 @@ LIMIT = 3  # standard deviations of the prior on each side
 IN_A_ROW = 2
 NAMED = 4  # moved dials are named in the title up to this number
 PRIOR = "prior mean"
+GROUP = "dials"  # its sounds have one transport
 ABOUT = "The dials that change the sound most come first."
 ORDER = (
     "Each dial is a dimension of v, in standard deviations of its prior N(0, 1), and starts at the "
@@ -231,11 +232,14 @@ def _sounds(checkpoint: Checkpoint, clip: Clip, own: list[float]) -> None:
     sound = service.render(checkpoint, made, route.current())
     facts = dimensions(checkpoint)
     names = ", ".join(facts.name(i) for i in facts.order if i in turned)
-    original = Cell("dials_clip", "The clip")
+    sound_view.bar(GROUP, difference=("dials_result", "dials_clip"))
+    original = Cell("dials_clip", "The clip", group=GROUP)
     result = Cell(
         "dials_result",
         "With the dials moved" if turned else "Rebuilt from its own latents",
         names if len(turned) <= NAMED else f"{len(turned)} dials moved",
+        group=GROUP,
+        short="With the dials" if turned else "Rebuilt",
     )
     log_mel = original.log_mel = service.log_mel(clip)
     shared = scale([log_mel])

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
-from lab.explore.sounds import listen, scale, thumbnail
+from lab.explore.sounds import scale, thumbnail
 from lab.widgets import route
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ def show(checkpoint: Checkpoint, clip: Clip | None, beside: DeltaGenerator) -> N
         with place:
             st.markdown(f"**{name}**")
             sound = service.render(checkpoint, made, route.current())
-            thumbnail(sound, shared, key=f"draw_{i}_picture", name=name)
             stem = f"draw-{seed + i}-{checkpoint.name}"
-            listen(sound, made, key=f"draw_{i}", name=name, stem=stem)
+            thumbnail(sound, made, shared, key=f"draw_{i}", name=name, stem=stem, group="draw")
 
 
 def _settings() -> tuple[str, float, int]:

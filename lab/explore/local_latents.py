@@ -11,7 +11,7 @@ from core import service
 from core.audio.clip import HOP_SECONDS, Clip
 from core.checkpoints.checkpoint import Checkpoint
 from lab.explore.sounds import fill, offer_latents, scale, tracks
-from lab.widgets import page, route
+from lab.widgets import page, route, sound_view
 from lab.widgets.cell import Cell
 
 if TYPE_CHECKING:
@@ -260,11 +260,13 @@ def _list(kept: list, in_hand: tuple | None) -> None:
 def _sounds(checkpoint: Checkpoint, clip: Clip, own: Latents, made: Latents) -> None:
     by = route.current()
     sounds = [service.render(checkpoint, latents, by) for latents in (own, made)]
+    sound_view.bar("track", difference=("track_after", "track_before"))
     left, right = st.columns(2)
     with left:
-        original = Cell("track_before", "The clip, rebuilt")
+        original = Cell("track_before", "The clip, rebuilt", group="track")
     with right:
-        edited = Cell("track_after", "Edited" if made is not own else "Not edited yet")
+        title = "Edited" if made is not own else "Not edited yet"
+        edited = Cell("track_after", title, group="track")
     shared = scale([sound.log_mel for sound in sounds])
     names = [f"{clip.name}-{what}-{checkpoint.name}" for what in ("rebuilt", "edited")]
     for cell, sound, name in zip((original, edited), sounds, names, strict=True):

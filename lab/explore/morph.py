@@ -11,8 +11,8 @@ from core import service
 from core.audio.clip import Clip
 from core.checkpoints.checkpoint import Checkpoint
 from core.service import Rendering
-from lab.explore.sounds import fill, listen, offer_latents, scale, thumbnail
-from lab.widgets import page, route
+from lab.explore.sounds import fill, offer_latents, scale, thumbnail
+from lab.widgets import page, route, sound_view
 from lab.widgets.cell import Cell
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ Path = Literal["straight", "arc"]
 WHAT: dict[str, What] = {"Both": "both", "Global v": "global", "Local z": "local"}
 PATHS: dict[str, Path] = {"Straight": "straight", "Arc": "arc"}
 STEPS = [5, 7, 9]
+GROUP = "morph"  # its sounds have one transport
 IN_A_ROW = 5
 ABOUT = (
     "Moving only the global v changes the instrument, moving only the local z the melody. Melodies "
@@ -115,7 +116,8 @@ def anywhere(pair: Pair) -> None:
         bind="query-params",
         on_change=_moved,
     )
-    cell = Cell("morph", f"At {position:.2f}", f"{first} → {last}")
+    sound_view.bar(GROUP, difference=("morph", "morph_0"))
+    cell = Cell("morph", f"At {position:.2f}", f"{first} → {last}", group=GROUP, short="Position")
     with page.show_errors():
         mels = [service.decode(pair.checkpoint, pair.at(at)) for at in (position, 0, 1)]
         sound, shared, name = pair.sound(position), scale(mels), pair.name(position)
@@ -156,7 +158,12 @@ def _strip(pair: Pair, positions: list[float]) -> None:
                 help="Move the position here.",
             )
             sound = pair.sound(at)
-            thumbnail(sound, shared, key=f"step_{number}_picture", name=f"At {at:.2f}")
-            listen(
-                sound, pair.at(at), key=f"step_{number}", name=f"At {at:.2f}", stem=pair.name(at)
+            thumbnail(
+                sound,
+                pair.at(at),
+                shared,
+                key=f"morph_{number}",
+                name=f"At {at:.2f}",
+                stem=pair.name(at),
+                group=GROUP,
             )

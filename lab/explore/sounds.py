@@ -10,44 +10,54 @@ import streamlit as st
 
 from core.audio.clip import HOP_SECONDS
 from core.service import Rendering
-from lab.widgets import heatmap, page, player, spectrogram
+from lab.widgets import heatmap, page, sound_view
 from lab.widgets.cell import Cell
+from lab.widgets.sound_view import Scale
 
 if TYPE_CHECKING:
     from core.dsae.latents import Latents
 
-THUMBNAIL = 96  # pixels
+THUMBNAIL = 80  # pixels: one for each band
 TRACK = 220  # pixels
 
 
-def scale(sounds: Sequence[np.ndarray]) -> spectrogram.Scale:
+def scale(sounds: Sequence[np.ndarray]) -> Scale:
     """The axes shared by the pictures of log-mels [T, 80]."""
-    return spectrogram.Scale(
+    return Scale(
         loudest=max(float(one.max()) for one in sounds),
         seconds=max((len(one) - 1) * HOP_SECONDS for one in sounds),
     )
 
 
-def thumbnail(sound: Rendering, shared: spectrogram.Scale, *, key: str, name: str) -> None:
-    """A small log-mel without axes."""
-    figure = spectrogram.figure(sound.log_mel, shared)
-    figure.update_traces(showscale=False, hoverinfo="skip", hovertemplate=None)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    st.plotly_chart(
-        figure,
-        height=THUMBNAIL,
-        key=key,
-        alt=f"Log-mel spectrogram. {name}",
-        config={"staticPlot": True},
-    )
+def thumbnail(
+    sound: Rendering,
+    latents: Latents,
+    shared: Scale,
+    *,
+    key: str,
+    name: str,
+    stem: str,
+    group: str,
+) -> None:
+    """A small log-mel without axes, its player, and the downloads below, for narrow columns.
+
+    `stem` begins the file names; the thumbnails of one `group` share a transport.
+    """
+    with st.container(gap=None):
+        sound_view.panel(key, name, group=group, look="thumb", height=THUMBNAIL)
+        sound_view.sound(key, sound.wav)
+        sound_view.picture(key, sound.log_mel, shared)
+    if sound.lowered:
+        st.caption(f"Turned down by {sound.lowered:.1f} dB")
+    with st.container(horizontal=True, gap="small"):
+        page.download("WAV", sound.wav, f"{stem}.wav", key=f"{key}_wav", mime="audio/wav")
+        offer_latents(latents.to_npz, f"{stem}.npz", key=f"{key}_latents")
 
 
 def fill(
     cell: Cell,
     sound: Rendering,
-    shared: spectrogram.Scale,
+    shared: Scale,
     file_name: str,
     *,
     autoplay: bool = False,
@@ -58,16 +68,6 @@ def fill(
     if sound.lowered:
         cell.state(f"Turned down by {sound.lowered:.1f} dB")
     cell.play(sound.wav, file_name, autoplay=autoplay)
-
-
-def listen(sound: Rendering, latents: Latents, *, key: str, name: str, stem: str) -> None:
-    """A player with its downloads below, for narrow columns; `stem` begins the file names."""
-    if sound.lowered:
-        st.caption(f"Turned down by {sound.lowered:.1f} dB")
-    player.player(sound.wav, name=name)
-    with st.container(horizontal=True, gap="small"):
-        page.download("WAV", sound.wav, f"{stem}.wav", key=f"{key}_wav", mime="audio/wav")
-        offer_latents(latents.to_npz, f"{stem}.npz", key=f"{key}_latents")
 
 
 def offer_latents(data: Callable[[], bytes], name: str, *, key: str) -> None:

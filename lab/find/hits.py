@@ -43,7 +43,7 @@ def show(rank: int, hit: Hit, on_like: Callable, argument: str) -> None:
     about.markdown(f"**{rank}. {plain(hit.title)}**  \n:small[:gray[{plain(hit.facts)}]]")
     near.markdown(f"{hit.distance:.3f}  \n:small[:gray[{in_words(hit.nearer)}]]")
     with sound:
-        player.player(hit.wav, name=f"{rank}. {hit.title}")
+        player.player(hit.wav, key=f"find_hit_{rank}", name=f"{rank}. {hit.title}")
     more.button(
         "",
         key=f"find_like_{rank}",

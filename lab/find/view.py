@@ -16,7 +16,7 @@ from core.service import included, log_mel, wav
 from core.service.mixtures import MixtureSource
 from lab.find import data, hits, query_on_map
 from lab.find.data import BUNDLED, Corpus, Query
-from lab.widgets import mixture_slot, spectrogram
+from lab.widgets import mixture_slot, sound_view
 from lab.widgets.cell import Cell
 from lab.widgets.page import plain
 from lab.widgets.slot import Taking
@@ -173,7 +173,7 @@ def choose_channel() -> tuple[Checkpoint | None, int]:
 def draw_query(cell: Cell, query: Query) -> None:
     """The query as picture and sound, at full level like the clips of a corpus."""
     cell.log_mel = log_mel(query.clip)
-    cell.draw(spectrogram.Scale(float(cell.log_mel.max()), query.clip.seconds))
+    cell.draw(sound_view.Scale(float(cell.log_mel.max()), query.clip.seconds))
     if query.below is not None:
         cell.state(f"{query.below:.0f} dB below the whole sound")
     cell.play(wav(query.clip))

@@ -15,7 +15,7 @@ from lab.find import query_on_map
 from lab.find.query_on_map import MapQuery
 from lab.map import export, plot
 from lab.map.points import MapPoints
-from lab.widgets import player, spectrogram
+from lab.widgets import player, sound_view
 from lab.widgets.cell import Cell
 from lab.widgets.page import download, plain, row
 
@@ -110,7 +110,7 @@ def show_focus(points: MapPoints) -> None:
             )
         cell.log_mel = corpora.log_mel(store, points.row(point))
         seconds = (len(cell.log_mel) - 1) * HOP_SECONDS
-        cell.draw(spectrogram.Scale(float(cell.log_mel.max()), seconds))
+        cell.draw(sound_view.Scale(float(cell.log_mel.max()), seconds))
         cell.play(points.wav(point), autoplay=bool(state.pop("map_play", False)))
     reference = f"{store.name}/{points.clip_name(point)}"
     if points.spec.is_embedding:
@@ -155,11 +155,16 @@ def show_query(query: MapQuery) -> None:
     with st.container(key="map_query_panel"):
         cell = Cell("map_query_cell", title, plain(query.name))
         cell.log_mel = log_mel(one.clip)
-        cell.draw(spectrogram.Scale(float(cell.log_mel.max()), one.clip.seconds))
+        cell.draw(sound_view.Scale(float(cell.log_mel.max()), one.clip.seconds))
         cell.play(wav(one.clip), autoplay=play == len(whole))
         for number, (title, one) in enumerate(whole):
             st.caption(f"{title}: the whole sound")
-            player.player(wav(one.clip), name=title, autoplay=play == number)
+            player.player(
+                wav(one.clip),
+                key=f"map_query_{number}",
+                name=title,
+                autoplay=play == number,
+            )
     st.button(
         "Remove the query",
         key="map_forget",
@@ -197,7 +202,9 @@ def list_neighbours(points: MapPoints, near: np.ndarray, distances: np.ndarray) 
                     help="Play this clip and show its own neighbours.",
                 )
             if has_audio:
-                player.player(points.wav(point), name=points.name(point))
+                player.player(
+                    points.wav(point), key=f"map_near_{point}_sound", name=points.name(point)
+                )
 
 
 def list_selection(points: MapPoints, projection: Projection, colour: Colour) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
 from lab import bundled
 from lab.explore import dials, draw, grid, listen, local_latents, morph, tally
-from lab.widgets import checkpoint_box, page, player, route, session, slot
+from lab.widgets import checkpoint_box, page, route, session, slot
 
 DESCRIPTIONS = {
     "Dials": f"**Change the global latent to change the instrument.** {dials.ABOUT}",
@@ -84,4 +84,3 @@ if section not in OWN_CLIPS:
         "lower, as headroom for what the model makes. Examples: "
         f"{bundled.instrument_credits()}."
     )
-player.one_at_a_time()

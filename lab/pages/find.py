@@ -6,7 +6,7 @@ from core.errors import RavelError
 from core.service import mixtures
 from lab import bundled
 from lab.find import data, query_on_map, view
-from lab.widgets import channels, page, player, session, spectrogram
+from lab.widgets import channels, page, session
 from lab.widgets import corpus as new_corpus
 from lab.widgets.cell import Cell
 
@@ -42,7 +42,6 @@ with right:
 results = st.container()
 credits = f"Examples: {bundled.credits()}."
 st.caption(credits)
-player.one_at_a_time()
 
 if encoder is None:
     results.info(
@@ -56,9 +55,9 @@ if taken is None:
     st.stop()
 
 try:
-    with cell.picture.skeleton(spectrogram.HEIGHT):
-        query = data.query(taken, separator, channel, view.place())
-        separated = mixtures.separate(separator, taken) if separator and channel else None
+    cell.expect(picture=True, sound=True)
+    query = data.query(taken, separator, channel, view.place())
+    separated = mixtures.separate(separator, taken) if separator and channel else None
     view.draw_query(cell, query)
     if separated and separated.matches:
         cell.state(f"Holds {channels.contents(taken, separated, channel - 1)}")

@@ -10,7 +10,7 @@ from core.service.maps import MapSpec
 from lab.find import query_on_map
 from lab.map import inspector, plot, points, view
 from lab.map.plot import Marks, Panel
-from lab.widgets import corpus, page, player
+from lab.widgets import corpus, page
 
 NEAR = 6
 HEIGHT = 520
@@ -118,4 +118,3 @@ with right:
 
 inspector.list_selection(first, projections[0], points.colour(colour, first, highlighted))
 st.html(inspector.AUTOPLAY, unsafe_allow_javascript=True)
-player.one_at_a_time()

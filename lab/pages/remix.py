@@ -7,8 +7,8 @@ from core.service import mixtures
 from lab import bundled
 from lab.bundled import READY, is_scene
 from lab.remix import view
-from lab.widgets import checkpoint_box, mixture_slot, mixture_view, page, player, route, session
-from lab.widgets.channels import Work
+from lab.widgets import checkpoint_box, mixture_slot, mixture_view, page, route, session, sound_view
+from lab.widgets.channels import GROUP, Work
 
 SEPARATOR = "separator-duets"
 ABOUT = (
@@ -39,7 +39,6 @@ st.caption(
     "everything played. A stem that went through the model is as loud as its channel was. "
     f"Examples: {bundled.instrument_credits()}."
 )
-player.one_at_a_time()
 
 if separator is None or model is None:
     results.info(
@@ -61,6 +60,7 @@ with results:
             mixtures.separate(separator, source)
         with st.spinner("Encoding"):
             mixtures.likeness(setup, 1)  # reads the instruments, too: a damaged file ends the page
+    sound_view.bar(GROUP, difference=("remix", "mixture_cell"))
     changes = view.show_channels(work, setup)
     st.header("Latents", anchor=False, help=view.LATENTS)
     view.show_latents(setup, changes, mixture.clip.seconds)

@@ -6,8 +6,8 @@ from core.service import mixtures
 from lab import bundled
 from lab.separate import view
 from lab.separate.data import is_clipped, stems
-from lab.widgets import mixture_view, page, player, separator_box, session
-from lab.widgets.channels import Work
+from lab.widgets import mixture_view, page, separator_box, session, sound_view
+from lab.widgets.channels import GROUP, Work
 
 ABOUT = (
     "The model separates a **mixture** into **channels** that add up to it. It was trained without "
@@ -31,7 +31,6 @@ st.caption(
     "everything played, and the channels add up to the mixture. Downloads have the mixture's own "
     f"level. Examples: {bundled.credits()}."
 )
-player.one_at_a_time()
 
 if checkpoint is None:
     page.no_model("separator", "python -m core train separation", results)
@@ -56,6 +55,7 @@ with results:
     saved.results = lambda: {"stems.zip": stems(work, channels)}
     with tools:
         with_clips = view.show_tools(work, channels)
+    sound_view.bar(GROUP, difference=("channel_1", "mixture_cell"))
     view.show_channels(work, channels, "channel")
     if with_clips:
         st.header("Clips in the mixture", anchor=False)

@@ -9,9 +9,9 @@ from core.audio.clip import CLIP_SECONDS
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, list_checkpoints
 from lab import bundled
 from lab.swap import data, instrument_target, verdict, view
-from lab.widgets import page, player, route, session, slot
+from lab.widgets import page, route, session, slot, sound_view
 from lab.widgets.cell import steady
-from lab.widgets.spectrogram import Scale
+from lab.widgets.sound_view import Scale
 
 QUICK = 0.3  # s: sounds made within need no placeholder
 SOUND_FIRST = 0.1  # s between sounds and pictures
@@ -58,8 +58,9 @@ pairs = [
 data.prefetch(pairs, view.BELOW[what], by)
 
 # Every result has its place before any work is done; then the places fill, players first.
+sound_view.bar(view.GROUP, difference=view.difference(pairs))
 inputs = view.input_cells(clips)
-rows = [view.result_row(pair, what) for pair in pairs]
+rows = [view.result_row(pair, what, len(pairs) > 1) for pair in pairs]
 if not checkpoints:
     page.no_model("model")
 st.caption(
@@ -67,7 +68,6 @@ st.caption(
     "everything is played 6 dB lower, as headroom for what the model makes. "
     f"Examples: {bundled.instrument_credits()}."
 )
-player.one_at_a_time()
 
 quick = data.ready_within(QUICK)
 if not quick:

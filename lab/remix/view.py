@@ -59,7 +59,7 @@ def show_channels(work: Work, setup: Setup) -> list[Change]:
             if number < len(separated.waves):
                 with column:
                     inside = channels.contents(work.source, separated, number)
-                    cells.append(Cell(f"channel_{number + 1}", f"Channel {number + 1}", inside))
+                    cells.append(_cell(number + 1, inside))
                     places.append(st.container(gap="xsmall"))
     for cell, wave in zip(cells, separated.waves, strict=True):
         channels.fill(cell, work, wave)
@@ -68,6 +68,10 @@ def show_channels(work: Work, setup: Setup) -> list[Change]:
         with place:
             changes.append(_choose_change(setup, number))
     return changes
+
+
+def _cell(number: int, inside: str) -> Cell:
+    return Cell(f"channel_{number}", f"Channel {number}", inside, group=channels.GROUP)
 
 
 def _choose_change(setup: Setup, number: int) -> Change:
@@ -182,7 +186,7 @@ def show_stems(work: Work, setup: Setup, changes: Sequence[Change]) -> list[np.n
     waves = []
     for number, cell in enumerate(channels.reserve("stem", titles), 1):
         change, stem = changes[number - 1], None
-        with page.show_errors(cell.picture), cell.picture, st.spinner("Resynthesising"):
+        with page.show_errors(cell.below), cell.below, st.spinner("Resynthesising"):
             stem = mixtures.stem(setup, number, change, route.current())
         if stem is None:  # after an error the channel stays as it was
             stem = mixtures.stem(setup, number, Change())
@@ -204,7 +208,7 @@ def show_remix(
         levels = mixer.decibels(strips)
         stems = mixtures.at_levels(waves, levels)
         wave = np.sum(stems, axis=0)
-        cell = Cell("remix", "Remix")
+        cell = Cell("remix", "Remix", group=channels.GROUP)
         if not wave.any():
             cell.leave_empty("All stems are muted.")
             return

@@ -18,7 +18,7 @@ from core.experiments.results import Claim
 from lab import bundled
 from lab.results import dot_chart, labels
 from lab.results.dot_chart import Chart, Mark, Panel, Series
-from lab.widgets import player, spectrogram
+from lab.widgets import sound_view
 from lab.widgets.cell import Cell
 from lab.widgets.page import download, show_errors
 
@@ -142,17 +142,16 @@ def example(checkpoint: Checkpoint) -> None:
     cells = []
     for number, (column, title) in enumerate(zip(st.columns(3), titles, strict=True)):
         with column:
-            cells.append(Cell(f"factors_{number}", *title))
+            cells.append(Cell(f"factors_{number}", *title, group="factors"))
     with show_errors():
         pair = service.Pair(checkpoint, clips[0], clips[1])
         mels = [*map(service.log_mel, clips), service.decoded(pair, "swapped")]
-        scale = spectrogram.Scale(max(float(mel.max()) for mel in mels), clips[0].seconds)
+        scale = sound_view.Scale(max(float(mel.max()) for mel in mels), clips[0].seconds)
         wavs = [*map(service.wav, clips), service.sound(pair, "swapped")]
         for cell, mel, wav in zip(cells, mels, wavs, strict=True):
             cell.log_mel = mel
             cell.draw(scale)
             cell.play(wav)
-        player.one_at_a_time()
     st.caption(f"Clips: {bundled.octaves()[SOURCE]['author']}.")
 
 

@@ -103,12 +103,12 @@ def show_tools(work: Work, channels: Channels) -> bool:
     return with_clips
 
 
-def show_channels(work: Work, channels: Channels, key: str) -> None:
+def show_channels(work: Work, channels: Channels, key: str, step: str = "") -> None:
     """Each channel's picture and player, with its contents."""
     titles = [
         (f"Channel {i + 1}", contents(work.source, channels, i)) for i in range(len(channels.waves))
     ]
-    cells = channel_view.reserve(key, titles)
+    cells = channel_view.reserve(key, titles, step)
     for number, (cell, is_active) in enumerate(zip(cells, channels.active, strict=True)):
         wave = channels.waves[number]
         gain = channels.matches[number].improvement if channels.matches else None
@@ -136,7 +136,7 @@ def show_steps(work: Work) -> None:
             gain = channels.improvement
             mean = "" if gain is None else f" :gray[mean {gain_text(gain)}]"
             st.markdown(f"**Step {step}**{mean}" if step.isdigit() else f"**Last step**{mean}")
-            show_channels(work._replace(checkpoint=checkpoint), channels, f"step_{step}")
+            show_channels(work._replace(checkpoint=checkpoint), channels, f"step_{step}", step)
 
 
 @st.fragment
@@ -152,7 +152,8 @@ def show_remix(work: Work, channels: Channels) -> None:
         strips = channel_view.show_mixer(work, list(channels.waves), names)
     with result:
         levels = mixer.decibels(strips)
-        cell = Cell("remix", "Remix", "as the mixture" if set(levels) == {0.0} else "")
+        same = "as the mixture" if set(levels) == {0.0} else ""
+        cell = Cell("remix", "Remix", same, group=channel_view.GROUP)
         wave = mixtures.mix(channels, levels)
         if not wave.any():
             cell.leave_empty("All channels are muted.")
@@ -165,5 +166,5 @@ def show_remix(work: Work, channels: Channels) -> None:
             f"{work.stem}-remix.wav",
             key="remix_download",
             mime="audio/wav",
-            place=cell.sound,
+            place=cell.facts,
         )

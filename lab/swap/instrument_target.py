@@ -81,7 +81,12 @@ def hear(checkpoint: Checkpoint, names: list[str]) -> None:
         return
     with page.show_errors():
         clip = played(checkpoint, wanted)
-        player.player(service.wav(clip), name=f"{wanted}, as the model plays it", autoplay=True)
+        player.player(
+            service.wav(clip),
+            key="target_sound",
+            name=f"{wanted}, as the model plays it",
+            autoplay=True,
+        )
         if st.button(
             f"Take the {wanted} as target",
             key="target_take",

@@ -15,9 +15,10 @@ from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint
 from core.service import PARTS, Pair, swaps
 from lab.widgets import page, slot
 from lab.widgets.cell import Cell
-from lab.widgets.spectrogram import Scale
+from lab.widgets.sound_view import Scale
 
 NONE = "None"
+GROUP = "swap"  # all sounds of the page have one transport
 MOST_STRENGTH = 130  # %
 OCTAVES = [-2, -1, 0, 1, 2]
 DESCRIPTIONS = {
@@ -34,6 +35,14 @@ BELOW = {  # the part of the result below the source, and the one below the targ
 TITLES = {
     "swapped": "Source melody, target instrument",
     "counterpart": "Target melody, source instrument",
+    "source_reconstruction": "Source, rebuilt",
+    "target_reconstruction": "Target, rebuilt",
+}
+
+
+SHORT = {  # in the bar
+    "swapped": "Source by target",
+    "counterpart": "Target by source",
     "source_reconstruction": "Source, rebuilt",
     "target_reconstruction": "Target, rebuilt",
 }
@@ -173,14 +182,13 @@ def input_cells(clips: dict[str, Clip | None]) -> dict[str, Cell]:
     cells = {}
     for column, (side, clip) in zip(st.columns(2), clips.items(), strict=True):
         with column:
-            cells[side] = Cell(
-                side, f"{side.title()}: {short_name(clip)}" if clip else side.title()
-            )
+            title = f"{side.title()}: {short_name(clip)}" if clip else side.title()
+            cells[side] = Cell(side, title, group=GROUP, short=side.title())
     return cells
 
 
-def result_row(pair: Pair, what: str) -> Row:
-    """A model's heading, and the empty cells of its results."""
+def result_row(pair: Pair, what: str, several: bool) -> Row:
+    """A model's heading, and the empty cells of its results; with `several`, they name it, too."""
     checkpoint = pair.checkpoint
     with page.row():
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
@@ -193,11 +201,18 @@ def result_row(pair: Pair, what: str) -> Row:
     for side, part, column in zip(("source", "target"), BELOW[what], st.columns(2), strict=True):
         givers = dict.fromkeys(short_name(getattr(pair, giver)) for giver in PARTS[part])
         with column:
-            cells[part] = Cell(f"{checkpoint.name}_{side}", TITLES[part], " → ".join(givers))
+            key, detail = f"{checkpoint.name}_{side}", " → ".join(givers)
+            short = f"{SHORT[part]}, {checkpoint.name}" if several else SHORT[part]
+            cells[part] = Cell(key, TITLES[part], detail, group=GROUP, short=short)
             # A line before it is measured, so that the page below it stays in place.
             verdicts[part] = cells[part].below.empty()
             verdicts[part].caption("Measuring melody and instrument")
     return Row(pair, tools, message, cells, verdicts)
+
+
+def difference(pairs: list[Pair]) -> list[str]:
+    """The keys of the two cells to compare first: the result below the source, and the source."""
+    return [f"{pairs[0].checkpoint.name}_source", "source"] if pairs else []
 
 
 def offer_latents(row: Row) -> None:

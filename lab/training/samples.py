@@ -53,11 +53,14 @@ def _maps(name: str, states: dict[int, Path], step: int) -> None:
 def _sounds(files: list[Path], step: int) -> None:
     for start in range(0, len(files), SOUNDS_IN_ROW):
         row = files[start : start + SOUNDS_IN_ROW]
-        for column, file in zip(
-            st.columns(SOUNDS_IN_ROW, vertical_alignment="bottom"), row, strict=False
-        ):
+        places = st.columns(SOUNDS_IN_ROW, vertical_alignment="bottom")
+        for number, (column, file) in enumerate(zip(places, row, strict=False), start):
             with column:
                 title = file.stem.split(" ", 1)[-1]
                 st.caption(f"{title[0].upper()}{title[1:]}")
-                player.player(file.read_bytes(), name=f"{title}, step {step}")
-    player.one_at_a_time()
+                player.player(
+                    file.read_bytes(),
+                    key=f"sample_{number}",
+                    name=f"{title}, step {step}",
+                    group="samples",
+                )

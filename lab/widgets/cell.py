@@ -1,4 +1,4 @@
-"""A cell of a comparison: a title, a log-mel, and its player with its level beneath."""
+"""A cell of a comparison: a title, and a log-mel with its playhead and player beneath."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from lab.widgets import page, player, spectrogram
+from lab.widgets import page, player, sound_view
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch
@@ -30,9 +30,15 @@ def steady() -> None:
 
 
 class Cell:
-    """Places reserved at once and filled as results arrive, so that the layout does not jump."""
+    """Places reserved at once and filled as results arrive, so that the layout does not jump.
 
-    def __init__(self, key: str, title: str, detail: str = "") -> None:
+    Cells of one `group` share a transport; without one a cell is on its own. `short` is its name in
+    the bar of the group.
+    """
+
+    def __init__(
+        self, key: str, title: str, detail: str = "", *, group: str = "", short: str = ""
+    ) -> None:
         self.key = key
         self.name = f"{title} ({detail})" if detail else title
         self.wav: bytes | None = None
@@ -42,54 +48,55 @@ class Cell:
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
             ):
                 st.markdown(f"**{title}** :gray[{detail}]" if detail else f"**{title}**")
-                self.facts = st.container(horizontal=True, width="content")
-            self.picture = st.container()
-            self.sound = st.container()
+                self.facts = st.container(
+                    horizontal=True, vertical_alignment="center", width="content"
+                )
+            with st.container(gap=None):
+                self._view, self._sound, self._picture = st.empty(), st.empty(), st.empty()
+                with self._view:
+                    sound_view.panel(key, self.name, group=group or key, short=short or title)
             self.below = st.container(gap="xsmall")
 
     def expect(self, *, picture: bool = False, sound: bool = False) -> None:
-        """Show placeholders for a picture or a sound that is being made."""
-        if picture:
-            self.picture = self.picture.skeleton(spectrogram.HEIGHT)
+        """Take away what was there before, while a picture or a sound is being made."""
         if sound:
-            self.sound = self.sound.skeleton(player.HEIGHT)
+            with self._sound:
+                sound_view.wait(self.key)
+        if picture:
+            self._picture.empty()
 
     def give_up(self) -> None:
-        """Remove the placeholders."""
-        self.picture.empty()
-        self.sound.empty()
+        """Remove the panel."""
+        for place in (self._view, self._sound, self._picture):
+            place.empty()
 
-    def draw(self, scale: spectrogram.Scale, pitch: Pitch | None = None) -> None:
+    def draw(self, scale: sound_view.Scale, pitch: Pitch | None = None) -> None:
         """Show `log_mel`, with a pitch contour over it if given."""
         assert self.log_mel is not None
-        self.picture.plotly_chart(
-            spectrogram.figure(self.log_mel, scale, pitch),
-            height=spectrogram.HEIGHT,
-            key=f"{self.key}_picture",
-            alt=f"Log-mel spectrogram. {self.name}",
-            config={"displayModeBar": False},
-        )
+        with self._picture:
+            sound_view.picture(self.key, self.log_mel, scale, pitch)
 
     def play(self, wav: bytes, file_name: str | None = None, *, autoplay: bool = False) -> None:
-        """Add a player, which starts at once with `autoplay`, and with a name a download button."""
+        """Give it its sound, started at once with `autoplay`; with a name, offer it as a file."""
         self.wav = wav
         self.state(player.level(wav))
-        with self.sound.container(
-            horizontal=True, vertical_alignment="center", gap="small", wrap=False
-        ):
-            player.player(wav, name=self.name, autoplay=autoplay)
-            if file_name:
-                page.download("WAV", wav, file_name, key=f"{self.key}_wav", mime="audio/wav")
+        with self._sound:
+            sound_view.sound(self.key, wav, autoplay=autoplay)
+        if file_name:
+            page.download(
+                "WAV", wav, file_name, key=f"{self.key}_wav", mime="audio/wav", place=self.facts
+            )
 
     def state(self, fact: str) -> None:
         """A figure about the sound, beside the title."""
         self.facts.caption(fact, width="content")
 
     def leave_empty(self, text: str) -> None:
-        """Show what is missing in place of the picture."""
-        with self.picture.container(
+        """Show what is missing in place of the panel."""
+        self.give_up()
+        with self._view.container(
             border=True,
-            height=spectrogram.HEIGHT,
+            height=sound_view.HEIGHT,
             horizontal_alignment="center",
             vertical_alignment="center",
         ):

@@ -16,9 +16,10 @@ from core.service.mixtures import Channels, Mixture, MixtureSource
 from lab.widgets import mixer
 from lab.widgets.cell import Cell
 from lab.widgets.page import plain
-from lab.widgets.spectrogram import Scale
+from lab.widgets.sound_view import Scale
 
 IN_A_ROW = 2
+GROUP = "mixture"  # the mixture and all that comes of it have one transport
 NO_CLIP = "no clip of its own"
 
 
@@ -50,14 +51,15 @@ def contents(source: MixtureSource, channels: Channels, number: int) -> str:
     return " + ".join(source.sources[i] for i in inside) or NO_CLIP
 
 
-def reserve(key: str, titles: Sequence[tuple[str, str]]) -> list[Cell]:
-    """Empty cells in rows, each with its title and detail."""
+def reserve(key: str, titles: Sequence[tuple[str, str]], step: str = "") -> list[Cell]:
+    """Empty cells in rows, each with its title and detail; `step` tells them apart in the bar."""
     cells = []
     for first in range(0, len(titles), IN_A_ROW):
         some = list(enumerate(titles, 1))[first : first + IN_A_ROW]
         for (number, title), column in zip(some, st.columns(IN_A_ROW), strict=False):
             with column:
-                cells.append(Cell(f"{key}_{number}", *title))
+                short = f"{title[0]}, step {step}" if step else title[0]
+                cells.append(Cell(f"{key}_{number}", *title, group=GROUP, short=short))
     return cells
 
 

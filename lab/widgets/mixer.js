@@ -24,10 +24,14 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   const ids = data.tracks.map(({ id }) => id);
   if (String(ids) !== String(desk.ids)) load(desk, ids);
-  const others = (event) => { if (event.target instanceof HTMLMediaElement) stop(desk); };
-  document.addEventListener("play", others, true);
+  // Kept, so that each is added once, however often this is called.
+  desk.others ??= (event) => { if (event.target instanceof HTMLMediaElement) stop(desk); };
+  desk.groups ??= ({ detail }) => { if (detail !== desk) stop(desk); }; // a sound view starts
+  document.addEventListener("play", desk.others, true);
+  document.addEventListener("ravel-play", desk.groups);
   return () => {
-    document.removeEventListener("play", others, true);
+    document.removeEventListener("play", desk.others, true);
+    document.removeEventListener("ravel-play", desk.groups);
     setTimeout(() => { if (!root.isConnected) close(desk); }, 500); // else it is only drawn anew
   };
 }
@@ -55,6 +59,7 @@ async function found(id) {
 
 async function start(desk) {
   document.querySelectorAll("audio").forEach((player) => player.pause());
+  document.dispatchEvent(new CustomEvent("ravel-play", { detail: desk }));
   await desk.context.resume();
   if (desk.sources.length) return;
   if (desk.offset >= length(desk) - 0.01) desk.offset = 0;

@@ -12,7 +12,7 @@ from core import service
 from core.service import mixtures
 from core.service.mixtures import Mixture, MixtureSource
 from lab.bundled import READY
-from lab.widgets import channels, mixture_slot, spectrogram
+from lab.widgets import channels, mixture_slot, sound_view
 from lab.widgets.cell import Cell
 from lab.widgets.slot import Taking
 
@@ -36,11 +36,12 @@ def choose(
     with left:
         source = mixture_slot.slot("mixture", "Mixture", ready, taking, instruments=instruments)
     with right:
-        cell = Cell("mixture_cell", "Mixture", channels.title_of(source) if source else "")
+        detail = channels.title_of(source) if source else ""
+        cell = Cell("mixture_cell", "Mixture", detail, group=channels.GROUP)
     return Choice(source, left, cell)
 
 
-def show(choice: Choice) -> tuple[MixtureSource, Mixture, spectrogram.Scale]:
+def show(choice: Choice) -> tuple[MixtureSource, Mixture, sound_view.Scale]:
     """Show and play the mixture; the scale is for its channels, too.
 
     Without a mixture the cell asks for one, and the page ends.
@@ -50,10 +51,10 @@ def show(choice: Choice) -> tuple[MixtureSource, Mixture, spectrogram.Scale]:
         cell.leave_empty("The mixture is empty: choose an example, mix, upload or record one.")
         st.stop()
     channels.reset_levels(source)
-    with cell.picture.skeleton(spectrogram.HEIGHT):
-        mixture = mixtures.mixture(source)
-        cell.log_mel = service.log_mel(mixture.clip)
-    scale = spectrogram.Scale(float(cell.log_mel.max()), mixture.clip.seconds)
+    cell.expect(picture=True, sound=True)
+    mixture = mixtures.mixture(source)
+    cell.log_mel = service.log_mel(mixture.clip)
+    scale = sound_view.Scale(float(cell.log_mel.max()), mixture.clip.seconds)
     cell.draw(scale)
     cell.play(mixture.wav(mixture.clip.wave))
     return source, mixture, scale

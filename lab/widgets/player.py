@@ -6,30 +6,16 @@ import numpy as np
 import soundfile
 import streamlit as st
 
-HEIGHT = 54
+from lab.widgets import sound_view
 
-# Two sounds at once cannot be compared: starting one player pauses the others.
-ONE_AT_A_TIME = """
-<script>
-if (!window.onePlayerAtATime) {
-  window.onePlayerAtATime = true;
-  document.addEventListener("play", (event) => {
-    for (const player of document.querySelectorAll("audio"))
-      if (player !== event.target) player.pause();
-  }, true);
-}
-</script>
-"""
+HEIGHT = 40
 
 
-def player(wav: bytes, *, name: str, autoplay: bool = False) -> None:
-    """Play a WAV file as it is: st.audio brings arrays to full scale, but leaves files alone."""
-    st.audio(wav, format="audio/wav", alt=name, autoplay=autoplay)
-
-
-def one_at_a_time() -> None:
-    """Let every player on the page pause the others when it starts."""
-    st.html(ONE_AT_A_TIME, unsafe_allow_javascript=True)
+def player(wav: bytes, *, key: str, name: str, group: str = "", autoplay: bool = False) -> None:
+    """Play a WAV file as it is, in one line with its waveform; `key` is its own on the page."""
+    with st.container(gap=None):
+        sound_view.panel(key, name, group=group or key, look="row", height=HEIGHT)
+        sound_view.sound(key, wav, autoplay=autoplay)
 
 
 def level(wav: bytes) -> str:

@@ -153,7 +153,7 @@ def show_remix(work: Work, channels: Channels) -> None:
     with result:
         levels = mixer.decibels(strips)
         same = "as the mixture" if set(levels) == {0.0} else ""
-        cell = Cell("remix", "Remix", same, group=channel_view.GROUP)
+        cell = Cell("remix", "Remix", same, group=channel_view.GROUP, silent=True)
         wave = mixtures.mix(channels, levels)
         if not wave.any():
             cell.leave_empty("All channels are muted.")

@@ -33,11 +33,18 @@ class Cell:
     """Places reserved at once and filled as results arrive, so that the layout does not jump.
 
     Cells of one `group` share a transport; without one a cell is on its own. `short` is its name in
-    the bar of the group.
+    the bar of the group. `silent`: it has no sound, only a picture.
     """
 
     def __init__(
-        self, key: str, title: str, detail: str = "", *, group: str = "", short: str = ""
+        self,
+        key: str,
+        title: str,
+        detail: str = "",
+        *,
+        group: str = "",
+        short: str = "",
+        silent: bool = False,
     ) -> None:
         self.key = key
         self.name = f"{title} ({detail})" if detail else title
@@ -54,7 +61,9 @@ class Cell:
             with st.container(gap=None):
                 self._view, self._sound, self._picture = st.empty(), st.empty(), st.empty()
                 with self._view:
-                    sound_view.panel(key, self.name, group=group or key, short=short or title)
+                    sound_view.panel(
+                        key, self.name, group=group or key, short=short or title, silent=silent
+                    )
             self.below = st.container(gap="xsmall")
 
     def expect(self, *, picture: bool = False, sound: bool = False) -> None:

@@ -4,9 +4,9 @@
 
 The lab is started as `make lab` starts it, with the models that ship; the page is warm, and every
 choice is of a pair that it has not made yet, a second after the last one's sound. Timed in the
-browser, from the press on an example until both results know how long they play. The shares are of
-the same pairs in this process, on one thread, as wall milliseconds: the page makes both sounds at
-once, and what is left is Streamlit and the browser.
+browser, from the press on an example until both results are decoded, ready to be played. The shares
+are of the same pairs in this process, on one thread, as wall milliseconds: the page makes both
+sounds at once, and what is left is Streamlit and the browser.
 """
 
 import itertools
@@ -38,7 +38,7 @@ WATCH = """
     window.sounding = new Promise((sounding, never) => {
         setTimeout(() => never(new Error("no sound came")), most);
         const look = () => {
-            const now = [...document.querySelectorAll("audio")];
+            const now = [...document.querySelectorAll(".sound")];
             if (now.length != 4 || [2, 3].some((i) => now[i].currentSrc == before[i]
                 || !(now[i].duration > 0))) return;
             document.removeEventListener("loadedmetadata", look, true);
@@ -99,7 +99,7 @@ def _in_browser(chosen: list[tuple[str, tuple[str, str]]]) -> list[float]:
 
 def _choose(tab, side: str, title: str) -> float:
     """Milliseconds from the click on an example until there is sound."""
-    before = tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    before = tab.evaluate("[...document.querySelectorAll('.sound')].map(p => p.currentSrc)")
     tab.locator(f".st-key-{side} input").click()
     option = tab.get_by_role("option", name=title, exact=True)
     option.wait_for()

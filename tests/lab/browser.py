@@ -41,9 +41,9 @@ sys.exit(main())
 
 REST = """([count, quiet]) => {
     const app = document.querySelector("[data-testid=stApp]");
-    const players = [...document.querySelectorAll("audio")];
-    const ready = count === null
-        || players.length == count && players.every((player) => player.duration > 0);
+    const players = document.querySelectorAll(".player");
+    const ready = !document.querySelector(".sound.waits")
+        && (count === null || players.length == count);
     const still = app?.dataset.testScriptState == "notRunning" && ready;
     const now = performance.now();
     if (!still || window.restless === undefined) window.restless = now;

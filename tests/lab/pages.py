@@ -8,16 +8,35 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 
+def sent(files: dict[str, bytes], url: str) -> bytes:
+    """The file at an address of the page; `files` come from the fixture media."""
+    return files[url.rsplit("/")[-1].split(".")[0]]
+
+
 def decoded(files: dict[str, bytes], url: str) -> np.ndarray:
     """The samples of the WAV file behind a player or a download."""
-    wave, rate = soundfile.read(io.BytesIO(files[url.rsplit("/")[-1].split(".")[0]]))
+    wave, rate = soundfile.read(io.BytesIO(sent(files, url)))
     assert rate == 16_000
     return wave
 
 
 def played(page: AppTest, files: dict[str, bytes]) -> list[np.ndarray]:
     """The sounds of the players from the top of the page; `files` come from the fixture media."""
-    return [decoded(files, element.url) for element in page.get("audio")]
+    return [decoded(files, player["url"]) for player in players(page)]
+
+
+def players(page: AppTest) -> list[dict]:
+    """What the players are given, from the top of the page."""
+    return _parts(page, "sound")
+
+
+def pictures(page: AppTest) -> list[dict]:
+    """What the pictures of sounds are given, from the top of the page."""
+    return _parts(page, "picture")
+
+
+def _parts(page: AppTest, kind: str) -> list[dict]:
+    return [part for part in given(page, "ravel_sound_part") if part["kind"] == kind]
 
 
 def titles(page: AppTest) -> list[str]:

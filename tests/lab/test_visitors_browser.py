@@ -77,7 +77,7 @@ def test_visitors_do_not_see_each_other_s_recordings_or_choices(lab, visitors):
         visitor.locator(".st-key-source_slot").wait_for()
     upload(one, "mine-alone")
     other.reload()
-    other.locator("audio").first.wait_for(state="attached")
+    other.locator(".player").first.wait_for(state="attached")
     assert "mine-alone" not in other.content()
 
     for visitor in visitors:

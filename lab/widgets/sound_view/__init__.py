@@ -71,14 +71,16 @@ def panel(
     look: Look = "full",
     height: int = HEIGHT,
     seconds: float | None = None,
+    silent: bool = False,
 ) -> None:
     """A panel without sound or picture yet; `key` is its id in `sound`, `picture` and `bar`.
 
     `name` is read out, `short` names it in the bar. `seconds`: the extent of its time axis until it
-    has a picture.
+    has a picture. `silent`: it will have no sound.
     """
     data = {"id": key, "name": name, "group": group, "short": short, "look": look}
-    _PANEL(key=f"{key}_panel", data=data | {"height": height, "seconds": seconds})
+    size = {"height": height, "seconds": seconds, "silent": silent}
+    _PANEL(key=f"{key}_panel", data=data | size)
 
 
 def bar(group: str, *, difference: Sequence[str] = ()) -> None:

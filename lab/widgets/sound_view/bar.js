@@ -43,7 +43,7 @@ function buildBar(desk) {
   desk.differ = tool("Difference", "Difference of two pictures", () => { desk.open = !desk.open; changed(desk.group); });
   const zooms = element("div", { className: "zooms", role: "group", ariaLabel: "Zoom" }, [desk.out, desk.in, desk.all]);
   desk.tools = element("div", { className: "tools", role: "toolbar", ariaLabel: "Listen and compare" },
-    [desk.play, desk.clock, desk.chips, desk.loop, zooms, desk.differ]);
+    [desk.play, desk.clock, desk.chips, zooms, desk.loop, desk.differ]);
   desk.tools.addEventListener("keydown", (event) => roved(desk, event));
   desk.tools.addEventListener("focusin", ({ target }) => rove(desk, target.closest("button")));
   buildDifference(desk);

@@ -25,6 +25,7 @@ export default function ({ data, parentElement }) {
     panel.group.panels.set(panel.id, panel);
     panel.group.painters.add(panel.paint);
   }
+  root.classList.toggle("silent", data.silent);
   panel.root.style.setProperty("--height", `${data.height}px`);
   window.addEventListener("ravel-sound", panel.load);
   panel.drawn = null; // the colours may be others
@@ -148,7 +149,7 @@ function state(panel) {
   const { group, root, stage, button, buffer } = panel, plays = group.playing && group.active === panel.id;
   const first = activeOf(group) ?? panel;
   root.classList.toggle("active", group.panels.size > 1 && group.active === panel.id);
-  root.classList.toggle("mute", !buffer);
+  root.classList.toggle("player", Boolean(buffer));
   root.classList.toggle("plays", plays);
   stage.role = buffer ? "slider" : "img";
   stage.ariaLabel = `${panel.name}: ${panel.picture ? "log-mel spectrogram" : "waveform"}${buffer ? " and player" : ""}`;

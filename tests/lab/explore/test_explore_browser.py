@@ -25,7 +25,7 @@ pytestmark = [
 FIRST_MS = 180_000  # the first page loads the model and all libraries
 DECIBELS = 10 / np.log(10)
 FETCH = """async index => {
-    const player = document.querySelectorAll("audio")[index];
+    const player = document.querySelectorAll(".player")[index];
     const bytes = new Uint8Array(await (await fetch(player.currentSrc)).arrayBuffer());
     return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
 }"""
@@ -45,7 +45,7 @@ def open_page(tab: "sync_api.Page", address: str, players: int) -> None:
 
 
 def sources(tab: "sync_api.Page") -> list[str]:
-    return tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    return tab.evaluate("[...document.querySelectorAll('.player')].map(p => p.currentSrc)")
 
 
 def file_of(tab: "sync_api.Page", index: int) -> bytes:
@@ -59,7 +59,7 @@ def press(tab: "sync_api.Page", slider: str, key: str, index: int) -> None:
     tab.locator(f".st-key-{slider}").get_by_role("slider").first.press(key)
     tab.wait_for_function(
         """([index, before]) => {
-            const player = document.querySelectorAll("audio")[index];
+            const player = document.querySelectorAll(".player")[index];
             return player && player.currentSrc && player.currentSrc != before;
         }""",
         arg=[index, before],
@@ -93,7 +93,9 @@ def test_a_dial_changes_the_timbre_of_the_sound_and_keeps_its_melody(tab, addres
 
     tab.get_by_role("button", name="Reset to the clip").click()
     tab.get_by_text("Rebuilt from its own latents").wait_for()
-    tab.wait_for_function("own => document.querySelectorAll('audio')[1].currentSrc == own", arg=own)
+    tab.wait_for_function(
+        "own => document.querySelectorAll('.player')[1].currentSrc == own", arg=own
+    )
     assert "v=" not in tab.url
 
 
@@ -101,8 +103,8 @@ def test_a_moved_dial_plays_at_once_with_autoplay(tab, address):
     open_page(tab, address, 2)
     tab.locator(".st-key-autoplay").get_by_text("Play when a dial moves").click()
     press(tab, "dial_12", "Home", 1)
-    tab.wait_for_function("!document.querySelectorAll('audio')[1].paused")
-    assert tab.evaluate("document.querySelectorAll('audio')[0].paused")
+    tab.wait_for_function("!document.querySelectorAll('.player')[1].paused")
+    assert tab.evaluate("document.querySelectorAll('.player')[0].paused")
 
 
 def test_collapsed_dials_change_nothing_one_could_hear(tab, address):
@@ -123,7 +125,7 @@ def test_a_morph_goes_from_one_clip_to_the_other(tab, address):
     tab.get_by_role("button", name="0.00", exact=True).click()
     tab.wait_for_function(
         """() => {
-            const [here, start] = document.querySelectorAll("audio");
+            const [here, start] = document.querySelectorAll(".player");
             return here.currentSrc == start.currentSrc;
         }"""
     )
@@ -138,7 +140,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
     press(tab, "stretch_amount", "End", 1)  # the current edit has changed the sound already
     tab.wait_for_function(
         """() => {
-            const [own, edited] = [...document.querySelectorAll("audio")].map(p => p.duration);
+            const [own, edited] = [...document.querySelectorAll(".player")].map(p => p.duration);
             return edited > 1.9 * own;
         }"""
     )
@@ -162,7 +164,7 @@ def test_new_draws_are_other_sounds(tab, address):
     tab.get_by_role("button", name="Draw again").click()
     tab.wait_for_function(
         """before => {
-            const now = [...document.querySelectorAll("audio")].map(player => player.currentSrc);
+            const now = [...document.querySelectorAll(".player")].map(player => player.currentSrc);
             return now.length == 4 && new Set([...before, ...now]).size == 8;
         }""",
         arg=before,

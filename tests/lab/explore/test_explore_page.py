@@ -11,7 +11,7 @@ from core.dsae import edits
 from lab.explore import dials
 from lab.explore.data import dimensions
 from tests.lab.explore.sections import MODEL, latents_of, open_section, sound_of, upload
-from tests.lab.pages import played
+from tests.lab.pages import played, players
 from tests.lab.tones import tone
 
 ADVICE = "may do poorly on real recordings"
@@ -124,12 +124,12 @@ def test_dials_survive_a_look_at_another_section(explore_page, media):
 def test_a_moved_dial_plays_only_with_autoplay(explore_page):
     open_section(explore_page, "Dials")
     explore_page.slider(key="dial_3").set_value(-2.0).run()
-    assert not any(audio.proto.autoplay for audio in explore_page.get("audio"))
+    assert not any(audio["autoplay"] for audio in players(explore_page))
 
     explore_page.toggle(key="autoplay").set_value(True).run()
-    assert not any(audio.proto.autoplay for audio in explore_page.get("audio"))
+    assert not any(audio["autoplay"] for audio in players(explore_page))
     explore_page.slider(key="dial_3").set_value(-1.0).run()
-    assert [audio.proto.autoplay for audio in explore_page.get("audio")] == [False, True]
+    assert [audio["autoplay"] for audio in players(explore_page)] == [False, True]
 
 
 def test_a_model_whose_v_has_collapsed_says_so(explore_page, untrained, tmp_path, monkeypatch):
@@ -158,7 +158,7 @@ def test_without_a_clip_a_section_asks_for_one(explore_page, section):
     explore_page.segmented_control(key="source_from").set_value("Upload").run()
 
     assert not explore_page.exception and not explore_page.error
-    assert len(explore_page.info) == 1 and not explore_page.get("audio")
+    assert len(explore_page.info) == 1 and not players(explore_page)
 
 
 def test_a_silent_upload_is_explained(explore_page):

@@ -7,7 +7,7 @@ from core import service
 from core.dsae import edits
 from lab.explore import local_latents as track
 from tests.lab.explore.sections import latents_of, open_section, sound_of, upload
-from tests.lab.pages import played
+from tests.lab.pages import pictures, played, players
 from tests.lab.tones import tone
 
 
@@ -17,7 +17,7 @@ def test_a_morph_is_a_strip_of_steps_whose_ends_are_the_clips(
     open_section(explore_page, "Morph", steps="7")
 
     _, *steps = played(explore_page, media)
-    assert len(steps) == 7 and len(explore_page.get("plotly_chart")) == 8
+    assert len(steps) == 7 and len(pictures(explore_page)) == 8
     for wave, name in ((steps[0], "violin-1"), (steps[-1], "trumpet-1")):
         own = latents_of(checkpoint, examples, name)
         assert np.array_equal(wave, sound_of(checkpoint, own))
@@ -112,7 +112,7 @@ def test_too_long_a_melody_is_refused_in_words(explore_page):
 
     assert len(explore_page.error) == 1 and "16 s is the longest" in explore_page.error[0].value
     explore_page.button(key="undo").click().run()
-    assert not explore_page.error and len(explore_page.get("audio")) == 2
+    assert not explore_page.error and len(players(explore_page)) == 2
 
 
 def test_an_edit_that_needs_the_other_clip_asks_for_it(explore_page):
@@ -122,7 +122,7 @@ def test_an_edit_that_needs_the_other_clip_asks_for_it(explore_page):
 
     assert not explore_page.exception and not explore_page.error
     assert any("fill the slot of the other clip" in box.value for box in explore_page.info)
-    assert len(explore_page.get("audio")) == 2
+    assert len(players(explore_page)) == 2
 
 
 @pytest.mark.parametrize("kind", list(track.TOOLS))
@@ -133,7 +133,7 @@ def test_the_shortest_clips_can_be_edited(explore_page, kind):
     explore_page.segmented_control(key="tool").set_value(kind).run()
 
     assert not explore_page.exception
-    assert len(explore_page.get("audio")) == 2
+    assert len(players(explore_page)) == 2
 
 
 def test_draws_are_four_and_the_same_for_a_seed(explore_page, media, checkpoint):
@@ -165,7 +165,7 @@ def test_a_part_can_be_drawn_for_the_clip(explore_page, media, checkpoint, examp
 def test_everything_can_be_drawn_without_a_clip_and_a_part_asks_for_one(explore_page):
     open_section(explore_page, "Draw")
     explore_page.segmented_control(key="source_from").set_value("Upload").run()
-    assert len(explore_page.get("audio")) == 4
+    assert len(players(explore_page)) == 4
 
     explore_page.segmented_control(key="draw").set_value("The melody").run()
-    assert not explore_page.get("audio") and "comes from a clip" in explore_page.info[0].value
+    assert not players(explore_page) and "comes from a clip" in explore_page.info[0].value

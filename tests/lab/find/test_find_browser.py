@@ -42,7 +42,7 @@ def address(tmp_path_factory, scene_models, scene_data) -> Iterator[str]:
 
 def sounds(tab: "sync_api.Page") -> list[np.ndarray]:
     """What the players were sent, in the order of the page."""
-    addresses = tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    addresses = tab.evaluate("[...document.querySelectorAll('.player')].map(p => p.currentSrc)")
     answers = [tab.request.get(address) for address in addresses]
     assert all(answer.ok for answer in answers)
     return [soundfile.read(io.BytesIO(answer.body()))[0] for answer in answers]
@@ -109,10 +109,10 @@ def test_a_channel_of_an_upload_is_searched_for_among_the_bundled_examples(tab, 
     assert np.abs(sounds(tab)[0] - whole).max() > 10 * ROUNDING
     assert saved(tab)[0]["rank"] == "1"
 
-    tab.evaluate("document.querySelectorAll('audio')[1].play()")
-    tab.wait_for_function("document.querySelectorAll('audio')[1].currentTime > 0")
-    tab.evaluate("document.querySelectorAll('audio')[2].play()")
-    tab.wait_for_function("document.querySelectorAll('audio')[1].paused")
+    tab.evaluate("document.querySelectorAll('.player')[1].play()")
+    tab.wait_for_function("document.querySelectorAll('.player')[1].currentTime > 0")
+    tab.evaluate("document.querySelectorAll('.player')[2].play()")
+    tab.wait_for_function("document.querySelectorAll('.player')[1].paused")
 
 
 def test_a_channel_is_placed_on_the_map_whose_points_play_and_lead_back(tab, address):
@@ -130,7 +130,9 @@ def test_a_channel_is_placed_on_the_map_whose_points_play_and_lead_back(tab, add
             return query?.x.length == 2 && words.join() == "Query,Channel 2";
         }"""
     )
-    tab.wait_for_function("document.querySelectorAll('.st-key-map_query_panel audio').length == 2")
+    tab.wait_for_function(
+        "document.querySelectorAll('.st-key-map_query_panel .player').length == 2"
+    )
 
     place = tab.evaluate(
         """() => {
@@ -143,11 +145,11 @@ def test_a_channel_is_placed_on_the_map_whose_points_play_and_lead_back(tab, add
     )
     tab.mouse.click(*place)
     tab.wait_for_function(
-        "document.querySelector('.st-key-map_focus_panel audio')?.currentTime > 0"
+        "document.querySelector('.st-key-map_focus_panel .player')?.currentTime > 0"
     )
     tab.locator(".map .annotation-text").first.click()
     tab.wait_for_function(
-        "[...document.querySelectorAll('.st-key-map_query_panel audio')]"
+        "[...document.querySelectorAll('.st-key-map_query_panel .player')]"
         ".some(p => p.currentTime > 0)"
     )
     tab.mouse.click(*place)

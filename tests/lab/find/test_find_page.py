@@ -17,7 +17,7 @@ from lab.bundled import sources
 from lab.find import data as find_data
 from lab.nearness import FAR
 from tests.lab import encoders, separators
-from tests.lab.pages import played, says, wav
+from tests.lab.pages import played, players, says, wav
 
 ROUNDING = 1 / 32768  # of a 16-bit file
 WORDS = {"very close", "close", "somewhat alike", FAR}
@@ -230,7 +230,7 @@ def test_without_an_encoder_the_page_says_how_to_get_one(find_page, tmp_path, mo
 
     assert not page.exception and not page.error
     assert "python -m core train contrastive" in page.info[0].value
-    assert len(page.get("audio")) == 1
+    assert len(players(page)) == 1
 
 
 def test_without_a_separator_the_whole_sound_is_the_query(find_page, tmp_path, monkeypatch):
@@ -285,7 +285,7 @@ def test_a_damaged_encoder_is_explained_and_the_query_still_plays(
     monkeypatch.setattr(checkpoints, "SHIPPED", folder)
     page = find_page.run()
 
-    assert not page.exception and len(page.get("audio")) == 1
+    assert not page.exception and len(players(page)) == 1
     assert len(page.error) == 1 and "model.safetensors" in page.error[0].value
 
 

@@ -62,7 +62,7 @@ def umap_tab(chromium, address) -> Iterator["sync_api.Page"]:
 
 
 def playing(tab: "sync_api.Page") -> str | None:
-    return tab.evaluate("document.querySelector('.st-key-map_focus_panel audio')?.currentSrc")
+    return tab.evaluate("document.querySelector('.st-key-map_focus_panel .player')?.currentSrc")
 
 
 def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
@@ -72,7 +72,7 @@ def click(tab: "sync_api.Page", point: int, panel: int = 0) -> None:
     tab.mouse.click(*tab.evaluate(WHERE, [panel, point]))
     tab.wait_for_function(
         """before => {
-            const player = document.querySelector(".st-key-map_focus_panel audio");
+            const player = document.querySelector(".st-key-map_focus_panel .player");
             return player && player.currentSrc != before && player.currentTime > 0;
         }""",
         arg=before,
@@ -206,7 +206,7 @@ def test_a_fresh_lab_opens_on_a_umap_of_what_ships_and_a_legend_entry_plays(tab,
             tab.locator(".map .legendtoggle").first.click()
             tab.wait_for_function(
                 """before => {
-                    const player = document.querySelector(".st-key-map_focus_panel audio");
+                    const player = document.querySelector(".st-key-map_focus_panel .player");
                     return player && player.currentSrc != before && player.currentTime > 0;
                 }""",
                 arg=before,

@@ -22,7 +22,7 @@ from lab.bundled import INCLUDED
 from lab.map import export, plot
 from tests.lab import tones
 from tests.lab.map.drawn import figures, sent
-from tests.lab.pages import played, says
+from tests.lab.pages import pictures, played, players, says
 
 PAGE = "lab/pages/map.py"
 
@@ -71,7 +71,7 @@ def test_the_point_in_focus_shows_its_sound_log_mel_and_neighbours(map_page, sto
     sound, *near = played(map_page, media)
     wave = HEADROOM * store.clip(3).wave
     assert np.abs(sound - wave[: len(sound)]).max() < 2 / 32768
-    assert len(near) == 6 and len(map_page.get("plotly_chart")) == 1
+    assert len(near) == 6 and len(pictures(map_page)) == 1
     folder = next((corpora.DATA / "maps").glob("tones-*all*"))
     points = read_latents(folder).v
     expected, distances = neighbours(points, 3, count=6, metric="euclidean")
@@ -219,7 +219,7 @@ def test_a_clip_goes_to_the_swap_page(map_page, media, store):
     assert page.segmented_control(key="source_from").value == "Map"
     sound, expected = played(page, media)[0], HEADROOM * store.clip(12).wave
     assert np.abs(sound - expected[: len(sound)]).max() < 2 / 32768
-    assert len(sound) > len(expected) - 256 and len(page.get("audio")) == 4
+    assert len(sound) > len(expected) - 256 and len(players(page)) == 4
 
 
 @pytest.mark.parametrize("reference", ["nowhere/a", "tones/no-such-clip", "tones", ""])

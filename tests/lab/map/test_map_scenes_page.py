@@ -24,7 +24,7 @@ from lab.map import plot, points
 from lab.map.points import MapPoints
 from lab.widgets.page import plain
 from tests.lab.map.drawn import figures, sent
-from tests.lab.pages import says
+from tests.lab.pages import players, says
 
 PAGE = "lab/pages/map.py"
 
@@ -118,7 +118,7 @@ def test_the_query_is_marked_with_its_channel(map_page, store, index, models):
     places = [place for _, *place in panel["queries"]]
     assert np.allclose(places, projection.place(x, made, h), atol=0.01)
     assert set(sent(page)["near"][:3]) <= set(index.nearest(h[1], 6).rows)
-    assert sent(page)["focus"] is None and len(page.get("audio")) == 2 + 6
+    assert sent(page)["focus"] is None and len(players(page)) == 2 + 6
     assert says(page, "principal components")
 
     page.button(key="map_forget").click().run()

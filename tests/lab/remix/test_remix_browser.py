@@ -28,7 +28,7 @@ def address(both, tmp_path_factory) -> Iterator[str]:
 
 
 def sources(tab: "sync_api.Page") -> dict[str, str]:
-    found = tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    found = tab.evaluate("[...document.querySelectorAll('.player')].map(p => p.currentSrc)")
     return dict(zip(NAMES, found, strict=True))
 
 
@@ -47,7 +47,7 @@ def choose(tab: "sync_api.Page", key: str, option: str) -> None:
 def wait_for_another(tab: "sync_api.Page", name: str, before: dict[str, str]) -> None:
     tab.wait_for_function(
         """([at, before]) => {
-            const now = [...document.querySelectorAll("audio")][at]?.currentSrc;
+            const now = [...document.querySelectorAll(".player")][at]?.currentSrc;
             return now && now != before;
         }""",
         arg=[NAMES.index(name), before[name]],

@@ -1,9 +1,9 @@
 """Figure 7 on the Results page: shares of swaps as they were scored, and one swap computed live."""
 
-import base64
 import io
 import json
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from core.dsae.latents import load, swap_clips
 from lab import bundled
 from lab.results import factors
 from tests.lab.conftest import APP
+from tests.lab.pages import pictures, sent
 
 CASES = ("rebuilt", "swap_instrument", "swap_octave", "swap_instrument_and_octave")
 
@@ -67,12 +68,15 @@ def test_the_example_swap_is_the_model_s_own(page, media):
         for name in ("violin-octave-4", "violin-octave-5")
     ]
     expected = swap_clips(load("two-factors"), *clips).swapped.numpy()
-    assert len(page.get("plotly_chart")) == 4
-    shown = json.loads(page.get("plotly_chart")[3].proto.spec)["data"][0]["z"]
-    shown = np.frombuffer(base64.b64decode(shown["bdata"]), shown["dtype"])
+    shown = pictures(page)
+    assert len(page.get("plotly_chart")) == 1 and len(shown) == 3
+    cells = np.frombuffer(zlib.decompress(sent(media, shown[2]["url"])), np.uint8)
+    cells = shown[2]["top"] - (255 - cells.reshape(-1, 80).T.astype(float)) * shown[2]["step"]
     loudest = max(expected.max(), *(bands(clip).max() for clip in clips))
-    decibels = 10 * np.log10(np.e) * (expected.T - loudest)
-    assert shown.reshape(80, -1) == pytest.approx(decibels, abs=1e-2)
+    assert shown[2]["loudest"] == pytest.approx(10 * np.log10(np.e) * loudest, abs=1e-3)
+    least = shown[2]["top"] - 255 * shown[2]["step"]
+    decibels = np.maximum(10 * np.log10(np.e) * expected.T, least)
+    assert cells == pytest.approx(decibels, abs=shown[2]["step"] / 2 + 1e-3)
     sounds = [soundfile.read(io.BytesIO(data))[0] for data in media.values() if data[:4] == b"RIFF"]
     assert any(
         np.abs(sound[:64_000] - 0.5 * clips[1].wave).max() < 1e-3

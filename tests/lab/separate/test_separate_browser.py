@@ -57,7 +57,7 @@ def page(tab, address) -> "sync_api.Page":
 
 def sounds(tab: "sync_api.Page") -> list[np.ndarray]:
     """What the players were sent, in the order of the page."""
-    addresses = tab.evaluate("[...document.querySelectorAll('audio')].map(p => p.currentSrc)")
+    addresses = tab.evaluate("[...document.querySelectorAll('.player')].map(p => p.currentSrc)")
     answers = [tab.request.get(address) for address in addresses]
     assert all(answer.ok for answer in answers)
     return [soundfile.read(io.BytesIO(answer.body()))[0] for answer in answers]
@@ -90,13 +90,13 @@ def expect_remix(tab: "sync_api.Page", expected: np.ndarray, gain: float) -> Non
 
 def last_sound(tab: "sync_api.Page") -> str:
     """Where the last channel is: the page fills from above."""
-    return tab.evaluate("[...document.querySelectorAll('audio')].at(-1).currentSrc")
+    return tab.evaluate("[...document.querySelectorAll('.player')].at(-1).currentSrc")
 
 
 def wait_for_another_sound(tab: "sync_api.Page", before: str) -> None:
     tab.wait_for_function(
         """before => {
-            const now = [...document.querySelectorAll("audio")].at(-1)?.currentSrc;
+            const now = [...document.querySelectorAll(".player")].at(-1)?.currentSrc;
             return now && now != before;
         }""",
         arg=before,
@@ -116,7 +116,7 @@ def test_clips_mixed_on_the_spot_are_taken_apart_at_true_levels(page):
     assert np.abs(mixture - example).max() > 10 * ROUNDING
     assert np.abs(sum(channels) - mixture).max() < 3 * ROUNDING
     assert page.get_by_text("SI-SNRi").count() == 3  # of both channels, and their mean
-    assert page.locator(".js-plotly-plot .heatmaplayer image").count() == 4
+    assert page.locator(".sound canvas").count() == 4
 
 
 def test_stems_are_saved_as_one_file_and_add_up(page):
@@ -159,10 +159,10 @@ def test_the_mixer_plays_and_follows_its_controls_at_once(page):
     page.get_by_label("Mute 2 rain").click()
     page.wait_for_function("window.loudness() > 0.01")
 
-    page.evaluate("document.querySelector('audio').play()")
+    page.evaluate("document.querySelector('.player').play()")
     page.get_by_label("Play the remix").wait_for()  # a player that starts stops the mixer
     page.get_by_label("Play the remix").click()
-    page.wait_for_function("document.querySelector('audio').paused")
+    page.wait_for_function("document.querySelector('.player').paused")
 
 
 def test_another_training_step_takes_over_where_the_mixer_has_come_to(page):

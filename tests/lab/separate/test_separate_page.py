@@ -16,7 +16,7 @@ from core.service.mixtures import Channels
 from lab.bundled import sources
 from lab.widgets import mixer, player
 from tests.lab import separators
-from tests.lab.pages import desk, played, says, titles, wav
+from tests.lab.pages import desk, pictures, played, players, says, titles, wav
 
 PAGE = "lab/pages/separate.py"
 ROUNDING = 1 / 32768  # of a 16-bit file
@@ -72,7 +72,7 @@ def test_a_mixture_opens_taken_apart_into_channels_that_add_up_to_it(separate_pa
     mixture, *channels = played(page, media)
     assert np.abs(mixture).max() == pytest.approx(HEADROOM, abs=ROUNDING)
     assert np.abs(sum(channels) - mixture).max() < 3 * ROUNDING
-    assert len(page.get("plotly_chart")) == 4
+    assert len(pictures(page)) == 4
 
 
 def test_each_channel_says_what_it_holds_and_how_much_was_gained(separate_page, media):
@@ -126,7 +126,7 @@ def test_a_clip_that_is_chosen_twice_is_pointed_out(separate_page):
 
     assert not page.exception
     assert "chosen twice" in page.error[0].value
-    assert not page.get("audio")
+    assert not players(page)
 
 
 def test_the_clips_that_were_mixed_can_be_played_beside_the_channels(separate_page, media):
@@ -259,7 +259,7 @@ def test_of_a_long_upload_a_minute_is_taken_from_the_chosen_start(separate_page,
 def test_a_recording_of_the_microphone_is_separated(separate_page, media):
     page = separate_page.run()
     page.segmented_control(key="mixture_from").set_value("Microphone").run()
-    assert says(page, "The mixture is empty") and not page.get("audio")
+    assert says(page, "The mixture is empty") and not players(page)
 
     page.audio_input(key="mixture_microphone").upload("take.wav", wav(noise(2))).run()
     assert not page.exception and not page.error
@@ -303,7 +303,7 @@ def test_a_bad_upload_is_explained_in_the_slot(separate_page, data, words):
 
     assert not page.exception
     assert len(page.error) == 1 and words in page.error[0].value
-    assert not page.get("audio")
+    assert not players(page)
 
 
 def test_a_silent_channel_is_called_silent(separate_page, monkeypatch):
@@ -331,7 +331,7 @@ def test_a_damaged_separator_is_explained_and_the_mixture_still_plays(
 
     assert not page.exception
     assert len(page.error) == 1 and "model.safetensors" in page.error[0].value
-    assert len(page.get("audio")) == 1
+    assert len(players(page)) == 1
 
 
 def test_without_a_separator_the_page_says_how_to_get_one(separate_page, tmp_path, monkeypatch):
@@ -340,4 +340,4 @@ def test_without_a_separator_the_page_says_how_to_get_one(separate_page, tmp_pat
 
     assert not page.exception and not page.error
     assert "python -m core train separation" in page.info[0].value
-    assert len(page.get("audio")) == 1
+    assert len(players(page)) == 1

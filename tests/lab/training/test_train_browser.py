@@ -186,7 +186,7 @@ def test_a_run_is_made_a_checkpoint_and_played_on_the_swap_page(tab, lab):
     dialog.get_by_role("button", name="Make checkpoint").click()
     tab.get_by_text("The checkpoint good is made").wait_for()
     tab.get_by_role("link", name="Play it on Swap").click()
-    tab.wait_for_function("[...document.querySelectorAll('audio')].some(p => p.duration > 0)")
+    tab.wait_for_function("[...document.querySelectorAll('.player')].some(p => p.duration > 0)")
     assert "model=good" in tab.url or tab.get_by_text("good", exact=True).count()
 
 

@@ -18,6 +18,7 @@ from core.training.run import Run
 from lab.training import runs
 from tests.lab import tones
 from tests.lab.conftest import APP
+from tests.lab.pages import players
 
 TRAIN = "lab/pages/train.py"
 
@@ -194,7 +195,7 @@ def test_sounds_have_a_slider_of_steps_which_follows_the_latest_until_one_is_cho
     keep(100)
     train.query_params["run"] = "heard"
     train.run()
-    assert not train.exception and len(train.get("audio")) == 1
+    assert not train.exception and len(players(train)) == 1
     for step in (200, 300):
         keep(step)
         train.run()
@@ -203,7 +204,7 @@ def test_sounds_have_a_slider_of_steps_which_follows_the_latest_until_one_is_cho
     keep(400)
     train.run()
     assert train.select_slider(key="step/heard").value == 200
-    assert not train.exception and len(train.get("audio")) == 1
+    assert not train.exception and len(players(train)) == 1
 
 
 def test_latents_are_mapped_step_by_step_on_axes_that_stay(train, folder):
@@ -227,12 +228,12 @@ def test_latents_are_mapped_step_by_step_on_axes_that_stay(train, folder):
         return specs, ranges
 
     late, ranges = maps()
-    assert len(train.get("audio")) == 1
+    assert len(players(train)) == 1
     train.select_slider(key="step/mapped").set_value(100).run()
     early, same = maps()
     assert ranges == same
     assert [spec["data"] for spec in early] != [spec["data"] for spec in late]
-    assert not train.get("audio")
+    assert not players(train)
 
 
 def test_a_separator_is_trained_from_the_page_like_any_other(train, folder, tmp_path, monkeypatch):

@@ -11,11 +11,25 @@ from lab.widgets import sound_view
 HEIGHT = 40
 
 
-def player(wav: bytes, *, key: str, name: str, group: str = "", autoplay: bool = False) -> None:
-    """Play a WAV file as it is, in one line with its waveform; `key` is its own on the page."""
+def player(
+    wav: bytes,
+    *,
+    key: str,
+    name: str,
+    group: str = "",
+    autoplay: bool = False,
+    picture: tuple[np.ndarray, sound_view.Scale] | None = None,
+    height: int = HEIGHT,
+) -> None:
+    """Play a WAV file as it is, in one line with its waveform, or with its log-mel if given.
+
+    `key` is its own on the page.
+    """
     with st.container(gap=None):
-        sound_view.panel(key, name, group=group or key, look="row", height=HEIGHT)
+        sound_view.panel(key, name, group=group or key, look="row", height=height)
         sound_view.sound(key, wav, autoplay=autoplay)
+        if picture:
+            sound_view.picture(key, *picture)
 
 
 def level(wav: bytes) -> str:

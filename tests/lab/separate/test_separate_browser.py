@@ -25,7 +25,7 @@ const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to, ...rest) {
   if (to instanceof AudioDestinationNode) {
     const tap = window.tap ??= new AnalyserNode(to.context, { fftSize: 32768 });
-    connect.call(this, tap);
+    if (tap.context === to.context) connect.call(this, tap); // the mixer's, which is first
   }
   return connect.call(this, to, ...rest);
 };

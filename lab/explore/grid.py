@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from collections.abc import Sequence
 from functools import partial
 from math import isnan
 from pathlib import Path
@@ -135,7 +136,7 @@ def choose(checkpoint: Checkpoint) -> list[Clip]:
             max_selections=MOST,
             key=key,
             bind="query-params",
-            help=f"Up to {MOST}; the first 4 s of each are used. {ABOUT}",
+            help=f"Up to {MOST}; 4 s of each are used. {ABOUT}",
             placeholder="Choose recordings",
         )
         with st.popover("Add your own", icon=":material/upload:"):
@@ -144,9 +145,10 @@ def choose(checkpoint: Checkpoint) -> list[Clip]:
             )
     clips: dict[str, Clip] = {}
     twice = []
+    starts = choose_parts(files)
     for source in [*files, *chosen]:
         with page.show_errors():
-            clip = open_clip(source)
+            clip = open_clip(source, starts.get(getattr(source, "file_id", ""), 0.0))
             if clip.digest in clips:
                 twice.append(f"{page.plain(clip.name)} is {page.plain(clips[clip.digest].name)}")
             clips.setdefault(clip.digest, clip)
@@ -162,6 +164,16 @@ def choose(checkpoint: Checkpoint) -> list[Clip]:
     return found[:MOST]
 
 
+def choose_parts(files: Sequence[Any]) -> dict[str, float]:
+    """Where the part that is used of each own recording starts, in s, by the file's id."""
+    starts: dict[str, float] = {}
+    for number, file in enumerate(files):
+        again = any(file.name == other.name for other in files[:number])
+        key = f"grid_start_{file.name}{number if again else ''}"
+        starts[file.file_id] = slot.part_of_file(key, file.name, file.file_id, file)
+    return starts
+
+
 def from_map(key: str) -> list[str]:
     """Clips of stores, as 'store/name': those the Map sent, and those in the address."""
     sent = st.session_state.get("handed", {}).values()
@@ -169,10 +181,13 @@ def from_map(key: str) -> list[str]:
     return list(dict.fromkeys(value for value in [*sent, *named] if "/" in value))
 
 
-def open_clip(source: str | Any) -> Clip:
-    """An example by its title, a store's clip as 'store/name', or an upload. RavelError."""
+def open_clip(source: str | Any, start: float = 0.0) -> Clip:
+    """An example by its title, a store's clip as 'store/name', or an upload from `start` s on.
+
+    Raises RavelError.
+    """
     if not isinstance(source, str):
-        return _read(source.file_id, source, Path(source.name).stem, "")
+        return _read(source.file_id, source, Path(source.name).stem, "", start)
     if row := bundled.instruments().get(source):
         file = bundled.EXAMPLES / row["file"]
         return _read(row["file"], file, file.stem, row["instrument"])
@@ -180,9 +195,11 @@ def open_clip(source: str | Any) -> Clip:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _read(file_id: str, _file: Path | BinaryIO, name: str, instrument: str) -> Clip:
+def _read(
+    file_id: str, _file: Path | BinaryIO, name: str, instrument: str, start: float = 0.0
+) -> Clip:
     labels = {"instrument": instrument} if instrument else {}
-    return read(_file, duration=CLIP_SECONDS, name=name, labels=labels)
+    return read(_file, start=start, duration=CLIP_SECONDS, name=name, labels=labels)
 
 
 # -- the table ---------------------------------------------------------------------------------

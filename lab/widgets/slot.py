@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import soundfile
 import streamlit as st
 
 from core import service
 from core.audio.clip import CLIP_SECONDS, Clip, read
+from core.audio.overview import of_wave, overview
 from core.checkpoints.checkpoint import Checkpoint
 from core.service import corpora
 from lab.bundled import EXAMPLES, instruments
-from lab.widgets import kept, page
+from lab.widgets import kept, page, part
 
 FORMATS = ["wav", "flac", "ogg", "opus", "mp3", "aif", "aiff", "au", "caf", "w64"]
 FROM = ["Example", "Upload", "Microphone"]
@@ -82,11 +84,20 @@ def from_store(reference: str) -> Clip:
 
 
 def _from_map(key: str) -> Clip:
-    """The clip that the Map page sent, which the address names."""
+    """The clip that the Map page sent, which the address names; of a longer one the chosen 4 s."""
     reference = st.query_params[f"{key}_clip"]
-    clip = from_store(reference)
+    clip, start = corpora.clip_by_reference(reference), 0.0
     st.caption(f"{clip.name}, from {reference.split('/')[0]}")
-    return clip
+    if round(clip.seconds - CLIP_SECONDS, 1) > 0:
+        start = part.choose(
+            f"{key}_start",
+            f"{key}: the part that is used",
+            of_wave(clip.wave),
+            duration=clip.seconds,
+            length=CLIP_SECONDS,
+            of=reference,
+        )
+    return clip.segment(start, min(CLIP_SECONDS, clip.seconds))
 
 
 def _origin(key: str, title: str, other: Other | None = None) -> str:
@@ -161,7 +172,7 @@ def own(key: str, title: str, origin: str, taking: Taking = RECORDING) -> Clip |
                 on_click=kept.forget,
                 args=(key,),
             )
-    start, seconds = _part(key, upload.path, taking)
+    start, seconds = _part(key, title, upload.id, upload.path, taking)
     stem = upload.name if upload.name == "Your recording" else Path(upload.name).stem
     return _read(upload.id, start, upload.path, stem, "", seconds, taking.normalise)
 
@@ -172,7 +183,9 @@ def _forget_removed(key: str, widget: str) -> None:
         kept.forget(key)
 
 
-def _part(key: str, file: Path, taking: Taking) -> tuple[float, float]:
+def _part(
+    key: str, title: str, id: str, file: Path | BinaryIO, taking: Taking
+) -> tuple[float, float]:
     """Let the visitor choose which part of a file is used: its start and its length, in s."""
     try:
         about = soundfile.info(file)
@@ -187,18 +200,38 @@ def _part(key: str, file: Path, taking: Taking) -> tuple[float, float]:
         seconds = about.duration
     spare = round(about.duration - seconds, 1)
     if spare > 0:
-        start = st.slider(
-            "Start",
-            0.0,
-            spare,
-            step=0.1,
-            format="%.1f s",
-            key=f"{key}_start",
-            bind="query-params",
-            help=taking.why,
+        start = part.choose(
+            f"{key}_start",
+            f"{title}: the part that is used",
+            _overview(id, file),
+            duration=about.duration,
+            length=seconds,
+            of=id,
         )
-    st.caption(_facts(about.duration, about.channels, about.samplerate, seconds))
+    facts = _facts(about.duration, about.channels, about.samplerate, seconds)
+    st.caption(facts, help=taking.why if spare > 0 else None)
     return start, seconds
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _overview(file_id: str, _file: Path | BinaryIO) -> np.ndarray:
+    return overview(_file)
+
+
+def part_of_file(key: str, title: str, id: str, file: BinaryIO) -> float:
+    """Which 4 s of a file are used: their start in s, 0 of a shorter or damaged one."""
+    try:
+        seconds = soundfile.info(file).duration
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        return 0.0  # `read` reports the error
+    finally:
+        file.seek(0)
+    if round(seconds - CLIP_SECONDS, 1) <= 0:
+        return 0.0
+    peaks = _overview(id, file)
+    file.seek(0)
+    label = f"{title}: the part that is used"
+    return part.choose(key, label, peaks, duration=seconds, length=CLIP_SECONDS, of=id, name=title)
 
 
 def _facts(seconds: float, channels: int, rate: int, taken: float) -> str:

@@ -141,6 +141,22 @@ def test_an_upload_joins_and_the_same_sound_twice_is_one(grid_page, examples):
     assert says(grid_page, "The same sound is used once: violin-1 is again.")
 
 
+def test_of_a_long_recording_the_chosen_part_is_used(grid_page):
+    grid_page.run()
+    grid_page.file_uploader(key="grid_upload").upload("long.wav", wav(tone(9.0))).run()
+    (shown,) = given(grid_page, "ravel_part")
+    assert shown["name"] == "long.wav" and shown["duration"] == 9 and shown["length"] == 4
+    before = {
+        cell["id"] for row in component(grid_page, "ravel_sound_table")["cells"] for cell in row
+    }
+    grid_page.query_params["grid_start_long.wav"] = "2.5"
+    grid_page.run()
+    after = {
+        cell["id"] for row in component(grid_page, "ravel_sound_table")["cells"] for cell in row
+    }
+    assert not grid_page.exception and before != after
+
+
 def test_own_recordings_come_first_and_what_has_no_room_is_named(grid_page):
     grid_page.run()
     uploader = grid_page.file_uploader(key="grid_upload")

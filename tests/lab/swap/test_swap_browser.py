@@ -15,6 +15,7 @@ from core.audio.clip import read
 from core.checkpoints.checkpoint import list_checkpoints
 from lab.bundled import EXAMPLES
 from tests.lab.browser import Server, at_rest, needs_chromium
+from tests.lab.pages import wav
 
 sync_api = pytest.importorskip("playwright.sync_api")
 Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
@@ -144,6 +145,30 @@ def test_a_file_that_is_no_sound_is_explained_and_a_good_one_is_taken(tab, addre
     chooser.set_input_files(examples / "flute-1.flac")
     tab.get_by_text("Source: flute-1", exact=True).wait_for()
     at_rest(tab, 4)
+
+
+def test_the_part_of_a_long_recording_is_chosen_on_its_waveform_and_kept(tab, address):
+    open_page(tab, address)
+    slot = tab.locator(".st-key-source_slot")
+    slot.get_by_role("radiogroup").get_by_text("Upload", exact=True).click()
+    wave = wav(0.5 * np.sin(2 * np.pi * 440 * np.arange(9 * 16_000) / 16_000))
+    file = {"name": "long.wav", "mimeType": "audio/wav", "buffer": wave}
+    slot.locator("input[type=file]").set_input_files(file)
+    part = tab.get_by_role("slider", name="Source: the part that is used")
+    part.press("PageUp")
+    tab.wait_for_url("**source_start=4.0**")
+    at_rest(tab, 4)
+    box = part.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    tab.mouse.down()
+    tab.mouse.move(box["x"], box["y"] + 20, steps=3)  # half a window to the left: 2 s
+    tab.mouse.up()
+    tab.wait_for_url("**source_start=2.0**")
+
+    tab.reload()
+    at_rest(tab, 4)
+    part.wait_for()
+    assert part.get_attribute("aria-valuetext") == "2.0 to 6.0 s of 9.0 s"
 
 
 def test_while_a_choice_is_answered_players_stay_where_they_are_and_nothing_fades(tab, address):

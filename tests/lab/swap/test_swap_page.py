@@ -11,7 +11,7 @@ from core import service
 from core.audio.clip import read
 from core.checkpoints import checkpoint as checkpoints
 from core.dsae.instruments import InstrumentTable, write_instruments
-from tests.lab.pages import decoded, pictures, played, players, titles, wav
+from tests.lab.pages import decoded, given, pictures, played, players, titles, wav
 
 
 def tone(seconds: float, rate: int = 16_000, channels: int = 1) -> np.ndarray:
@@ -133,7 +133,7 @@ def test_an_upload_of_up_to_a_minute_can_be_swapped_whole(page, media):
     source, target, swapped, counterpart = played(page, media)
     assert len(source) == 9 * 16_000 and len(source) - 256 < len(swapped) <= len(source)
     assert len(counterpart) <= len(target) < 4 * 16_000
-    assert "source_start" not in {slider.key for slider in page.slider}
+    assert not given(page, "ravel_part")
 
     upload(page, wav(tone(61)), "long.wav")
     assert not [toggle for toggle in page.toggle if toggle.key == "source_whole"]
@@ -148,10 +148,16 @@ def test_an_upload_is_played_from_the_chosen_start(page, media):
     assert titles(page)[0] == "**Source: two channels**"
     assert len(played(page, media)[0]) == 64_000
 
-    page.slider(key="source_start").set_value(5.0).run()
+    (shown,) = given(page, "ravel_part")
+    assert shown["duration"] == 10 and shown["length"] == 4 and shown["start"] == 0
+    page.query_params["source_start"] = "5"
+    page.run()
     output = played(page, media)[0]
     assert np.abs(output[17_000:31_000]).max() < 0.01 < np.abs(output[:15_000]).max()
     assert len(played(page, media)) == 4
+
+    page.query_params["source_start"] = "nonsense"  # as in any address
+    assert not page.run().exception and given(page, "ravel_part")[0]["start"] == 0
 
 
 def test_a_long_file_name_with_markdown_in_it_is_cut_and_shown_as_it_is(page):

@@ -52,19 +52,24 @@ async function loadSound(panel) {
   const given = part(panel, "sound");
   if (given?.url !== panel.url) {
     panel.url = given?.url;
-    const file = given && await (await fetched(given.url)).arrayBuffer();
-    const buffer = file && await audio().decodeAudioData(file);
-    if (given?.url !== panel.url) return;
-    Object.assign(panel, { buffer, source: given?.url ?? "" });
-    if (!buffer) hush(panel);
-    replaced(panel.group, panel);
-    panel.root.dispatchEvent(new Event("loadedmetadata"));
+    panel.loading = decode(panel, given);
   }
-  if (given?.autoplay && given !== panel.started) {
+  await panel.loading;
+  if (given?.autoplay && given !== panel.started && given.url === panel.source) {
     panel.started = given;
     panel.group.at = 0;
     play(panel.group, panel.id);
   }
+}
+
+async function decode(panel, given) {
+  const file = given && await (await fetched(given.url)).arrayBuffer();
+  const buffer = file && await audio().decodeAudioData(file);
+  if (given?.url !== panel.url) return; // another one has come meanwhile
+  Object.assign(panel, { buffer, source: given?.url ?? "" });
+  if (!buffer) hush(panel);
+  replaced(panel.group, panel);
+  panel.root.dispatchEvent(new Event("loadedmetadata"));
 }
 
 async function loadPicture(panel) {

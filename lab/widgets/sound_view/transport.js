@@ -142,7 +142,7 @@ function follow(group) {
   if (!group.playing) return;
   const at = position(group);
   if (!group.loops && at >= Math.min(end(group), group.bounds[1])) {
-    pause(group, group.bounds[0]);
+    pause(group); // it stays there, and starts from the beginning the next time
     return;
   }
   const [first, last] = shown(group), width = last - first;

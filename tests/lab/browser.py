@@ -28,7 +28,7 @@ FLAGS = [
 # As somebody who asks the system for less motion: drawing Streamlit's fades and shimmers takes a
 # software renderer longer than the page itself.
 DESK: Any = {"viewport": {"width": 1440, "height": 1100}, "reduced_motion": "reduce"}
-WAIT_MS = 40_000  # a state that does not come fails; a busy machine does not
+WAIT_MS = 180_000  # a state that does not come fails; a busy machine does not
 QUIET_MS = 300  # the page starts to run within a third of this after a click
 SHIPPED = """
 import sys

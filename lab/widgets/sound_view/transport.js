@@ -94,8 +94,11 @@ function sound(group, panel, when, from) {
   const gain = new GainNode(context, { gain: panel.id === group.active ? 1 : 0 });
   source.connect(gain).connect(context.destination);
   source.start(when, from, ...(group.loops ? [] : [loopEnd - from]));
-  source.onended = () => gain.disconnect();
   panel.voice = { source, gain };
+  source.onended = () => { // in a tab that is not looked at nothing follows the clock
+    gain.disconnect();
+    if (panel.voice?.source === source && panel.id === group.active && group.playing) finish(group);
+  };
 }
 
 // Loops of one length need buffers of one length.
@@ -142,13 +145,18 @@ function follow(group) {
   if (!group.playing) return;
   const at = position(group);
   if (!group.loops && at >= Math.min(end(group), group.bounds[1])) {
-    pause(group); // it stays there, and starts from the beginning the next time
-    return;
+    return finish(group);
   }
   const [first, last] = shown(group), width = last - first;
   if (group.view && (at < first || at > last)) look(group, [at - width * 0.05, at + width * 0.95]);
   group.painters.forEach((paint) => paint("clock"));
   requestAnimationFrame(() => follow(group));
+}
+
+// It stays at its end, and starts from the beginning the next time.
+function finish(group) {
+  pause(group);
+  activeOf(group)?.root.dispatchEvent(new Event("ended", { bubbles: true }));
 }
 
 function again(group) { // with other bounds, from where it is

@@ -17,7 +17,7 @@ from streamlit import runtime
 
 from core import service
 from core.audio.clip import HOP_SECONDS, VOICED
-from lab.widgets.sound_view.picture import Scale, packed
+from lab.widgets.sound_view.packing import Scale, packed
 
 if TYPE_CHECKING:
     from core.audio.pitch import Pitch

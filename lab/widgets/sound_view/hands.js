@@ -62,7 +62,7 @@ function pointing(panel) {
     drag = null;
     if (!was || was.pinch) return;
     panel.stage.focus({ preventScroll: true });
-    if (event.type === "pointercancel") return select(group, group.selection); // the page is scrolled
+    if (event.type === "pointercancel") return changed(group); // the page is scrolled
     choose(group, panel.id);
     if (was.moved) { group.fixed = was.from; select(group, was.range, group.playing ? position(group) : was.range[0]); }
     else seek(group, time(event));

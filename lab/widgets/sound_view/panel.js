@@ -82,7 +82,7 @@ async function loadPicture(panel) {
   panel.seconds = found?.seconds ?? panel.seconds;
   panel.drawn = null;
   changed(panel.group);
-  panel.group.painters.forEach((paint) => paint("view")); // the axes are shared
+  look(panel.group, shown(panel.group)); // the axes are shared
 }
 
 // -- the elements ----------------------------------------------------------------------------------

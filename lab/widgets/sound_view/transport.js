@@ -179,6 +179,9 @@ function choose(group, id) {
 
 // A panel has another sound: it takes over where the one before has come to.
 function replaced(group, panel) {
+  const all = longest(group), { selection } = group;
+  if (all && selection && selection[1] > all) // of a longer sound
+    select(group, all - selection[0] >= SHORTEST ? [selection[0], all] : null, Math.min(position(group), all));
   if (!group.playing) return changed(group);
   if (!group.selection && Math.abs(longest(group) - group.bounds[1]) > 1e-4) return again(group);
   hush(panel);

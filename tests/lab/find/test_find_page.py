@@ -17,7 +17,7 @@ from lab.bundled import sources
 from lab.find import data as find_data
 from lab.nearness import FAR
 from tests.lab import encoders, separators
-from tests.lab.pages import played, players, says, wav
+from tests.lab.pages import pictures, played, players, says, wav
 
 ROUNDING = 1 / 32768  # of a 16-bit file
 WORDS = {"very close", "close", "somewhat alike", FAR}
@@ -68,8 +68,7 @@ def test_the_nearest_clips_of_a_corpus_are_ranked_and_playable(
     assert np.abs(query - HEADROOM * example("dog")).max() < 2 * ROUNDING
     for row, sound in zip(expected.rows, sounds, strict=True):
         assert np.abs(sound - HEADROOM * wave(store, row)).max() < 2 * ROUNDING
-    pictures = [element for element in page.get("html") if "data:image/png" in element.proto.body]
-    assert len(pictures) == 10 and "Log-mel spectrogram of" in pictures[0].proto.body
+    assert len(pictures(page)) == 1 + 10
 
 
 def test_the_count_and_the_label_restrict_the_results(find_page, store, model, index):

@@ -1,4 +1,4 @@
-"""The demo for visitors: three tabs and three endpoints.
+"""The demo for visitors: four tabs and three endpoints.
 
 python lab/demo/app.py                starts it; README.md names this file for a Hugging Face Space
 python -m lab.demo.app --precompute   makes the examples' answers, which ship
@@ -37,7 +37,7 @@ import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from lab.bundled import credits  # noqa: E402
-from lab.demo import find, separate, swap  # noqa: E402
+from lab.demo import find, remix, separate, swap  # noqa: E402
 from lab.demo.gate import MAX_UPLOAD, Gate, bound_queue, explain_failures  # noqa: E402
 from lab.demo.library import OwnChannel  # noqa: E402
 from lab.demo.parts import IMMEDIATE, MODEL_CALL  # noqa: E402
@@ -60,6 +60,9 @@ on mixtures of mixtures: its output is right if its channels can be put together
 mixtures that were mixed. [Wisdom et al., NeurIPS 2020](https://arxiv.org/abs/2006.12701).
 *SI-SNRi* says by how many decibels a channel is closer to its source than the mixture was.
 
+**Remix a duet.** Both together: a duet is separated, a channel's global latent is replaced by an
+instrument's, and all is mixed again.
+
 **Find similar sounds.** An encoder learned, without labels, that a mixture and its channels belong
 together. It represents any sound by 128 numbers; two sounds are similar if these vectors point in
 similar directions. [Fonseca et al., WASPAA 2021](https://arxiv.org/abs/2105.02132).
@@ -79,6 +82,8 @@ def build() -> gr.Blocks:
                 swap.tab()
             with gr.Tab("Separate a mixture", id="separate"):
                 own, finders = separate.tab()
+            with gr.Tab("Remix a duet", id="remix"):
+                remix.tab()
             with gr.Tab("Find similar sounds", id="find"):
                 query, filled = find.tab(own)
         for number, button in enumerate(finders):

@@ -31,6 +31,7 @@ DATA_FILES = [  # files that no import names; * matches folders too
     "checkpoints/*/README.md",
     "checkpoints/*/config.json",
     "checkpoints/*/metrics.json",
+    "checkpoints/*/instruments.json",
     "checkpoints/*/model.safetensors",
     "checkpoints/*/recordings.csv",
 ]

@@ -8,15 +8,61 @@ from typing import Any
 
 import gradio as gr
 
-from core.audio.clip import SAMPLE_RATE, Clip, from_array, wav_bytes
+from core.audio.clip import SAMPLE_RATE, Clip, from_array, read, wav_bytes
+from core.errors import RavelError
 from lab.demo import library, models, parts
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import QUERIES, answers, path_of, read_example
 from lab.demo.library import Hit, OwnChannel
-from lab.demo.models import ENCODER, Rendering
-from lab.demo.style import empty, hit
+from lab.demo.models import ENCODER, HEADROOM, Rendering
+from lab.demo.style import empty, hit, sounds_map
 
 SHOWN, MAX_COUNT = 5, 20
+RESULTS = "find-results"
+KINDS = {library.EVERYDAY: "everyday sounds", library.MUSIC: "music"}
+MAP = (
+    "**All sounds of the search on a map.** Near ones are alike to the model, along its two "
+    "principal axes. Press one to play it, or use the arrow keys and Enter."
+)
+# A press means the nearest sound; arrow keys go to the next one in their direction.
+ON_PRESS = """
+const keys = [...element.querySelectorAll('button[data-sound]')];
+const place = (key) => {
+  const box = key.getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
+};
+const nearest = (cost) => keys.reduce(
+  (best, key) => { const at = cost(key); return at < best[1] ? [key, at] : best; },
+  [null, Infinity])[0];
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('.sounds-map')) return;
+  const key = event.target.closest('button') ?? nearest((one) => {
+    const [x, y] = place(one);
+    return Math.hypot(x - event.clientX, y - event.clientY);
+  });
+  keys.forEach((one) => {
+    one.classList.toggle('chosen', one === key);
+    one.tabIndex = one === key ? 0 : -1;
+  });
+  trigger('select', { sound: Number(key.dataset.sound) });
+});
+element.addEventListener('keydown', (event) => {
+  const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const way = ways[event.key];
+  const from = event.target.closest('button');
+  if (!way || !from) return;
+  event.preventDefault();
+  const [x, y] = place(from);
+  const to = nearest((one) => {
+    const [a, b] = place(one), along = (a - x) * way[0] + (b - y) * way[1];
+    const aside = Math.abs((a - x) * way[1]) + Math.abs((b - y) * way[0]);
+    return along > 0 ? along + 2 * aside : Infinity;
+  });
+  if (!to) return;
+  keys.forEach((one) => { one.tabIndex = one === to ? 0 : -1; });
+  to.focus();
+});
+"""
 LEAD = (
     "Choose a sound. **The most similar sounds are listed**, according to a model that learned, "
     "without labels, from sound scenes and their separated channels."
@@ -28,7 +74,7 @@ EXAMPLE: parts.Display = {**parts.IMMEDIATE, "queue": True}
 def searched() -> str:
     """What is searched, in words."""
     entries = library.entries()
-    sets = Counter("everyday" if "ESC-10" in entry.credit else "music" for entry in entries)
+    sets = Counter(map(library.kind, entries))
     return (
         f"The search covers {len(entries)} short clips that ship with this demo, "
         f"{sets['everyday']} of everyday sounds (ESC-10, ten kinds) and {sets['music']} of single "
@@ -50,23 +96,57 @@ def tab(own: gr.State) -> tuple[Sound, list[gr.Component]]:
     hits = library.nearest(ready[0], SHOWN, without=name) if ready else []
     gr.Markdown(LEAD)
     examples = parts.example_buttons(list(QUERIES))
-    sound = parts.sound_input("Sound", "similar", path_of(name))
-    picture = gr.HTML(parts.draw("Query", ready[1]) if ready else "")
+    drawn = parts.draw("Query", ready[1]) if ready else ""
+    sound = parts.sound_input("Sound", "similar", path_of(name), drawn, results=RESULTS)
     include_own = gr.Checkbox(
         True, label="Also search the channels of my own mixture", container=False
     )
     button = gr.Button("Find", variant="primary")
-    results = [_result(hits[i] if i < len(hits) else None) for i in range(SHOWN)]
+    with parts.results(RESULTS):
+        results = [_result(hits[i] if i < len(hits) else None) for i in range(SHOWN)]
     gr.Markdown(searched(), elem_classes="small")
+    if ready:
+        _map()
 
-    shown = [picture, *(component for result in results for component in result)]
+    shown = [sound.picture, *(component for result in results for component in result)]
     given = [sound.sound, sound.start, include_own, own]
-    button.click(find, given, shown, api_visibility="private", **parts.MODEL_CALL)
-    examples.click(
-        show_example, [examples, include_own, own], [sound.sound, sound.start, *shown],
+    call: dict[str, Any] = {"api_visibility": "private", **parts.MODEL_CALL}
+    parts.mark_new(button.click(find, given, shown, **call), RESULTS)
+    cleared = [sound.sound, sound.start, sound.problem]
+    loaded = examples.click(
+        show_example, [examples, include_own, own], [*cleared, *shown],
         **EXAMPLE, **parts.MODEL_CALL,
     )  # fmt: skip
-    return sound.sound, [sound.start, *shown]
+    parts.mark_new(loaded, RESULTS, scroll=False)
+    return sound.sound, [sound.start, sound.problem, *shown]
+
+
+def _map() -> None:
+    """All sounds of the library on a small map; a press on one plays it."""
+    entries = library.entries()
+    gr.Markdown(MAP)
+    drawn = gr.HTML(
+        sounds_map(
+            library.places().tolist(),
+            [entry.title for entry in entries],
+            [KINDS[library.kind(entry)] for entry in entries],
+        ),
+        js_on_load=ON_PRESS,
+    )
+    player = Sound(label="On the map", interactive=False, buttons=[], autoplay=True)
+    drawn.select(play_entry, None, player, **parts.IMMEDIATE)
+
+
+@parts.shows_errors
+def play_entry(event: gr.EventData) -> gr.Audio:
+    """A sound of the map."""
+    number, entries = event._data.get("sound"), library.entries()
+    if not isinstance(number, int) or not 0 <= number < len(entries):
+        raise RavelError("The map has no such sound: press a point on it.")
+    entry = entries[number]
+    wave = HEADROOM * read(entry.path).wave
+    made = Wav(entry.name, wav_bytes(wave))
+    return Sound(made, label=f"On the map: {entry.title}")
 
 
 def _result(found: Hit | None) -> parts.Output:
@@ -98,7 +178,8 @@ def show_example(number: int, include_own: bool, own: list[OwnChannel]) -> list[
     """Fill the tab with an example and the sounds most similar to it."""
     name = list(QUERIES.values())[number]
     clip = read_example(name, "similar")
-    return [path_of(name), parts.hidden_start(), *_search(clip, own if include_own else [], name)]
+    cleared = [path_of(name), parts.hidden_start(), gr.HTML(visible=False)]
+    return [*cleared, *_search(clip, own if include_own else [], name)]
 
 
 @parts.shows_errors
@@ -120,7 +201,7 @@ def find_like_channel(number: int, own: list[OwnChannel]) -> list[Any]:
     wave = own[number].wave
     player = Wav(f"channel-{number + 1}", wav_bytes(wave / max(abs(wave).max(), 1e-9)))
     clip = Clip(from_array(wave, SAMPLE_RATE, name="The channel").wave)
-    return [player, parts.hidden_start(), *_search(clip, own)]
+    return [player, parts.hidden_start(), gr.HTML(visible=False), *_search(clip, own)]
 
 
 def _query(clip: Clip) -> tuple[Any, Rendering | None]:

@@ -21,6 +21,7 @@ from lab.demo.style import THUMBNAIL, png_bytes
 from lab.nearness import in_words
 
 SHEET = "library.png"  # all thumbnails, one below the other
+EVERYDAY, MUSIC = "everyday", "music"
 SAME = 1e-4  # below this distance a sound is the query itself
 
 
@@ -108,6 +109,29 @@ def _own_hit(own: OwnChannel, distance: float, near: str) -> Hit:
         own.title, own.title, "", distance, near, "", "From your own mixture",
         HEADROOM * wave, models.thumbnail(wave),
     )  # fmt: skip
+
+
+def kind_of(wave: np.ndarray) -> str:
+    """EVERYDAY or MUSIC: the kind of the library's sound that is nearest to a sound [S]."""
+    row = int(_index().nearest(models.embed(ENCODER, wave), 1)[0][0])
+    return kind(entries()[row])
+
+
+def kind(entry: Entry) -> str:
+    """EVERYDAY or MUSIC."""
+    return EVERYDAY if "ESC-10" in entry.credit else MUSIC
+
+
+@cache
+def places() -> np.ndarray:
+    """The library's embeddings on their two principal axes, [N, 2] from 0 to 1.
+
+    By rank along each axis, so that no two lie on one another on a small screen.
+    """
+    h = np.asarray(_index().h, dtype=float)
+    _, _, axes = np.linalg.svd(h - h.mean(0), full_matrices=False)
+    ranks = ((h - h.mean(0)) @ axes[:2].T).argsort(0).argsort(0)
+    return ranks / max(len(h) - 1, 1)
 
 
 def embed() -> np.ndarray:

@@ -17,8 +17,9 @@ import numpy as np
 from core import service
 from core.audio.clip import CLIP_SECONDS, SAMPLE_RATE, Clip, from_array, read, wav_bytes
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, list_checkpoints
+from core.dsae.instruments import read_instruments
 from core.errors import RavelError
-from core.vocoder.play import check_route, default_route
+from core.vocoder.play import check_route, default_route, play
 from lab.demo.style import spectrogram_png, thumbnail_png
 
 try:
@@ -31,11 +32,16 @@ except ImportError:
 
 
 DEVICE = "cuda" if os.environ.get("SPACES_ZERO_GPU") else "cpu"
-SECONDS = {"swap": CLIP_SECONDS, "separate": 30.0, "similar": 30.0}  # of a recording, at most
+SECONDS = {
+    "swap": CLIP_SECONDS,
+    "separate": 30.0,
+    "similar": 30.0,
+    "remix": 30.0,
+}  # of a recording, at most
 HEADROOM = 0.5  # gain of all players: generated sound may peak above the recordings
 TICKS_HZ = (500, 1000, 2000, 4000)
 SWAP_MODEL, COLLAPSED_MODEL = DEFAULT_CHECKPOINT, "dsae-dmelodies"
-SEPARATOR, ENCODER = "separator-scenes", "scenes-encoder"
+SEPARATOR, DUETS, ENCODER = "separator-scenes", "separator-duets", "scenes-encoder"
 INPUTS, SWAPPED = ("source", "target"), ("swapped", "counterpart")
 RECONSTRUCTED = ("source_reconstruction", "target_reconstruction")
 LOADERS: dict[str, Callable[[Checkpoint, str], Any]] = {
@@ -81,14 +87,19 @@ def read_input(path: Path | None, title: str, start: float, task: str) -> Clip:
     if path is None:
         raise RavelError(f"{title} is missing: choose an example, upload a file or record one.")
     # A mixture keeps its level: its channels are to add up to it.
-    normalise = task != "separate"
+    normalise = task not in ("separate", "remix")
     return read(path, start=start, duration=SECONDS[task], name=title, normalise=normalise)
 
 
-def swap(name: str, source: Clip, target: Clip, route: str | None = None) -> dict[str, Rendering]:
-    """INPUTS, SWAPPED and RECONSTRUCTED by name, made audible by a route. Raises RavelError."""
+def swap(
+    name: str, source: Clip, target: Clip, route: str | None = None, strength: float = 1.0
+) -> dict[str, Rendering]:
+    """INPUTS, SWAPPED and RECONSTRUCTED by name, made audible by a route. Raises RavelError.
+
+    `strength`: how far v goes from the one clip's (0) to the other's (1), or beyond.
+    """
     route = check_route(route)
-    made = _swap(shipped("dsae", name).name, source.wave, target.wave, route)
+    made = _swap(shipped("dsae", name).name, source.wave, target.wave, route, strength)
     loudest = max(float(made[part][1].max()) for part in INPUTS)
     return {
         part: Rendering(wave, spectrogram_png(mel, loudest)) for part, (wave, mel) in made.items()
@@ -96,7 +107,9 @@ def swap(name: str, source: Clip, target: Clip, route: str | None = None) -> dic
 
 
 @gpu(duration=10)
-def _swap(name: str, source: np.ndarray, target: np.ndarray, route: str) -> dict[str, Any]:
+def _swap(
+    name: str, source: np.ndarray, target: np.ndarray, route: str, strength: float = 1.0
+) -> dict[str, Any]:
     """Wave and log-mel of each of INPUTS, SWAPPED and RECONSTRUCTED."""
     model = load("dsae", name)
     from core.dsae.latents import swap_clips
@@ -104,6 +117,10 @@ def _swap(name: str, source: np.ndarray, target: np.ndarray, route: str) -> dict
     made = swap_clips(model, Clip(source), Clip(target))
     waves = {"source": source, "target": target}
     mels = {part: getattr(made, part).numpy() for part in (*INPUTS, *SWAPPED, *RECONSTRUCTED)}
+    if strength != 1:
+        a, b = model.encode(Clip(source)), model.encode(Clip(target))
+        mels["swapped"] = model.decode(a.v.lerp(b.v, strength), a.z).numpy()
+        mels["counterpart"] = model.decode(b.v.lerp(a.v, strength), b.z).numpy()
     for part in (*SWAPPED, *RECONSTRUCTED):
         waves[part] = service.waveform(mels[part], route, DEVICE)
     return {part: (waves[part], mel) for part, mel in mels.items()}
@@ -123,6 +140,49 @@ def separate(name: str, mixture: Clip) -> list[Rendering]:
 @gpu(duration=10)
 def _separate(name: str, mixture: np.ndarray) -> np.ndarray:
     return load("separation", name).separate(mixture).numpy()
+
+
+class Remixed(NamedTuple):
+    """A mixture's channels as separated, and the remix."""
+
+    channels: list[Rendering]
+    remix: Rendering
+
+
+def instruments(name: str = SWAP_MODEL) -> list[str]:
+    """The instruments of a model's table; none where it does not ship or has no table."""
+    if name not in names("dsae"):
+        return []
+    table = read_instruments(shipped("dsae", name))
+    return list(table.names) if table else []
+
+
+def remix(mixture: Clip, players: dict[int, str]) -> Remixed:
+    """A duet separated, and mixed again with other players for some channels, by channel number
+    from 1. Raises RavelError."""
+    channels, wave = _remix(mixture.wave, players)
+    mels = [log_mel(one) for one in (*channels, wave)]
+    loudest = float(log_mel(mixture.wave).max())
+    *made, remixed = (
+        Rendering(one, spectrogram_png(mel, loudest))
+        for one, mel in zip((*channels, wave), mels, strict=True)
+    )
+    return Remixed(made, remixed)
+
+
+@gpu(duration=15)
+def _remix(mixture: np.ndarray, players: dict[int, str]) -> tuple[list[np.ndarray], np.ndarray]:
+    separator, model = load("separation", DUETS), load("dsae", SWAP_MODEL)
+    from core.remix.changes import Change
+    from core.remix.remix import remix
+
+    def to_waveform(mel: Any) -> Any:
+        return play(mel, device=DEVICE)
+
+    changes = {number: Change(instrument=name) for number, name in players.items()}
+    made = remix(Clip(mixture), separator, model, changes, to_waveform=to_waveform)
+    channels = [stem.channel.cpu().numpy() for stem in made.stems]
+    return channels, made.wave.cpu().numpy()
 
 
 def embed(name: str, sound: np.ndarray) -> np.ndarray:

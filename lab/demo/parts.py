@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
 
 import gradio as gr
 import soundfile
 
 from core.errors import RavelError
+from lab.demo import models
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import answers
 from lab.demo.models import HEADROOM, SECONDS, Rendering
-from lab.demo.style import empty, figure
+from lab.demo.style import empty, figure, refused
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,11 +50,31 @@ IMMEDIATE: Display = {
 }
 
 
+# What is drawn of an input as soon as it is there.
+LOOK: Display = {**IMMEDIATE, "queue": True}
+STALE = "These results are of the input before. Press the button for new ones."
+# In the page: results are marked as old, or as new and brought into view.
+MARK_OLD = "(...a) => {{ document.getElementById('{0}')?.setAttribute('data-old', ''); return a; }}"
+MARK_NEW = """(...a) => {{
+  const results = document.getElementById('{0}');
+  results?.removeAttribute('data-old');
+  if ({1}) setTimeout(() => {{
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const top = results?.getBoundingClientRect().top ?? 0;
+    if (top < 0 || top > innerHeight / 3)
+      results?.scrollIntoView({{ behavior: still ? 'auto' : 'smooth', block: 'start' }});
+  }}, 100);
+  return a;
+}}"""
+
+
 class Input(NamedTuple):
-    """A visitor's sound, and the second from which it is used."""
+    """A visitor's sound, the second from which it is used, what is wrong with it, its picture."""
 
     sound: Sound
     start: gr.Slider
+    problem: gr.HTML
+    picture: gr.HTML
 
 
 class Output(NamedTuple):
@@ -76,9 +98,16 @@ def shows_errors(function: Callable[P, R]) -> Callable[P, R]:
     return inner
 
 
-def sound_input(label: str, task: str, value: Path | None = None) -> Input:
-    """An upload or a recording; for a long one, a slider chooses where the used part starts."""
+def sound_input(
+    label: str, task: str, value: Path | None = None, picture: str = "", *, results: str
+) -> Input:
+    """An upload or a recording; for a long one, a slider chooses where the used part starts.
+
+    Beneath it stands its picture, at first the HTML `picture`, or at once what is wrong with it. A
+    change marks `results`, the id of a `results` column, as old.
+    """
     sound = Sound(value, label=label, type="filepath", buttons=[], min_width=300)
+    problem = gr.HTML(visible=False)
     start = gr.Slider(
         0,
         1,
@@ -88,8 +117,62 @@ def sound_input(label: str, task: str, value: Path | None = None) -> Input:
         info=f"The {SECONDS[task]:g} s from here on are used.",
         visible=False,
     )
-    sound.input(lambda path: _start_slider(path, task), sound, start, **IMMEDIATE)
-    return Input(sound, start)
+    shown = gr.HTML(picture)
+
+    def given(path: Path | None) -> list[Any]:
+        return [_start_slider(path, task), *look(path, 0.0)]
+
+    def look(path: Path | None, first: float) -> list[Any]:
+        return _look(path, label, task, first)
+
+    sound.input(given, sound, [start, problem, shown], **LOOK, **MODEL_CALL)
+    sound.clear(given, sound, [start, problem, shown], **LOOK, **MODEL_CALL)
+    start.release(look, [sound, start], [problem, shown], **LOOK, **MODEL_CALL)
+    mark_old([sound.input, sound.clear, start.release], results)
+    return Input(sound, start, problem, shown)
+
+
+def _look(path: Path | None, label: str, task: str, start: float) -> list[Any]:
+    """What is wrong with a file, and its picture."""
+    if path is None:
+        return [gr.HTML(visible=False), ""]
+    try:
+        clip = models.read_input(path, title_of(path) or f"The {label.lower()}", start, task)
+        drawn = draw(f"{label}: {title_of(path)}".removesuffix(": "), models.render(clip.wave))
+    except RavelError as error:
+        return [gr.HTML(refused(str(error)), visible=True), ""]
+    return [gr.HTML(visible=False), drawn]
+
+
+def title_of(path: Path | None, most: int = 32) -> str:
+    """The name of a visitor's file; "" for a recording made on the page, which has none."""
+    name = path.stem if path else ""
+    name = "" if name in ("audio", "blob") else name
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+@contextmanager
+def results(id: str) -> Iterator[None]:
+    """A column of results that can be marked as old."""
+    with gr.Column(elem_id=id, elem_classes="results"):
+        gr.HTML(f'<p class="stale" role="status">{STALE}</p>')
+        yield
+
+
+def mark_old(triggers: list[Any], results: str) -> None:
+    """Mark results as old after any of these events."""
+    gr.on(
+        triggers, None, None, None, js=MARK_OLD.format(results),
+        api_visibility="private", queue=False, show_progress="hidden",
+    )  # fmt: skip
+
+
+def mark_new(event: Any, results: str, *, scroll: bool = True) -> None:
+    """Mark results as new when an event has succeeded, and bring them into view."""
+    event.success(
+        None, None, None, js=MARK_NEW.format(results, "true" if scroll else "false"),
+        api_visibility="private", queue=False, show_progress="hidden",
+    )  # fmt: skip
 
 
 def _start_slider(path: Path | None, task: str) -> gr.Slider:

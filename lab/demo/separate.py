@@ -9,14 +9,15 @@ import gradio as gr
 import numpy as np
 
 from core.audio.clip import Clip
-from lab.demo import models, parts
+from lab.demo import library, models, parts
 from lab.demo.audio_input import Sound, Wav
 from lab.demo.examples import MIXTURES, MixtureExample, answers, kind_of, path_of, read_example
 from lab.demo.library import OwnChannel
 from lab.demo.models import HEADROOM, SEPARATOR, Rendering
 
 CHANNELS = 2
-MODELS = {SEPARATOR: "Everyday sounds", "separator-duets": "Two instruments"}
+MODELS = {SEPARATOR: "Everyday sounds", models.DUETS: "Two instruments"}
+BY_MIXTURE, RESULTS = "by-mixture", "separate-results"
 LEAD = (
     "Choose a recording of several sounds at once. **The model separates it into two channels that "
     "add up to it.** It was trained on mixtures alone, never on single sounds."
@@ -34,30 +35,39 @@ def tab() -> tuple[gr.State, list[gr.Button]]:
     whole, channels, contents = _split(ready) if ready else (None, [], [])
     gr.Markdown(LEAD)
     examples = parts.example_buttons([example.title for example in MIXTURES])
-    mixture = parts.sound_input("Mixture", "separate", path_of(first.file))
-    picture = gr.HTML(parts.draw("Mixture", whole, _ingredients(first)) if whole else "")
+    drawn = parts.draw("Mixture", whole, _ingredients(first)) if whole else ""
+    mixture = parts.sound_input("Mixture", "separate", path_of(first.file), drawn, results=RESULTS)
     names = models.names("separation")
+    offered = [(text, name) for name, text in MODELS.items() if name in names]
+    automatic = [("By the mixture", BY_MIXTURE)] if len(offered) > 1 else []
     model = gr.Radio(
-        [(text, name) for name, text in MODELS.items() if name in names],
-        value=first.model,
+        [*automatic, *offered],
+        value=BY_MIXTURE if automatic else first.model,
         label="Model (training data)",
     )
     button = gr.Button("Separate", variant="primary")
     results, finders = [], []
-    with gr.Row():
-        for i in range(CHANNELS):
-            with gr.Column(min_width=300):
-                channel, content = (channels[i], contents[i]) if channels else (None, "")
-                results.append(_result(i + 1, channel, content))
-                finders.append(gr.Button("Find similar sounds", size="sm"))
+    with parts.results(RESULTS):
+        used = gr.Markdown(_used(first.model), elem_classes="small")
+        with gr.Row():
+            for i in range(CHANNELS):
+                with gr.Column(min_width=300):
+                    channel, content = (channels[i], contents[i]) if channels else (None, "")
+                    results.append(_result(i + 1, channel, content))
+                    finders.append(gr.Button("Find similar sounds", size="sm"))
     own = gr.State(_own(channels), time_to_live=KEPT)
 
-    shown = [picture, *(component for result in results for component in result), own]
+    outputs = [component for result in results for component in result]
+    shown = [used, mixture.picture, *outputs, own]
     given = [mixture.sound, mixture.start, model]
-    button.click(separate_mixture, given, shown, api_visibility="private", **parts.MODEL_CALL)
-    examples.click(
-        show_example, examples, [mixture.sound, mixture.start, model, *shown], **parts.IMMEDIATE
-    )
+    call: dict[str, Any] = {"api_visibility": "private", **parts.MODEL_CALL}
+    parts.mark_new(button.click(separate_mixture, given, shown, **call), RESULTS)
+    parts.mark_old([model.input], RESULTS)
+    loaded = examples.click(
+        show_example, examples, [mixture.sound, mixture.start, mixture.problem, *shown],
+        **parts.IMMEDIATE,
+    )  # fmt: skip
+    parts.mark_new(loaded, RESULTS, scroll=False)
     return own, finders
 
 
@@ -94,7 +104,8 @@ def show_example(number: int) -> list[Any]:
     example = MIXTURES[number]
     separated = _separate(example.model, read_example(example.file, "separate"))
     drawn = _drawn(separated, _ingredients(example))
-    return [path_of(example.file), parts.hidden_start(), example.model, *drawn]
+    cleared = [path_of(example.file), parts.hidden_start(), gr.HTML(visible=False)]
+    return [*cleared, _used(example.model), *drawn]
 
 
 @parts.shows_errors
@@ -106,7 +117,24 @@ def separate_mixture(
     progress(0.1, desc="Reading")
     clip = models.read_input(mixture, "The mixture", start, "separate")
     progress(0.3, desc="Separating")
-    return _drawn(_separate(model, clip))
+    chosen = _fitting(clip) if model == BY_MIXTURE else model
+    return [_used(chosen, model == BY_MIXTURE), *_drawn(_separate(chosen, clip))]
+
+
+def _fitting(mixture: Clip) -> str:
+    """The separator for the kind of sound that a mixture is most like: that of an example as it
+    is known, of any other by the nearest sound of the library."""
+    for example in MIXTURES:
+        if read_example(example.file, "separate").digest == mixture.digest:
+            return example.model
+    kind = library.kind_of(mixture.wave)
+    return models.DUETS if kind == library.MUSIC else SEPARATOR
+
+
+def _used(model: str, automatic: bool = True) -> str:
+    """Which model separated the mixture, in words."""
+    why = ", chosen by the mixture" if automatic else ""
+    return f"Separated by the model for {MODELS.get(model, model).lower()}{why}."
 
 
 def _separate(model: str, mixture: Clip) -> Separated:

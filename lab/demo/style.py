@@ -28,6 +28,11 @@ STOPS = [
     "#F6F1CB",
 ]
 
+PALETTE = [
+    "#D9541E", "#2B8A93", "#8573C4", "#B5890F", "#C2477F", "#3E8F4B", "#3C78C8", "#8C6246",
+    "#E08FA6", "#78B84A", "#A94442", "#8A979D",
+]  # fmt: skip
+
 Ticks = Sequence[tuple[str, float]]  # labels of frequencies, and their heights from 0 to 1
 
 COLOUR = gr.themes.Color(
@@ -63,12 +68,34 @@ figure.sound .seconds { display: flex; justify-content: space-between; padding-l
   color: var(--body-text-color-subdued); border: 1px dashed var(--border-color-primary);
   border-radius: 4px; padding: 12px; font-size: 13px; }
 .player label { display: none; }
+.player, .block, .block * { min-width: 0; }
+.refused { color: #B3261E; font-size: 14px; }
+.dark .refused { color: #FFB4AB; }
+.results { scroll-margin-top: 12px; }
+.results .stale { display: none; font-size: 14px; padding: 6px 10px; border-radius: 4px;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-secondary); }
+.results[data-old] .stale { display: block; }
+.results[data-old] figure.sound, .results[data-old] .player, .results[data-old] .found {
+  opacity: 0.4; }
+.sounds-map { position: relative; cursor: pointer; border: 1px solid var(--border-color-primary);
+  border-radius: 4px; }
+.sounds-map button { position: absolute; width: 24px; height: 24px; margin: -12px 0 0 -12px;
+  padding: 5px; border: 0; background: none; border-radius: 50%; pointer-events: none; }
+.sounds-map i { display: block; width: 14px; height: 14px; border-radius: 50%;
+  border: 1.5px solid var(--body-background-fill); }
+.sounds-map button:hover i, .sounds-map button:focus-visible i, .sounds-map .chosen i {
+  outline: 2px solid var(--body-text-color); }
+.sounds-map button:focus-visible { outline: 2px solid var(--color-accent); }
+.kinds { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: 13px; }
+.kinds i { display: inline-block; width: 10px; height: 10px; border-radius: 50%;
+  margin-right: 4px; }
 .dark audio { color-scheme: dark; }
-@media (max-width: 640px) {  /* all three tabs visible, two lines each */
+@media (max-width: 640px) {  /* all four tabs visible, two lines each */
   .gradio-container main { padding: 12px !important; }
   .tab-wrapper, .tab-container { height: auto !important; }
-  .tab-container button { flex: none !important; width: calc((100vw - 72px) / 3) !important;
-    white-space: normal !important; line-height: 1.2; padding: 6px 2px !important; height: auto; }
+  .tab-container button { flex: none !important; width: calc((100vw - 88px) / 4) !important;
+    white-space: normal !important; line-height: 1.2; padding: 6px 2px !important; height: auto;
+    font-size: 13px !important; }
 }
 """
 
@@ -118,6 +145,33 @@ def hit(title: str, facts: Sequence[str], png: bytes) -> str:
 def empty(text: str) -> str:
     """A box with a text where there is no result yet, as HTML."""
     return f'<div class="empty">{html.escape(text)}</div>'
+
+
+def refused(text: str) -> str:
+    """What is wrong with a visitor's file, as HTML; "" for nothing."""
+    return f'<p class="refused" role="alert">{html.escape(text)}</p>' if text else ""
+
+
+def sounds_map(
+    places: Sequence[Sequence[float]], titles: Sequence[str], groups: Sequence[str]
+) -> str:
+    """Sounds as buttons at their places [N, 2] from 0 to 1, coloured by their groups, as HTML."""
+    kinds, keys = sorted(set(groups)), ""
+    for number, ((x, y), title, group) in enumerate(zip(places, titles, groups, strict=True)):
+        name, colour = html.escape(title, quote=True), PALETTE[kinds.index(group) % len(PALETTE)]
+        keys += (
+            f'<button type="button" data-sound="{number}" tabindex="{-1 if number else 0}" '
+            f'style="left:{4 + 92 * x:.1f}%;top:{96 - 92 * y:.1f}%" aria-label="Play {name}" '
+            f'title="{name}"><i style="background:{colour}"></i></button>'
+        )
+    legend = "".join(
+        f'<span><i style="background:{PALETTE[at % len(PALETTE)]}"></i>{html.escape(kind)}</span>'
+        for at, kind in enumerate(kinds)
+    )
+    return (
+        f'<div class="sounds-map" role="group" aria-label="Map of sounds" '
+        f'style="aspect-ratio:4/3">{keys}</div><div class="kinds" aria-hidden="true">{legend}</div>'
+    )
 
 
 def _data_url(png: bytes) -> str:

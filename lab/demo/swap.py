@@ -35,6 +35,8 @@ BASELINE = (
     "synthesised violins and trumpets."
 )
 
+RESULTS = "swap-results"
+
 Renderings = dict[str, Rendering]  # by part: models.INPUTS, models.SWAPPED
 
 
@@ -47,17 +49,25 @@ def tab() -> None:
     examples = parts.example_buttons([example.title for example in SWAPS])
     with gr.Row():
         with gr.Column(min_width=300):
-            source = parts.sound_input("First recording", "swap", path_of(first.source))
-            source_picture = gr.HTML(_draw_input("First", a, made.get("source")))
+            source = parts.sound_input(
+                "First recording", "swap", path_of(first.source),
+                _draw_input("First", a, made.get("source")), results=RESULTS,
+            )  # fmt: skip
         with gr.Column(min_width=300):
-            target = parts.sound_input("Second recording", "swap", path_of(first.target))
-            target_picture = gr.HTML(_draw_input("Second", b, made.get("target")))
+            target = parts.sound_input(
+                "Second recording", "swap", path_of(first.target),
+                _draw_input("Second", b, made.get("target")), results=RESULTS,
+            )  # fmt: skip
     names = models.names("dsae")
     model = gr.Radio(
         [(text, name) for name, text in MODELS.items() if name in names],
         value=first.model,
         label="Model (training data)",
     )
+    strength = gr.Slider(
+        0, 130, 100, step=5, label="Strength, %",
+        info="How far the instrument goes: 0 keeps each recording's own, 100 is the other's.",
+    )  # fmt: skip
     compare = gr.Checkbox(False, label="Compare with a collapsed model", container=False)
     with gr.Accordion("Advanced", open=False):
         route = gr.Radio(
@@ -67,24 +77,31 @@ def tab() -> None:
             info="The model's output is a spectrogram. This converts it to sound.",
         )
     button = gr.Button("Swap", variant="primary")
-    with gr.Row():
-        results = [_result(part, a, b, made) for part in SWAPPED]
-    with gr.Column(visible=False) as baseline:
-        gr.Markdown(BASELINE)
+    with parts.results(RESULTS):
         with gr.Row():
-            baseline_results = [_result(part, a, b, baseline_made) for part in SWAPPED]
+            results = [_result(part, a, b, made) for part in SWAPPED]
+        with gr.Column(visible=False) as baseline:
+            gr.Markdown(BASELINE)
+            with gr.Row():
+                baseline_results = [_result(part, a, b, baseline_made) for part in SWAPPED]
 
     outputs = [component for result in (*results, *baseline_results) for component in result]
-    shown = [source_picture, target_picture, *outputs, baseline]
-    given = [source.sound, target.sound, source.start, target.start, model, compare, route]
-    triggers = [button.click, compare.input, route.input]
-    gr.on(triggers, swap_both, given, shown, api_visibility="private", **parts.MODEL_CALL)
-    examples.click(
+    shown = [source.picture, target.picture, *outputs, baseline]
+    given = [source.sound, target.sound, source.start, target.start]
+    given += [model, compare, route, strength]
+    call: dict[str, Any] = {"api_visibility": "private", **parts.MODEL_CALL}
+    parts.mark_new(button.click(swap_both, given, shown, **call), RESULTS)
+    again = gr.on([compare.input, route.input, strength.release], swap_both, given, shown, **call)
+    parts.mark_new(again, RESULTS, scroll=False)
+    parts.mark_old([model.input], RESULTS)
+    loaded = examples.click(
         show_example,
         [examples, compare],
-        [source.sound, source.start, target.sound, target.start, model, route, *shown],
+        [source.sound, source.start, source.problem, target.sound, target.start, target.problem,
+         model, route, strength, *shown],
         **parts.IMMEDIATE,
-    )
+    )  # fmt: skip
+    parts.mark_new(loaded, RESULTS, scroll=False)
 
 
 def _result(part: str, a: str, b: str, made: Renderings) -> parts.Output:
@@ -97,11 +114,18 @@ def _titles(a: str, b: str) -> dict[str, str]:
     """The titles of the results, by the instruments where they are known."""
     if a == b:
         a, b = f"first {a}", f"second {b}"
-    a, b = (f"the {a}" if a else "the first"), (f"the {b}" if b else "the second")
+    a, b = _named(a, "first"), _named(b, "second")
     return {
         "swapped": f"Melody of {a}, played by {b}",
         "counterpart": f"Melody of {b}, played by {a}",
     }
+
+
+def _named(name: str, otherwise: str) -> str:
+    """An instrument of the examples with its article, a visitor's file by its name."""
+    known = {kind_of(one) for example in SWAPS for one in (example.source, example.target)}
+    plain = name.removeprefix("first ").removeprefix("second ")
+    return f"the {name}" if plain in known else name or f"the {otherwise}"
 
 
 def _draw_input(which: str, instrument: str, rendering: Rendering | None) -> str:
@@ -131,9 +155,9 @@ def show_example(number: int, compare: bool) -> list[Any]:
     )
     a, b = kind_of(example.source), kind_of(example.target)
     return [
-        path_of(example.source), parts.hidden_start(),
-        path_of(example.target), parts.hidden_start(),
-        example.model, default_route(),
+        path_of(example.source), parts.hidden_start(), gr.HTML(visible=False),
+        path_of(example.target), parts.hidden_start(), gr.HTML(visible=False),
+        example.model, default_route(), 100,
         *_drawn(a, b, made, baseline_made), gr.Column(visible=compare),
     ]  # fmt: skip
 
@@ -141,7 +165,8 @@ def show_example(number: int, compare: bool) -> list[Any]:
 @parts.shows_errors
 def swap_both(
     source: Path | None, target: Path | None, source_start: float, target_start: float,
-    model: str, compare: bool, route: str, progress: gr.Progress = gr.Progress(),  # noqa: B008
+    model: str, compare: bool, route: str, strength: float,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> list[Any]:  # fmt: skip
     """The visitor's recordings swapped; also by the collapsed model, if it is to be compared."""
     progress(0.1, desc="Reading")
@@ -149,16 +174,21 @@ def swap_both(
     second = models.read_input(target, "The second recording", target_start, "swap")
     names = {name for example in SWAPS for name in (example.source, example.target)}
     instruments = {read_example(name, "swap").digest: kind_of(name) for name in names}
-    a, b = (instruments.get(clip.digest, "") for clip in (first, second))
+    a, b = (
+        instruments.get(clip.digest) or parts.title_of(path)
+        for clip, path in ((first, source), (second, target))
+    )
     progress(0.3, desc="Swapping")
-    made = _swap(model, first, second, route)
-    baseline_made = _swap(COLLAPSED_MODEL, first, second, route) if compare else {}
+    made = _swap(model, first, second, route, strength / 100)
+    baseline_made = _swap(COLLAPSED_MODEL, first, second, route, strength / 100) if compare else {}
     return [*_drawn(a, b, made, baseline_made), gr.Column(visible=compare)]
 
 
-def _swap(model: str, source: Clip, target: Clip, route: str | None = None) -> Renderings:
-    shipped = answers.swap(model, source, target, route)
-    return shipped or models.swap(model, source, target, route)
+def _swap(
+    model: str, source: Clip, target: Clip, route: str | None = None, strength: float = 1.0
+) -> Renderings:
+    shipped = answers.swap(model, source, target, route) if strength == 1 else None
+    return shipped or models.swap(model, source, target, route, strength)
 
 
 def _drawn(a: str, b: str, made: Renderings, baseline_made: Renderings) -> list[Any]:

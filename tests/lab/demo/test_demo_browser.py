@@ -12,7 +12,7 @@ from tests.lab.demo.server import CHECKPOINTS_SHIP, DemoProcess
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-TABS = ("Swap instruments", "Separate a mixture", "Find similar sounds")
+TABS = ("Swap instruments", "Separate a mixture", "Remix a duet", "Find similar sounds")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 pytestmark = [
@@ -105,7 +105,7 @@ def test_a_long_recording_offers_its_start(demo, tmp_path):
     upload(demo, "First recording", tmp_path / "mine.wav")
     demo.get_by_text("The 4 s from here on are used.").wait_for()
     demo.get_by_role("button", name="Swap", exact=True).click()
-    wait_for_title(demo, "Melody of the first, played by the trumpet")
+    wait_for_title(demo, "Melody of mine, played by the trumpet")
 
 
 def test_sounds_like_a_channel_of_the_mixture_are_found(demo):
@@ -123,17 +123,42 @@ def test_sounds_like_a_channel_of_the_mixture_are_found(demo):
 def test_a_silent_file_is_refused_in_a_sentence(demo, tmp_path):
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(32_000), 16_000)
-    demo.get_by_role("tab", name=TABS[2]).click()
+    demo.get_by_role("tab", name=TABS[3]).click()
     upload(demo, "Sound", silence)
     demo.get_by_role("button", name="Find", exact=True).click()
     demo.get_by_text("The sound is silent: choose a recording that can be heard.").wait_for()
 
 
-def test_it_fits_a_phone_and_every_tab_is_visible(chromium, address, tmp_path):
+def test_on_a_phone_everything_fits_and_says_how_it_is(chromium, address, tmp_path):
     context = chromium.new_context(**PHONE)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     page.goto(address)
+    results, old = page.locator("#swap-results"), page.locator("#swap-results[data-old]")
+
+    wave = 0.3 * np.sin(np.arange(16_000 * 9) / 12)  # longer than is used
+    soundfile.write(tmp_path / "My song.wav", wave, 16_000)
+    upload(page, "First recording", tmp_path / "My song.wav")
+    page.get_by_text("The 4 s from here on are used.").wait_for()
+    wait_for_title(page, "First recording: My song")  # before anything is pressed
+    old.wait_for()
+    results.get_by_text("These results are of the input before.").wait_for()
+    page.get_by_label("number input for Strength").fill("0")
+    page.get_by_role("button", name="Swap", exact=True).tap()
+    wait_for_title(page, "Melody of My song, played by the trumpet")
+    page.wait_for_function(
+        """() => {
+            const results = document.getElementById("swap-results");
+            const top = results.getBoundingClientRect().top;
+            return !results.hasAttribute("data-old") && top >= 0 && top < innerHeight / 2;
+        }"""
+    )
+    slot = page.locator(".block", has=page.get_by_text("First recording", exact=True)).last
+    slot.get_by_role("button", name="Clear").click()
+    broken = {"name": "broken.wav", "mimeType": "audio/wav", "buffer": b"nothing"}
+    slot.locator("input[type=file]").set_input_files(broken)
+    page.locator(".refused", has_text="broken is not a sound file").wait_for()
+
     for number, name in enumerate(TABS):
         page.get_by_role("tab", name=name).tap()
         page.get_by_role("tab", name=name, selected=True).wait_for()
@@ -141,13 +166,29 @@ def test_it_fits_a_phone_and_every_tab_is_visible(chromium, address, tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_text("Waves", exact=True).tap()
     page.locator(".hit:visible", has_text="Sea, waves").first.wait_for()
+    page.locator(".sounds-map").scroll_into_view_if_needed()
+    page.locator(".sounds-map button").first.press("ArrowRight")
+    page.keyboard.press("Enter")
+    name = page.locator(".sounds-map .chosen").get_attribute("title")
+    page.get_by_text(f"On the map: {name}", exact=True).wait_for()
     context.close()
+
+
+def test_a_duet_is_remixed_and_its_separator_is_chosen_by_the_mixture(demo):
+    demo.get_by_role("tab", name=TABS[2]).click()
+    demo.get_by_role("button", name="Remix", exact=True).click()
+    demo.get_by_text("channel 2 by").wait_for()
+    assert {"Remix", "Channel 1", "Channel 2"} <= set(titles(demo))
+    demo.get_by_role("tab", name=TABS[1]).click()
+    demo.get_by_text("Duet", exact=True).first.click()
+    demo.get_by_text("model for two instruments, chosen by the mixture").wait_for()
 
 
 def test_a_recording_from_the_microphone_is_used(listening, address):
     page = listening
     page.goto(address)
-    page.get_by_role("tab", name=TABS[2]).click()
+    page.get_by_role("tab", name=TABS[3]).click()
+    before = page.locator("figure.sound:visible img").get_attribute("src")
     slot = page.locator(".block", has=page.get_by_text("Sound", exact=True)).last
     slot.get_by_role("button", name="Clear").click()
     slot.get_by_label("Record audio").click()
@@ -155,13 +196,14 @@ def test_a_recording_from_the_microphone_is_used(listening, address):
     page.wait_for_timeout(2500)
     slot.locator("button:visible", has_text="Stop").click()
     slot.get_by_role("button", name="Play", exact=True).wait_for()
-    before = page.locator("figure.sound:visible img").get_attribute("src")
-    page.get_by_role("button", name="Find", exact=True).click()
+    page.locator("#find-results[data-old]").wait_for()
     page.wait_for_function(
         "before => [...document.querySelectorAll('figure.sound img')]"
         ".filter(picture => picture.offsetParent).every(picture => picture.src != before)",
         arg=before,
     )
+    page.get_by_role("button", name="Find", exact=True).click()
+    page.locator("#find-results:not([data-old])").wait_for()
 
 
 @pytest.fixture

@@ -158,8 +158,10 @@ def load(spec: MapSpec) -> MapPoints:
     def on_progress(done: int, of: int) -> None:
         bar.progress(done / of, f"{spec.checkpoint.name}: {done:,} of {of:,} clips encoded")
 
-    encoded = maps.points(spec, on_progress)
-    bar.empty()
+    try:
+        encoded = maps.points(spec, on_progress)
+    finally:
+        bar.empty()
     labels = {k: v[encoded.rows] for k, v in corpora.columns(spec.subset.store).items()}
     return MapPoints(spec, encoded, labels, encoded.clips(spec.space))
 

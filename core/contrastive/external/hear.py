@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
@@ -21,6 +21,9 @@ from core.contrastive import index
 from core.contrastive.embed import Timeline, Waveform, checked, hop_of
 from core.contrastive.external.module import brief
 from core.errors import RavelError
+
+if TYPE_CHECKING:
+    from core.data.store import FeatureStore
 
 LOAD, SCENES, TIMESTAMPS = "load_model", "get_scene_embeddings", "get_timestamp_embeddings"
 RATES = (4_000, 192_000)  # samples a second that a model may ask for
@@ -59,9 +62,15 @@ class HearEncoder:
         """Embeddings [N, D] of sounds, processed one at a time."""
         return torch.stack([self.embed(sound) for sound in sounds])
 
-    def clips(self, store: Any, rows: Iterable[int]) -> Tensor:
-        """Embeddings [N, D] of clips of a store with audio."""
-        return self.embed_many(index.wave(store, row) for row in rows)
+    def clips(self, store: FeatureStore, rows: Iterable[int]) -> Tensor:
+        """Embeddings [N, D] of clips of a store with audio. Raises RavelError that names a clip."""
+        return torch.stack([self._clip(store, row) for row in rows])
+
+    def _clip(self, store: FeatureStore, row: int) -> Tensor:
+        try:
+            return self.embed(index.wave(store, row))
+        except RavelError as error:
+            raise RavelError(f"Clip {store.labels['name'][row]}: {error}") from error
 
     def timeline(self, sound: Waveform, hop_seconds: float = 0.96) -> Timeline:
         """Of the embeddings that the model has along a sound, those nearest to every `hop_seconds`.
@@ -161,7 +170,8 @@ def check(encoder: HearEncoder, say: Callable[[str], None]) -> None:
 
 
 def _said(audio: Tensor, rate: int) -> str:
-    return f" for {len(audio)} of {audio.shape[1] / rate:.2f} s at {rate} Hz"
+    sounds = "a sound" if len(audio) == 1 else f"{len(audio)} sounds"
+    return f" for {sounds} of {audio.shape[1] / rate:.2f} s at {rate} Hz"
 
 
 def absolute(weights: str | None) -> str | None:

@@ -239,10 +239,10 @@ MISTAKES = {
     "Model.scene_embedding_size = 5": r"shape \(1, 4\).*expected \(1, 5\)",
     "get_scene_embeddings = lambda a, m: torch.ones(len(a), 4)": "tone and noise the same",
     "get_scene_embeddings = lambda a, m: torch.randn(len(a), 4)": "another embedding each time",
-    "get_scene_embeddings = lambda a, m: a[:, :4] / 0": "not finite for 1 of 2.00 s at 16000 Hz",
+    "get_scene_embeddings = lambda a, m: a[:, :4] / 0": "not finite for a sound of 2.00 s at 16000 Hz",
     "get_scene_embeddings = lambda a, m: a[0, :4]": r"shape \(4,\).*expected \(1, 4\)",
     "get_scene_embeddings = lambda a, m: 'no'": "returned a str",
-    "get_scene_embeddings = lambda a, m: a.fold()": "failed for 1 of 2.00 s at 16000 Hz",
+    "get_scene_embeddings = lambda a, m: a.fold()": "failed for a sound of 2.00 s at 16000 Hz",
     "get_scene_embeddings = lambda a, m: a.std(1)[:1, None] * torch.arange(1, 5)": "two sounds",
     "get_timestamp_embeddings = lambda a, m: a": "should return embeddings and times",
     "get_timestamp_embeddings = lambda a, m: (a, a)": "expected .1, times, size.",
@@ -277,6 +277,16 @@ def test_a_module_or_weights_that_are_not_there_and_a_place_that_is_taken(
         said = capsys.readouterr().err.strip()
         assert expected in said and "\n" not in said
     assert not out.exists() and load(ours).size == 16
+
+
+def test_a_clip_that_cannot_be_embedded_is_named(store, tmp_path):
+    limit = "assert audio.shape[1] < 40_000\n    return torch.stack"
+    (tmp_path / "brief.py").write_text(GOOD.replace("return torch.stack", limit))
+    folder.make_hear(tmp_path / "out", str(tmp_path / "brief.py"), None)
+    with pytest.raises(
+        RavelError, match=r"^Clip 0-0: out: get_scene_embeddings failed for a sound of 2\.99 s"
+    ):
+        index.build(store, checkpoints.find(tmp_path / "out"))
 
 
 def test_what_a_module_cannot_do_is_noted(tmp_path, capsys):

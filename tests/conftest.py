@@ -47,6 +47,7 @@ SLOWEST = (
     "tests/lab/demo/test_load.py",
     "tests/core/maps/test_projection.py",
     "tests/core/contrastive/test_task.py",
+    "tests/core/contrastive/external/test_hear.py",
     "tests/lab/swap/test_swap_browser.py",
     "tests/lab/demo/test_deploy.py",
     "tests/lab/separate/test_separate_browser.py",

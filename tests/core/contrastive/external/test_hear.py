@@ -1,9 +1,7 @@
 """HEAR modules as encoders: a real one at 44.1 kHz, and our own as somebody else's."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import textwrap
 
@@ -23,7 +21,7 @@ from core.contrastive.model import Contrastive
 from core.data.store import FeatureStore
 from core.errors import RavelError
 from core.service import maps
-from tests.conftest import ROOT, built_once
+from tests.conftest import built_once
 
 
 @pytest.fixture
@@ -144,15 +142,6 @@ def test_our_own_module_gives_the_scores_of_its_checkpoint(ours, patches, store,
     assert torch.allclose(load(own).embed(sound), load(tmp_path / "other").embed(sound), atol=1e-4)
 
 
-def test_another_process_makes_the_index(statistics, store, tmp_path):
-    made(tmp_path / "mine", "--hear", statistics)
-    mine = checkpoints.find(tmp_path / "mine")
-    words = [sys.executable, "-m", "core.contrastive.indexing", str(store.path), str(mine.path)]
-    subprocess.run(words, check=True, cwd=ROOT, env=dict(os.environ))
-    found = index.read(index.folder_of(store, mine))
-    assert np.allclose(found.h, index.unit(load(mine.path).clips(store, range(32)).numpy()))
-
-
 # Which code is run
 
 
@@ -239,7 +228,7 @@ MISTAKES = {
     "Model.scene_embedding_size = 5": r"shape \(1, 4\).*expected \(1, 5\)",
     "get_scene_embeddings = lambda a, m: torch.ones(len(a), 4)": "tone and noise the same",
     "get_scene_embeddings = lambda a, m: torch.randn(len(a), 4)": "another embedding each time",
-    "get_scene_embeddings = lambda a, m: a[:, :4] / 0": "not finite for a sound of 2.00 s at 16000 Hz",
+    "get_scene_embeddings = lambda a, m: a[:, :4] / 0": "not finite for a sound of 2.00 s",
     "get_scene_embeddings = lambda a, m: a[0, :4]": r"shape \(4,\).*expected \(1, 4\)",
     "get_scene_embeddings = lambda a, m: 'no'": "returned a str",
     "get_scene_embeddings = lambda a, m: a.fold()": "failed for a sound of 2.00 s at 16000 Hz",

@@ -73,6 +73,18 @@ def labels(corpus: Corpus) -> dict[str, np.ndarray]:
     }
 
 
+def is_music(corpus: Corpus) -> bool:
+    """Whether every clip of a corpus is of a named instrument."""
+    found = labels(corpus).get("instrument")
+    return found is not None and bool(np.all(found != ""))
+
+
+def fullest(corpus: Corpus, columns: list[str]) -> str:
+    """The first of some columns of labels that most clips have a value in."""
+    found = labels(corpus)
+    return max(columns, key=lambda column: int(np.sum(found[column] != "")))
+
+
 def filters(corpus: Corpus) -> dict[str, list[str]]:
     """The columns that can restrict a search and their values, the most informative first."""
     if corpus.path:

@@ -35,11 +35,12 @@ class MapQuery(NamedTuple):
         return unit(np.stack([data.embedding(one, encoder) for one in self.queries.values()]))
 
 
-def examples() -> dict[str, tuple[str, ...]]:
-    """The examples to search for: everyday sounds, mixtures, instruments."""
+def examples(music: bool = False) -> dict[str, tuple[str, ...]]:
+    """The examples to search for: everyday sounds, mixtures, instruments; with `music`, instruments
+    are the first."""
     titles = {str(row["title"]): name for name, row in sources().items()}
-    scenes = {title: (name,) for title, name in titles.items() if is_scene(name)}
-    return scenes | READY | {title: (name,) for title, name in titles.items()}
+    first = {title: (name,) for title, name in titles.items() if is_scene(name) != music}
+    return first | READY | {title: (name,) for title, name in titles.items()}
 
 
 def hand_over(taken: MixtureSource, separator: Checkpoint | None, channel: int) -> dict[str, str]:

@@ -88,11 +88,14 @@ def choose(label: str, names: Sequence[str], key: str, first: str, help: str | N
     )
 
 
-def choose_sound() -> MixtureSource | None:
-    """The sound to search for: from the slot, or a clip of a corpus that the address names."""
+def choose_sound(corpus: Corpus) -> MixtureSource | None:
+    """The sound to search for in a corpus, one of its kind at first: from the slot, or a clip that
+    the address names."""
     reference = st.query_params.get("clip")
     if reference is None:
-        return mixture_slot.slot("query", "Sound", query_on_map.examples(), ANY)
+        return mixture_slot.slot(
+            "query", "Sound", query_on_map.examples(data.is_music(corpus)), ANY
+        )
     with st.container(border=True, key="query_slot"):
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
@@ -106,12 +109,12 @@ def choose_sound() -> MixtureSource | None:
                 on_click=forget_clip,
             )
         try:
-            corpus, row = data.find(reference)
-            clip = data.clip(corpus, row)
+            where, row = data.find(reference)
+            clip = data.clip(where, row)
         except RavelError as error:
             st.error(str(error), icon=":material/error:")
             return None
-        st.caption(f"{plain(clip.name)}, a clip of {plain(corpus.name)}.")
+        st.caption(f"{plain(clip.name)}, a clip of {plain(where.name)}.")
         return MixtureSource(clip.name, (clip,))
 
 
@@ -226,7 +229,12 @@ def choose_filter(corpus: Corpus) -> tuple[str | None, list[str], int]:
     column, only = None, []
     if options:
         column = st.selectbox(
-            "Label", list(options), key=f"find_label_{at}", bind="query-params", width=150
+            "Label",
+            list(options),
+            list(options).index(data.fullest(corpus, list(options))),
+            key=f"find_label_{at}",
+            bind="query-params",
+            width=150,
         )
         only = st.multiselect(
             "Restrict to",

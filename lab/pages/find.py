@@ -34,7 +34,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 new_corpus.show_builds()
 left, right = st.columns(2)
 with left:
-    taken = view.choose_sound()
+    taken = view.choose_sound(corpus)
     separator, channel = view.choose_channel()
 with right:
     detail = channels.title_of(taken) if taken else ""

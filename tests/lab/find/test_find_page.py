@@ -16,7 +16,8 @@ from core.service.mixtures import Channels
 from lab.bundled import sources
 from lab.find import data as find_data
 from lab.nearness import FAR
-from tests.lab import encoders, separators
+from tests.lab import encoders, separators, tones
+from tests.lab.conftest import APP
 from tests.lab.pages import pictures, played, players, says, wav
 
 ROUNDING = 1 / 32768  # of a 16-bit file
@@ -341,3 +342,13 @@ def test_clips_with_several_labels_are_found_by_each(find_page, monkeypatch):
     assert find_data.filters(corpus) == {"labels": ["Dog", "Rain", "Wind"]}
     assert allowed(corpus, None, "labels", ["Wind"]).tolist() == [True, True, False]
     assert allowed(corpus, None, "labels", ["Rain", "Dog"]).tolist() == [True, False, True]
+
+
+def test_it_starts_with_what_fits_its_corpus(find_page):
+    assert find_page.run().selectbox(key="query").value.startswith("Dog")
+    tones.build(corpora.DATA / "tones")
+    fresh = AppTest.from_file(APP, default_timeout=240).switch_page("lab/pages/find.py")
+    fresh.query_params["find_corpus"] = "tones"
+    fresh.run()
+    assert fresh.selectbox(key="query").value.startswith("Violin") and not fresh.exception
+    assert fresh.selectbox(key="find_label_tones").value == "instrument"

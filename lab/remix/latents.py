@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 MAP_HEIGHT = 330
 TRACK_HEIGHT = 150
 ASPECT = (2.0, 1.0)  # of the map's sides, about
-MAP_PIXELS = (600.0, 270.0)  # of the map, about: on a narrower page fewer names would fit
+WIDE, NARROW = (600.0, 270.0), (270.0, 270.0)  # pixels of the map at a desk and on a phone, about
+# The second trace has the names that fit on a wide page only.
+FEWER_NAMES = """<style>
+@media (max-width: 640px) {
+  .st-key-remix_map .scatterlayer > .trace:nth-child(2) { display: none; }
+}
+</style>"""
 LETTER = (6.0, 13.0)  # pixels: width and height
 MARGIN = 0.12  # of the map's width, left free for names
 GREY = "rgba(128, 128, 128, 0.9)"
@@ -46,6 +53,7 @@ class Place(NamedTuple):
 def draw_map(table: InstrumentTable, places: list[Place]) -> None:
     """The map of the instruments, with the channels and the v they are given."""
     st.markdown("**Instrument** :gray[global latent v]", help=MAP_HELP)
+    st.html(FEWER_NAMES)
     st.plotly_chart(
         map_figure(table, places),
         height=MAP_HEIGHT,
@@ -72,8 +80,12 @@ def map_figure(table: InstrumentTable, places: list[Place]) -> go.Figure:
     means, at = table.plane(np.stack(every) if every else table.means[:0])
     owns, ends = at[: len(places)], at[len(places) :]
     sides = _free_sides(np.concatenate([means, owns]))[: len(means)]
-    names = _readable(list(table.names), means, sides, np.concatenate([owns, ends]))
-    traces = [_dots(means, list(table.names), names, sides)]
+    every_name, marks = list(table.names), np.concatenate([owns, ends])
+    always = _readable(every_name, means, sides, marks, NARROW)
+    wide = _readable(every_name, means, sides, marks, WIDE, always)
+    more = ["" if name in always else name for name in wide]
+    traces = [_dots(means, every_name, always, sides)]
+    traces.append(_dots(means, every_name, more, sides).update(mode="text", hoverinfo="skip"))
     palette, arrows = colours(), []
     for number, (place, own, end) in enumerate(zip(places, owns, ends, strict=True)):
         colour = palette[number % len(palette)]
@@ -105,20 +117,29 @@ def _free_sides(at: np.ndarray) -> list[str]:
     return ["bottom center" if up else "top center" for up in above]
 
 
-def _readable(names: list[str], at: np.ndarray, sides: list[str], marks: np.ndarray) -> list[str]:
-    """The names of points [N, 2], '' for those that would cover another name or a mark [M, 2].
+def _readable(
+    names: list[str],
+    at: np.ndarray,
+    sides: list[str],
+    marks: np.ndarray,
+    size: tuple[float, float],
+    first: Sequence[str] = (),
+) -> list[str]:
+    """The names of points [N, 2], '' for those that would cover another name or a mark [M, 2] on a
+    map of some `size` in pixels.
 
-    Nearer to a mark, and so of more interest, comes first.
+    Those in `first` come first, then those nearer to a mark, and so of more interest.
     """
     span = np.maximum(np.ptp(np.concatenate([at, marks]), axis=0) * (1 + 2 * MARGIN), 1e-6)
-    pixels = at / span * MAP_PIXELS
-    others = marks / span * MAP_PIXELS
+    pixels = at / span * size
+    others = marks / span * size
     up = np.array([LETTER[1] if side.startswith("top") else -LETTER[1] for side in sides])
     centres = pixels + np.stack([np.zeros(len(at)), up], 1)
     near = np.linalg.norm(pixels[:, None] - others[None], axis=2).min(1, initial=np.inf)
     boxes = [(centre, 14.0, 12.0) for centre in others]
     shown = [""] * len(names)
-    for i in np.argsort(near, kind="stable"):
+    later = np.array([name not in first for name in names])
+    for i in np.lexsort((near, later)):
         half = LETTER[0] * len(names[i]) / 2
         if all(
             abs(centres[i][0] - box[0]) > half + wide or abs(centres[i][1] - box[1]) > high

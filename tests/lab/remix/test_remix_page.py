@@ -113,7 +113,9 @@ def test_melodies_are_exchanged_and_the_map_shows_where_instruments_go(remix_pag
     charts = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
     (chart,) = [c for c in charts if c["data"][0].get("hovertext")]
     assert set(chart["data"][0]["hovertext"]) == set(INSTRUMENTS)
-    places = [(trace["x"], trace["y"]) for trace in chart["data"][1:]]
+    always, more = (set(trace["text"]) - {""} for trace in chart["data"][:2])
+    assert always and not always & more and always | more <= set(INSTRUMENTS)
+    places = [(trace["x"], trace["y"]) for trace in chart["data"][2:]]
     (arrow,) = chart["layout"]["annotations"]
     assert len(places) == 2 and arrow["arrowhead"]
 

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 OURS = {"core", "lab", "tests"}
 ELSEWHERE = {
     "tinysoundfont",  # installed by the Makefile, without its dependencies
+    "submitit",  # for clusters only: what needs it says how to install it
     "spaces",  # Hugging Face puts it on a Space; imported only there
 }
 

@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             room.add(commands)
     arguments = parser.parse_args(words)
+    arguments.words = words  # what a job of a cluster is to do
     try:
         arguments.run(arguments)
     except RavelError as error:

@@ -1,9 +1,11 @@
 """What the commands share. Imports of torch and what needs it stand inside the commands."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core import cluster
 from core.checkpoints.checkpoint import DEFAULT_CHECKPOINT
 from core.errors import RavelError
 from core.vocoder.play import ROUTES, default_route
@@ -41,6 +43,57 @@ def add_route(parser: Any) -> None:
         + "; ".join(f"{way}: {says}" for way, says in ROUTES.items())
         + f" (default: {default_route()})",
     )
+
+
+def add_launcher(parser: Any, of: str) -> None:
+    """Flags that make a command a job of a cluster, or several; `of`: what the jobs do."""
+    group = parser.add_argument_group("cluster", f"{of} as jobs, by submitit")
+    group.add_argument("--launcher", choices=cluster.LAUNCHERS, help="submit to Slurm, or locally")
+    group.add_argument("--nodes", type=int, default=1, metavar="N", help="machines a job (1)")
+    group.add_argument("--gpus", type=int, metavar="N", help="GPUs on each machine")
+    group.add_argument("--hours", type=float, default=24.0, help="time limit of a job (24)")
+    group.add_argument(
+        "--job", action="append", default=[], metavar="KEY=VALUE",
+        help="an option of submitit, such as slurm_partition=gpu; may be repeated",
+    )  # fmt: skip
+
+
+LAUNCHER_FLAGS = ("--launcher", "--nodes", "--gpus", "--hours", "--job")
+
+
+def place_of(
+    arguments: argparse.Namespace, *, tasks: int = 1, gpus: int = 0, at_once: int | None = None
+) -> cluster.Place:
+    """Where the jobs run. Raises RavelError for what cannot be, before anything is written."""
+    cluster.check(arguments.launcher)
+    if arguments.nodes < 1 or arguments.hours <= 0 or (arguments.gpus or 0) < 0:
+        raise RavelError("--nodes and --hours must be above zero, and --gpus not below.")
+    if arguments.launcher == "local" and arguments.nodes > 1:
+        raise RavelError("--launcher local has one machine: leave --nodes out.")
+    return cluster.Place(
+        arguments.launcher,
+        arguments.nodes,
+        tasks,
+        gpus if arguments.gpus is None else arguments.gpus,
+        arguments.hours,
+        at_once,
+        cluster.parse_options(arguments.job),
+    )
+
+
+def without(words: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """A command line without some flags and their values."""
+    kept: list[str] = []
+    is_value = False
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        if is_value:
+            is_value = False
+        elif flag in flags:
+            is_value = not equals
+        else:
+            kept.append(word)
+    return kept
 
 
 def load_model(arguments: argparse.Namespace) -> Any:

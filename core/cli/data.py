@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.common import command, say
-from core.data.shard import WHOLE, Shard
+from core.cli.shards import add_merge, add_shards, splits
 from core.errors import RavelError
 
 COMMANDS = ("data",)
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     _add_players(corpora)
     _add_urmp(corpora)
     _add_folder(corpora)
-    _add_merge(corpora)
+    add_merge(corpora)
 
 
 def _add_build(
@@ -35,19 +35,8 @@ def _add_build(
     parser = command(corpora, name, summary, example, run)
     parser.add_argument("--out", required=True, metavar="STORE", help="folder of the feature store")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
-    if shards:
-        parser.add_argument(
-            "--shard", metavar="I/N", type=_shard, default=WHOLE,
-            help="build only this part, 2/8 for the second of eight; 'data merge' joins the parts",
-        )  # fmt: skip
+    add_shards(parser, run, shards=shards)
     return parser
-
-
-def _shard(text: str) -> Shard:
-    try:
-        return Shard.parse(text)
-    except RavelError as error:  # which argparse would not show
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_dmelodies(corpora: Any) -> None:
@@ -205,7 +194,7 @@ def run_players(arguments: argparse.Namespace) -> None:
         shard=arguments.shard,
         workers=arguments.workers,
     )
-    say(f"{_splits(store)}; {len(set(store.labels['player']))} players")
+    say(f"{splits(store)}; {len(set(store.labels['player']))} players")
 
 
 def _add_urmp(corpora: Any) -> None:
@@ -269,7 +258,7 @@ def run_urmp(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         workers=arguments.workers,
     )
-    say(_splits(store))
+    say(splits(store))
 
 
 def _add_folder(corpora: Any) -> None:
@@ -314,30 +303,4 @@ def run_folder(arguments: argparse.Namespace) -> None:
         shard=arguments.shard,
         workers=arguments.workers,
     )
-    say(_splits(store))
-
-
-def _add_merge(corpora: Any) -> None:
-    parser = command(
-        corpora,
-        "merge",
-        "Join the shards that were built with --shard into one store.",
-        "python -m core data folder audioset/ --shard 1/2 --out data/audioset-1\n"
-        "  python -m core data folder audioset/ --shard 2/2 --out data/audioset-2\n"
-        "  python -m core data merge data/audioset-* --out data/audioset",
-        run_merge,
-    )
-    parser.add_argument("shards", nargs="+", metavar="SHARD", help="all shards, in any order")
-    parser.add_argument("--out", required=True, metavar="STORE", help="folder of the feature store")
-
-
-def run_merge(arguments: argparse.Namespace) -> None:
-    """Join shards."""
-    from core.data.merge import merge
-
-    say(_splits(merge(arguments.shards, arguments.out)))
-
-
-def _splits(store: Any) -> str:
-    splits = ", ".join(f"{len(store.indices(s))} {s}" for s in sorted(set(store.labels["split"])))
-    return f"{len(store)} clips in {store.path}: {splits}"
+    say(splits(store))

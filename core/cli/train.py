@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from core import registry
 from core.checkpoints import card
-from core.cli.common import command, say
+from core.cli.common import add_launcher, command, place_of, say
 from core.errors import RavelError
 from core.experiments import evaluation
 from core.training.config import flat_fields, flat_values, merge
@@ -71,6 +71,7 @@ def _add_train(commands: Any, words: Sequence[str]) -> None:
     train.add_argument(
         "--queue", action="store_true", help="wait for the device until earlier runs are done"
     )
+    add_launcher(train, "train, with training.processes on each machine,")
     _add_settings(train, system, shown=bool(of))
 
 
@@ -120,6 +121,8 @@ def run_train(arguments: argparse.Namespace) -> None:
     from core.training import processes
     from core.training.run import Run
 
+    if arguments.launcher:
+        return _submit(arguments)
     run = Run.open(arguments.resume) if arguments.resume else _new_run(arguments)
     processes.tie(run)
     if not arguments.queue:
@@ -131,6 +134,17 @@ def run_train(arguments: argparse.Namespace) -> None:
             _train(run)
         else:
             say(f"stopped while it was queued: {run.path}")
+
+
+def _submit(arguments: argparse.Namespace) -> None:
+    """Train as a job of a cluster, which goes on in a new job where its time is too short."""
+    from core.training.launcher import submit
+    from core.training.run import Run
+
+    place = place_of(arguments)
+    run = Run.open(arguments.resume) if arguments.resume else _new_run(arguments)
+    jobs = submit(run, place, graphics=arguments.gpus)
+    say(f"submitted to {place.launcher} as job {jobs[0]}: {run.path}")
 
 
 def _train(run: Any) -> None:

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core import jobs
+from core import cluster, jobs
+from core.cluster import Command, Place
 from core.errors import RavelError
+from core.training.devices import gpus
 from core.training.run import Run
 
 GRACE_SECONDS = 4.0  # between asking a process to end and ending it
@@ -56,6 +58,35 @@ def resume(run: Run, place: tuple[str, int] | None = None) -> None:
         run.release()
         raise
     _spawn(run)
+
+
+def submit(run: Run, place: Place, graphics: int | None = None) -> list[str]:
+    """Train a run as a job of a cluster, and return the job's id. Raises RavelError when it is held
+    or the cluster does not take it.
+
+    `training.processes` are trained with on each of the place's nodes; each gets a GPU unless
+    `graphics` says how many a node is to have, or the run is to be trained on the CPU.
+    """
+    training = run.config.get("training", {})
+    tasks, device = int(training.get("processes", 1)), str(training.get("device", "auto"))
+    if graphics is None:
+        on_gpus = device != "cpu" and (place.launcher == "slurm" or device != "auto" or gpus())
+        graphics = tasks if on_gpus else 0
+    run.hold()
+    try:
+        run.forget_stop()
+        queued = {"state": "queued", "message": "", "reason": "", "since": time.time()}
+        run.write_state(**queued, device=device, pid=None, host=None, job=place.launcher)
+    finally:
+        run.release()
+    path = run.path.resolve()
+    command = Command([["train", "--resume", str(path)]], log=str(path / "log.txt"))
+    try:
+        place = place._replace(tasks=tasks, gpus=graphics)
+        return cluster.submit([command], place, run.path / "job", run.path.name)
+    except RavelError as error:
+        run.write_state(state="failed", message=str(error), job=None)
+        raise
 
 
 def stop(run: Run) -> None:
@@ -110,7 +141,7 @@ def _spawn(run: Run) -> None:
     run.hold()
     try:
         run.forget_stop()
-        run.write_state(state="queued", message="", reason="", pid=None, host=None)
+        run.write_state(state="queued", message="", reason="", pid=None, host=None, job=None)
         lent = run.lend()
         lent["env"].setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as devices.py numbers GPUs
         with open(run.path / "log.txt", "ab") as log:

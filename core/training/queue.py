@@ -64,7 +64,8 @@ def waiting(folder: Path, device: str) -> list[Run]:
 
 def _wait(run: Run, wanted: list[str], locks: list[Any]) -> bool:
     queued = {"state": "queued", "message": "", "reason": "", "since": time.time()}
-    run.write_state(**queued, device=", ".join(wanted), devices=wanted, **this_process())
+    where = {"device": ", ".join(wanted), "devices": wanted, "job": None}
+    run.write_state(**queued, **where, **this_process())
     while not run.asked_to_stop:
         # First in all its queues: a run on one GPU waits behind an earlier run on all of them.
         lines = [waiting(run.path.parent, device)[:1] for device in wanted]

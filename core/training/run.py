@@ -162,9 +162,11 @@ class Run:
         return state
 
     def _dead(self, state: Mapping[str, Any]) -> bool:
-        # Queued, and never held yet: the command that made it a moment ago is about to take it.
-        fresh = state.get("state") == "queued" and not (self.path / "lock").exists()
-        fresh = fresh and time.time() - state.get("heartbeat", 0) < START_SECONDS
+        # Queued, and never held yet: the command that made it a moment ago is about to take it. A
+        # job of a cluster (`job`) may wait for days.
+        fresh = time.time() - state.get("heartbeat", 0) < START_SECONDS
+        fresh = (fresh and not (self.path / "lock").exists()) or bool(state.get("job"))
+        fresh = fresh and state.get("state") == "queued"
         return state.get("state") in ALIVE and not fresh and not self.held
 
     def _state(self) -> dict[str, Any]:

@@ -45,11 +45,12 @@ def add_route(parser: Any) -> None:
     )
 
 
-def add_launcher(parser: Any, of: str) -> None:
+def add_launcher(parser: Any, of: str, *, nodes: bool = True) -> None:
     """Flags that make a command a job of a cluster, or several; `of`: what the jobs do."""
     group = parser.add_argument_group("cluster", f"{of} as jobs, by submitit")
     group.add_argument("--launcher", choices=cluster.LAUNCHERS, help="submit to Slurm, or locally")
-    group.add_argument("--nodes", type=int, default=1, metavar="N", help="machines a job (1)")
+    if nodes:
+        group.add_argument("--nodes", type=int, default=1, metavar="N", help="machines a job (1)")
     group.add_argument("--gpus", type=int, metavar="N", help="GPUs on each machine")
     group.add_argument("--hours", type=float, default=24.0, help="time limit of a job (24)")
     group.add_argument(
@@ -66,13 +67,14 @@ def place_of(
 ) -> cluster.Place:
     """Where the jobs run. Raises RavelError for what cannot be, before anything is written."""
     cluster.check(arguments.launcher)
-    if arguments.nodes < 1 or arguments.hours <= 0 or (arguments.gpus or 0) < 0:
+    nodes = getattr(arguments, "nodes", 1)
+    if nodes < 1 or arguments.hours <= 0 or (arguments.gpus or 0) < 0:
         raise RavelError("--nodes and --hours must be above zero, and --gpus not below.")
-    if arguments.launcher == "local" and arguments.nodes > 1:
+    if arguments.launcher == "local" and nodes > 1:
         raise RavelError("--launcher local has one machine: leave --nodes out.")
     return cluster.Place(
         arguments.launcher,
-        arguments.nodes,
+        nodes,
         tasks,
         gpus if arguments.gpus is None else arguments.gpus,
         arguments.hours,

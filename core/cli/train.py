@@ -125,6 +125,10 @@ def run_train(arguments: argparse.Namespace) -> None:
         return _submit(arguments)
     run = Run.open(arguments.resume) if arguments.resume else _new_run(arguments)
     processes.tie(run)
+    if run.state().get("job") and run.state()["state"] == "queued" and run.asked_to_stop:
+        if _is_main():
+            run.write_state(state="stopped", reason="stopped while queued", message="", job=None)
+        return say(f"stopped while it was queued: {run.path}")
     if not arguments.queue:
         return _train(run)
     from core.training.queue import turn

@@ -46,12 +46,12 @@ class Timing(NamedTuple):
 
 def from_runs(config: Config, runs: Iterable[Run], stages: set[str]) -> Timing | None:
     """The speed of the latest comparable run on the same device, if there is one."""
-    wanted = _work(config)
+    wanted = kind_of(config)
     for run in sorted(runs, key=lambda run: run.path.stat().st_mtime, reverse=True):
         try:
             # Settings that an older config lacks count as equal.
             own = merge({"training": {"processes": 1}}, run.config)
-            alike = _work(merge(config, own)) == wanted
+            alike = kind_of(merge(config, own)) == wanted
         except (RavelError, KeyError, TypeError, AttributeError):  # a damaged or foreign config
             continue
         found = timing(run.metrics(), f"run {run.path.name}") if alike else None
@@ -105,12 +105,12 @@ def timing(records: Iterable[Config], source: str, skip: int = 0) -> Timing | No
     return Timing(middle, statistics.median(validations) if validations else 0.0, source)
 
 
-def _work(config: Config) -> str:
+def kind_of(config: Config) -> str:
     """Everything that the time of a step depends on, as one comparable text."""
     training = {k: v for k, v in config["training"].items() if k not in FREE}
     training["device"] = resolve(training["device"])
     # Numbers are weights of terms, which cost nothing; text chooses the terms.
     objective = {k: v for k, v in config.get("objective", {}).items() if isinstance(v, str)}
-    system = config.get("system", "dsae")
-    work = [system, config["model"], config["data"], objective, training]
+    others = {k: v for k, v in config.items() if k not in ("system", "objective", "training")}
+    work = [config.get("system", "dsae"), others, objective, training]
     return json.dumps(work, sort_keys=True)

@@ -87,6 +87,8 @@ def _step(about: Summary, curves: Curves) -> int:
 
 
 def _sentence(about: Summary) -> str:
+    if about.state == "queued" and about.job:
+        return f"Waiting for its turn as a job ({about.job.title()})."
     if about.state == "queued":
         wanted = set(about.devices)
         busy = [r.name for r in runs.summaries() if wanted & set(r.devices) and r.at_work]

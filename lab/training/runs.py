@@ -44,6 +44,7 @@ class Summary:
     changed: float
     config: dict[str, Any] = field(repr=False)
     devices: tuple[str, ...] = ()
+    job: str = ""  # the launcher, where a cluster trains it
 
     @property
     def system(self) -> str:
@@ -118,6 +119,7 @@ def summary(name: str) -> Summary:
         changed=float(state.get("heartbeat") or 0),
         config=config,
         devices=tuple(several) if device in (*several, ", ".join(several)) else (device,),
+        job=str(state.get("job") or ""),
     )
 
 

@@ -140,7 +140,10 @@ def test_slurm_is_asked_for_what_the_run_needs_and_the_run_waits(slurm, tmp_path
     os.utime(run.path / "lock", (0, 0))
     run.write_state(heartbeat=0)
     assert run.state()["state"] == "queued"
-    run.write_state(state="running")
+    run.ask_to_stop()  # and is stopped once its turn comes
+    assert main(["train", "--resume", str(run.path)]) == 0
+    assert (run.state()["state"], run.state()["step"]) == ("stopped", 0)
+    run.write_state(state="running", job="slurm")
     assert run.state()["state"] == "failed"
 
 

@@ -90,7 +90,7 @@ def _estimate(planned: Sequence[Planned], folder: Path, devices: Sequence[str]) 
 
     left = sweep.left(planned, folder)
     counts = Counter(one.state for one in left)
-    say(f"{len(left)} runs: {', '.join(f'{n} {state}' for state, n in counts.items())}")
+    say(f"{counted(len(left), 'run')}: {', '.join(f'{n} {state}' for state, n in counts.items())}")
     found = sweep.estimate(left, sweep.at_hand(folder), say)
     say(sweep.said(found, devices))
 
@@ -115,8 +115,14 @@ def _submit(
         for group in groups
     ]
     jobs = cluster.submit(commands, place, folder / ".jobs", folder.name)
-    say(f"submitted to {place.launcher}: {len(names)} runs in {len(jobs)} jobs, {', '.join(jobs)}")
+    runs, ids = counted(len(names), "run"), ", ".join(jobs)
+    say(f"submitted to {place.launcher}: {runs} in {counted(len(jobs), 'job')}, {ids}")
     say(f"once they have ended: python -m core grid {arguments.grid} --runs {folder} --part table")
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 run', '2 runs'."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _graphics(arguments: argparse.Namespace) -> int:

@@ -72,7 +72,7 @@ def test_a_dry_run_measures_real_steps_and_writes_nothing(tmp_path, melodies, ca
     given = ["grid", str(path), "--runs", str(runs), "--run", name, "--dry-run", "--jobs", "2"]
     assert main(given) == 0
     said = capsys.readouterr().out
-    assert "1 runs: 1 new" in said and "a few steps measured just now" in said
+    assert "1 run: 1 new" in said and "a few steps measured just now" in said
     assert "2 at once (2 on cpu)" in said and "no run has been scored yet" in said
     assert not runs.exists() and not path.with_suffix(".csv").exists()
 
@@ -123,7 +123,7 @@ def test_the_runs_of_a_grid_are_jobs(tmp_path, melodies, capsys):
     given = ["grid", str(path), "--runs", str(runs), "--seeds", "0", "--only", "z_size-4"]
     jobs = ["--launcher", "local", "--jobs", "1", "--part", "train", "--hours", "0.2"]
     assert main([*given, *jobs]) == 0
-    assert "2 runs in 1 jobs" in capsys.readouterr().out
+    assert "2 runs in 1 job," in capsys.readouterr().out
     wait_for(lambda: results(runs / ".jobs"), "end of the job")
     assert results(runs / ".jobs") == ["success"]
     finished = [run for run in sweep.at_hand(runs) if grid.is_trained(run)]

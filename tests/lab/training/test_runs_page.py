@@ -65,6 +65,15 @@ def curves_of(folder):
     return curves.Curves(folder / "metrics.jsonl")
 
 
+def test_a_run_that_waits_as_a_job_of_a_cluster_is_alive(folder):
+    run = make(folder, "one", state="queued", step=0, device="auto", job="slurm")
+    run.hold()
+    run.release()  # it was submitted: its lock is there, and nobody holds it
+    about = runs.summary("one")
+    assert (about.state, about.job) == ("queued", "slurm")
+    assert about.alive and not about.at_work
+
+
 def test_every_run_is_a_row_and_the_filter_leaves_those_that_match(page, folder):
     make(folder, "one")
     make(folder, "two", state="stopped", step=20)

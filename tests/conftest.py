@@ -42,6 +42,8 @@ SLOWEST = (
     "tests/lab/explore/test_explore_browser.py",
     "tests/core/separation/test_task.py",
     "tests/core/experiments/test_grid.py",
+    "tests/core/experiments/test_sweep.py",
+    "tests/core/test_cluster.py",
     "tests/core/data/test_urmp.py",
     "tests/core/data/test_shards.py",
     "tests/lab/demo/test_load.py",

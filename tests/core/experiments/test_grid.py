@@ -110,7 +110,7 @@ def test_list_says_what_would_be_run_and_runs_nothing(tmp_path, capsys):
 def test_a_grid_that_is_interrupted_goes_on_and_ends_in_one_table(tmp_path, melodies):
     silent = ', "--melodies", "0"'  # resynthesis and CREPE are tested with the scores
     path = written(tmp_path, melodies, steps=2_000, options=silent)
-    runs, seconds = tmp_path / "runs", 120
+    runs, seconds = tmp_path / "runs", 240
     command = [sys.executable, "-m", "core", "grid", str(path), "--runs", str(runs)]
     command += ["--seeds", "0", "--only", "z_size-4", "--jobs", "1"]
     process = subprocess.Popen(

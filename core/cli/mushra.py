@@ -32,8 +32,8 @@ def run_mushra(arguments: argparse.Namespace) -> None:
     """Read the ratings, leave out whom post-screening excludes, print the conditions."""
     import pandas as pd
 
-    from core import mushra
     from core.files import replace
+    from core.listening import mushra
 
     if arguments.out:
         check_writable(arguments.out)

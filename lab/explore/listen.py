@@ -19,7 +19,7 @@ from lab.widgets import page, route, slot, switch
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.listening import Kind, Round
+    from core.listening.comparison import Kind, Round
 
 MOST_ROUNDS = 50  # kept for a visitor
 TRIALS = [5, 8, 10, 12, 16, 20, 25]
@@ -182,7 +182,7 @@ def choose_other(checkpoint: Checkpoint) -> Checkpoint | None:
 
 def required(kind: str, trials: int) -> str:
     """How many right answers show a difference in so many trials."""
-    from core.listening import needed
+    from core.listening.comparison import needed
 
     right = needed(trials)
     return f" {right} of {trials} right answers show a difference." if kind == "ABX" else ""
@@ -196,7 +196,7 @@ def start(request: Request) -> None:
 def begin(request: Request) -> None:
     """Make both renderings, match them and start a round of trials."""
     kind, what, trials, models, clips = request
-    from core.listening import Round
+    from core.listening.comparison import Round
 
     with page.show_errors(), st.spinner("Preparing both renderings"):
         renderings = render(what, models, clips)
@@ -215,7 +215,7 @@ def begin(request: Request) -> None:
 
 def repeat(round: Round) -> None:
     """Start the same test once more."""
-    from core.listening import Round
+    from core.listening.comparison import Round
 
     add(Round(round.kind, round.names, round.planned, dict(round.about)))
 
@@ -311,7 +311,7 @@ def question(round: Round) -> str:
 
 def files(round: Round) -> dict[str, bytes]:
     """The WAV files behind the trial's letters, the same until it is answered."""
-    from core.listening import disguised
+    from core.listening.comparison import disguised
 
     trial = len(round.answered)
     if not state.listening_files or state.listening_files[0] != trial:

@@ -19,7 +19,7 @@ from lab.widgets import page, slot, switch
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.mushra import Summary, Test, Trial
+    from core.listening.mushra import Summary, Test, Trial
 
 KIND = "MUSHRA"
 ABOUT = (
@@ -126,7 +126,7 @@ def choose_items() -> dict[str, Clip]:
 
 def begin(listener: str, clips: dict[str, Clip], systems: list[str], mid: bool) -> None:
     """Start a test."""
-    from core import mushra
+    from core.listening import mushra
 
     state.mushra_clips, state.mushra_files = clips, None
     state.mushra_test = mushra.start(listener, list(clips), systems, mid_anchor=mid)
@@ -168,7 +168,7 @@ def show_trial(test: Test | None) -> None:
 
 def choose_rating(number: int, letter: str) -> int:
     """A sound's rating, with its word on the scale."""
-    from core import mushra
+    from core.listening import mushra
 
     key = f"mushra_rating_{number}_{letter}"
     word = mushra.label(state.get(key, 0))
@@ -177,7 +177,7 @@ def choose_rating(number: int, letter: str) -> int:
 
 def files(number: int, trial: Trial) -> dict[str, bytes]:
     """The WAV files of a trial, the same until it is rated. Raises RavelError."""
-    from core.listening import disguised
+    from core.listening.comparison import disguised
 
     if not state.mushra_files or state.mushra_files[0] != number:
         made = render(state.mushra_clips[trial.item], trial)
@@ -190,8 +190,8 @@ def files(number: int, trial: Trial) -> dict[str, bytes]:
 
 def render(clip: Clip, trial: Trial) -> dict[str | None, np.ndarray]:
     """The reference (None) and every condition [S], of one loudness but for the anchors."""
-    from core import mushra
     from core.audio.loudness import match
+    from core.listening import mushra
 
     systems = [name for name in trial.order if name not in (*mushra.CUTOFFS, mushra.REFERENCE)]
     reference, *others = match([clip.wave, *(made_by(name, clip) for name in systems)])
@@ -230,7 +230,7 @@ def stop(test: Test) -> None:
 
 def show_result(test: Test) -> None:
     """A listener's test: whether it passes post-screening, and its file."""
-    from core import mushra
+    from core.listening import mushra
 
     share = mushra.missed(test.ratings())[test.listener]
     count = f"{len(test.rated)} of {len(test.trials)} trials rated"
@@ -258,7 +258,7 @@ def show_result(test: Test) -> None:
 
 def summarise() -> None:
     """The summary of several listeners' files."""
-    from core import mushra
+    from core.listening import mushra
 
     with st.expander("Summarise listeners", icon=":material/groups:"):
         given = st.file_uploader(
@@ -282,14 +282,14 @@ def summarise() -> None:
 
 def read(file: Any) -> list[Any]:
     """The ratings in an uploaded file. Raises RavelError."""
-    from core import mushra
+    from core.listening import mushra
 
     return mushra.read_csv(file.getvalue(), file.name)
 
 
 def show_summary(summary: Summary) -> None:
     """The conditions, best first, with their intervals."""
-    from core import mushra
+    from core.listening import mushra
 
     figure = st.column_config.NumberColumn(format="%.1f")
     st.dataframe(

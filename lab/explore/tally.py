@@ -11,7 +11,7 @@ import streamlit as st
 from lab.widgets import page
 
 if TYPE_CHECKING:
-    from core.listening import Round
+    from core.listening.comparison import Round
 
 
 def show_result(round: Round) -> None:
@@ -53,7 +53,7 @@ def headline(round: Round) -> str:
 
 def verdict(round: Round) -> str:
     """The conclusion from the count, with its p-value."""
-    from core.listening import odds, tally
+    from core.listening.comparison import odds, tally
 
     found = tally(round.kind, round.hits, len(round.answered))
     exact = f"(exact binomial test, p = {found.p_value:.2g})"
@@ -100,7 +100,7 @@ def list_rounds(rounds: list[Round]) -> None:
 
 def line(round: Round) -> dict[str, str | float]:
     """A round as a row."""
-    from core.listening import tally
+    from core.listening.comparison import tally
 
     found = tally(round.kind, round.hits, len(round.answered))
     about = {key: round.about[key] for key in ("recording", "model")}

@@ -3,8 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import mushra
 from core.checkpoints import checkpoint as checkpoints
+from core.listening import mushra
 from tests.lab.conftest import APP
 
 

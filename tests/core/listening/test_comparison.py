@@ -6,7 +6,7 @@ import pytest
 import soundfile
 from scipy.stats import beta
 
-from core.listening import Round, disguised, needed, odds, tally
+from core.listening.comparison import Round, disguised, needed, odds, tally
 
 
 def at_least(hits: int, trials: int) -> float:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.signal import freqz
 
-from core import mushra
 from core.cli import main
 from core.errors import RavelError
-from core.mushra import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Rating, estimate
+from core.listening import mushra
+from core.listening.mushra import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Rating, estimate
 
 
 def gain(cutoff: float, hertz) -> np.ndarray:

@@ -109,5 +109,5 @@ def test_a_grid_of_more_runs_than_anyone_trains_is_refused(tmp_path):
     names = ("steps", "batch_size", "validate_every", "checkpoint_every", "log_every")
     axes = ", ".join(f'"training.{name}" = {[*range(1, 101)]}' for name in names)
     path.write_text(GRID.decode().replace('"model.z_size" = [4, 8]', axes))
-    with pytest.raises(RavelError, match="40,000,000,000 runs: at most 10,000"):
+    with pytest.raises(RavelError, match="40,000,000,000 runs, and 10,000 is the most"):
         grids.read(path)

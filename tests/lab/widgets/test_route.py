@@ -122,4 +122,4 @@ def test_the_demo_plays_either_way_and_answers_of_one_are_not_given_for_the_othe
 
 def test_an_example_of_the_demo_is_played_as_it_ships():
     shown = show_example(0, False)
-    assert shown[5] == default_route()
+    assert shown[7] == default_route()

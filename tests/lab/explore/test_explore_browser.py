@@ -155,7 +155,7 @@ def test_a_stretched_melody_lasts_longer_at_the_same_pitch(tab, address):
     tab.get_by_text("Stretch to 200% of the time").wait_for()
     at_rest(tab, 2)  # a button that still moves is missed, by hand as well
     tab.get_by_role("button", name="Undo").click()
-    tab.get_by_text("Not edited yet").wait_for()
+    tab.locator("strong", has_text="Not edited yet").wait_for()
 
 
 def test_new_draws_are_other_sounds(tab, address):

@@ -1,7 +1,7 @@
 """Commands as jobs of a cluster, by submitit: under Slurm, or as processes of this machine.
 
 A job runs `python -m core ...`, so it does what the same command does by hand, in the same folders.
-Where a job has several tasks, each is told its rank by the variables that torchrun sets.
+Where a job has several tasks, each has its rank from the variables that torchrun sets.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Joined:
 class Rows:
     """Some rows of an array on disk, read when they are asked for.
 
-    All that a call needs is asked of the disk at once, and let go of soon after: a process that
+    All that a call needs is asked of the disk at once, and freed soon after: a process that
     reads a corpus again and again stays as small as it was. The operating system keeps in its cache
     what there is room for.
     """

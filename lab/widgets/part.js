@@ -11,9 +11,9 @@ export default function ({ data, parentElement, setStateValue }) {
     parts.set(root, part);
     build(part);
   }
-  part.say = () => { if (part.start !== part.told) setStateValue("start", (part.told = part.start)); };
+  part.say = () => { if (part.start !== part.reported) setStateValue("start", (part.reported = part.start)); };
   if (part.of !== data.of || part.sent !== data.start) part.start = data.start;
-  Object.assign(part, { of: data.of, sent: data.start, told: data.start, data });
+  Object.assign(part, { of: data.of, sent: data.start, reported: data.start, data });
   part.window.ariaLabel = data.label;
   draw(part);
   paint(part);

@@ -82,8 +82,8 @@ def show(name: str, visits: list[tuple[float, float, float]]) -> None:
     """A line: each figure of the first visit, and the median of the others."""
     first, *later = visits
     columns = zip(("paint", "title", "at rest"), first, zip(*later, strict=True), strict=True)
-    told = [f"{what} {one:6.0f} {statistics.median(rest):6.0f}" for what, one, rest in columns]
-    print(f"  {name:10s}" + "   ".join(told), flush=True)
+    figures = [f"{what} {one:6.0f} {statistics.median(rest):6.0f}" for what, one, rest in columns]
+    print(f"  {name:10s}" + "   ".join(figures), flush=True)
 
 
 def umap(browser, address: str) -> float:

@@ -16,7 +16,7 @@ from tests.lab.find.test_find_page import ranked, shown
 
 @pytest.fixture
 def table(find_page, store, scene_models, tmp_path, monkeypatch) -> np.ndarray:
-    """The embeddings of the store's clips in a table, which the page is told to use."""
+    """The embeddings of the store's clips in a table, as the page is to use it."""
     models = shutil.copytree(scene_models, tmp_path / "checkpoints")
     monkeypatch.setattr(checkpoints, "SHIPPED", models)
     h = np.random.default_rng(0).standard_normal((len(store), 5)).astype(np.float32)

@@ -27,15 +27,16 @@ def overview(file: str | Path | BinaryIO, steps: int = 600) -> np.ndarray:
                     found[step] = samples.min(), samples.max()
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         return np.zeros((steps, 2), np.float32)
-    found = np.nan_to_num(found, nan=0, posinf=0, neginf=0)
-    peak = np.abs(found).max()
-    return found / peak if peak > 0 else found
+    return _at_full_level(np.nan_to_num(found, nan=0, posinf=0, neginf=0))
 
 
 def of_wave(wave: np.ndarray, steps: int = 600) -> np.ndarray:
     """The same of samples [S]."""
     parts = [part if len(part) else np.zeros(1) for part in np.array_split(wave, steps)]
-    found = np.array([(part.min(), part.max()) for part in parts], np.float32)
+    return _at_full_level(np.array([(part.min(), part.max()) for part in parts], np.float32))
+
+
+def _at_full_level(found: np.ndarray) -> np.ndarray:
     peak = np.abs(found).max()
     return found / peak if peak > 0 else found
 

@@ -149,16 +149,15 @@ def _by_any(model: Encoder) -> Embed:
     if isinstance(model, Embedder):
         return _by(model.encoder, model)
 
-    def embed(clips: ClipSet) -> measures.Embedded:
-        h = clips.by(model).numpy()
-        return measures.Embedded(h, np.arange(len(h)))
-
-    return embed
+    return lambda clips: _one_each(clips.by(model).numpy())
 
 
 def _whole(embed: Embed, clips: ClipSet) -> measures.Embedded:
     """One embedding a clip, the mean over its patches."""
-    h = embed(clips).clips
+    return _one_each(embed(clips).clips)
+
+
+def _one_each(h: np.ndarray) -> measures.Embedded:
     return measures.Embedded(h, np.arange(len(h)))
 
 

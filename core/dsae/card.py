@@ -1,7 +1,7 @@
 """The words of a card about TS-DSAE and its baselines."""
 
 from core.checkpoints.card import About
-from core.dsae.config import DsaeConfig
+from core.dsae.config import RELATED, DsaeConfig
 
 NAMES = {
     "dsae": "the plain disentangled sequential autoencoder, trained in one stage",
@@ -181,7 +181,6 @@ MEANINGS = {
 
 def about(config: DsaeConfig, name: str) -> About:
     """Describe a model with this config and show how to use it."""
-    related = ("fhvae", "r-wae", "c-dsvae", "s3-vae")  # whose names say where they come from
     model, kind = config.model, NAMES[config.objective.variant]
     completed = ""
     if model.equaliser:
@@ -189,7 +188,8 @@ def about(config: DsaeConfig, name: str) -> About:
             f"\nAn equaliser of {model.equaliser} numbers completes `v`: what the reconstruction "
             "lacks on average."
         )
-    source = "" if config.objective.variant in related else " (Luo, Ewert and\nDixon, IJCAI 2022)"
+    # The names of related methods say where they come from.
+    source = "" if config.objective.variant in RELATED else " (Luo, Ewert and\nDixon, IJCAI 2022)"
     text = f"""{kind[0].upper()}{kind[1:]}{source}.
 It splits four seconds of one instrument into a global latent `v` ({model.v_size} numbers: the
 instrument) and local latents `z` ({model.z_size} numbers per frame of 16 ms: the melody). Posterior

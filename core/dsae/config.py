@@ -10,7 +10,7 @@ Variant = Literal[
     "dsae", "dsae-f", "ts-dsae-no-swaps", "ts-dsae", "ts-dsae-players",
     "fhvae", "r-wae", "c-dsvae", "s3-vae",
 ]  # fmt: skip
-ONE_STAGE = ("dsae", "fhvae", "r-wae", "c-dsvae", "s3-vae")
+RELATED = ("fhvae", "r-wae", "c-dsvae", "s3-vae")  # methods of others, see core.dsae.related
 
 
 class ModelConfig(Settings):
@@ -176,7 +176,7 @@ class DsaeConfig(RunConfig):
 
         For players: `excerpts`, `swaps` with the terms of swaps, and `prior`.
         """
-        if self.objective.variant in ONE_STAGE:
+        if self.objective.variant in ("dsae", *RELATED):
             return "joint"
         if self.objective.variant == "ts-dsae-players":
             if step >= self.training.steps - self.objective.prior_steps:

@@ -235,8 +235,7 @@ def log_density(x: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
 def random_frames(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Numbers [B, K] of frames of each clip, the same share of the way through each."""
     share = torch.rand(min(DRAWN, x.shape[1]), device=x.device)
-    ends = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths
-    return (share * ends[:, None]).long().clamp(max=x.shape[1] - 1)
+    return (share * _ends(x, lengths)[:, None]).long().clamp(max=x.shape[1] - 1)
 
 
 def expanded(rows: Tensor, values: Tensor) -> Tensor:
@@ -248,12 +247,17 @@ def halves(
     x: Tensor, lengths: Tensor | None
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """The two halves of each clip of x [B, T, M], each with its lengths [B]."""
-    ends = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths
+    ends = _ends(x, lengths)
     middle = (ends // 2).clamp(min=1)
     size = max(1, -(-x.shape[1] // 2))
     after = (middle[:, None] + torch.arange(size, device=x.device)).clamp(max=x.shape[1] - 1)
     second = x.gather(1, after[..., None].expand(-1, -1, x.shape[2]))
     return (x[:, :size], middle), (second, (ends - middle).clamp(min=1))
+
+
+def _ends(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """How many frames [B] of x [B, T, M] are each clip's own."""
+    return torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths
 
 
 def _encoded(

@@ -31,19 +31,15 @@ _SCRIPTS = ("transport.js", "picture.js", "panel.js", "hands.js", "bar.js")
 # Both components have the same script, which a browser then loads once: groups live in it.
 _SCRIPT = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
 _STYLE = (_HERE / "style.css").read_text(encoding="utf-8")
-_PANEL = st.components.v2.component(
-    "ravel_sound_panel",
-    html="<div class='sound'></div>",
-    css=_STYLE,
-    js=_SCRIPT,
-    isolate_styles=False,
-)
-_BAR = st.components.v2.component(
-    "ravel_sound_bar",
-    html="<div class='sounds'></div>",
-    css=_STYLE,
-    js=_SCRIPT,
-    isolate_styles=False,
+_PANEL, _BAR = (
+    st.components.v2.component(
+        f"ravel_sound_{name}",
+        html=f"<div class='{of}'></div>",
+        css=_STYLE,
+        js=_SCRIPT,
+        isolate_styles=False,
+    )
+    for name, of in (("panel", "sound"), ("bar", "sounds"))
 )
 _PART = st.components.v2.component(
     "ravel_sound_part",
